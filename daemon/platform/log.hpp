@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+// The log. Under systemd records go to the journal with structured fields, else one line each to stderr.
+// Levels say who must act: error - somebody now; warning - somebody soon; info - nobody, but worth knowing;
+// debug - developers. Any thread. Never pass a secret.
+namespace things::log {
+
+enum class Level { debug, info, warning, error };
+
+/// A field of a journal record, e.g. {"DEVICE", "boiler"}; upper case, without the prefix THINGS_.
+using Field = std::pair<std::string_view, std::string_view>;
+
+/// Opens the journal if this process was started by systemd with one, else stderr. Once, at start.
+void open(Level level);
+void set_level(Level level);
+[[nodiscard]] bool is_on(Level level);
+
+/// Writes one record. Control characters are replaced, so that input from outside cannot forge lines.
+void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
+
+template <typename... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+    if (is_on(Level::debug))
+        write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+    if (is_on(Level::info))
+        write(Level::info, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void warning(fmt::format_string<Args...> format, Args&&... args) {
+    if (is_on(Level::warning))
+        write(Level::warning, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+    write(Level::error, fmt::format(format, std::forward<Args>(args)...));
+}
+
+} // namespace things::log

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/config.hpp"
+#include "platform/clock.hpp"
+#include "reading.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+// One configured plugin instance at work: a thread of its own in this process, or a host process behind a
+// socket pair. Polls what is due, listens, writes, reads by hand and discovers; commands go before reads.
+namespace things {
+
+class PluginLibrary;
+
+/// A device as one source sees it: the settings of its plugin.
+struct SourceDevice {
+    std::string name;
+    std::vector<Setting> settings;
+};
+
+/// A point as its source sees it.
+struct SourcePoint {
+    std::uint32_t device = 0; ///< index into SourceWork::devices
+    PointConfig config;
+};
+
+/// Everything a source needs to know. Made by the gateway from the configuration.
+struct SourceWork {
+    SourceConfig config;
+    std::vector<SourceDevice> devices;
+    std::vector<SourcePoint> points;
+};
+
+/// A value that came from a plugin, after labels were applied.
+struct PointReading {
+    std::uint32_t point = 0; ///< index into SourceWork::points
+    Value value;
+    Stamp stamp;
+    bool report = true; ///< passed the point's `report` rules: goes into the queue
+    std::uint32_t duration_us = 0;
+    std::string raw; ///< what came over the wire, if the plugin says
+};
+
+/// What a source or something behind it went through, in words. `code` is stable; `text` is for people.
+struct SourceEvent {
+    enum class Kind : std::uint8_t { problem, recovered, note };
+    Kind kind = Kind::note;
+    Level level = Level::source;
+    std::uint32_t index = 0; ///< device or point index of SourceWork; 0 for the source
+    std::string code, text;
+    std::uint64_t count = 1; ///< how often since it began
+};
+
+/// How one read or write by hand ended. `value` is what was read, or what the device should now hold.
+struct BusResult {
+    enum class Status : std::uint8_t { ok, failed, refused, timeout, unsupported, stopped };
+    Status status = Status::ok;
+    Value value;
+    Stamp stamp;
+    std::uint32_t duration_us = 0;
+    std::string raw, text; ///< text: why not, in plain words
+};
+
+/// What the status page shows of a source. A snapshot.
+struct SourceStatus {
+    std::string state; ///< "running", "starting", "hanging since 12 s", "restarting in 4 s: ...", "stopped"
+    bool healthy = true;
+    std::uint64_t polls = 0, readings = 0, missed = 0, restarts = 0;
+    std::uint64_t busy_us = 0;         ///< time spent in calls of the plugin
+    std::int64_t progress_boot_ms = 0; ///< last time the source's thread was seen alive
+};
+
+/// Receives what a source produces. Called on the source's thread; must not block.
+class SourceListener {
+public:
+    virtual ~SourceListener() = default;
+    virtual void on_readings(std::vector<PointReading> readings) = 0;
+    virtual void on_event(SourceEvent event) = 0;
+};
+
+/// A running source. Calls are for the loop; handlers are called on the source's thread, each exactly once.
+class Source {
+public:
+    virtual ~Source() = default; ///< stops first if need be
+    /// Starts the thread or process. Mistakes only the plugin can find were found by `validate` before.
+    virtual void start() = 0;
+    /// Writes one point, before anything else that waits.
+    virtual void write(std::uint32_t point, Value value, std::function<void(BusResult)> handler) = 0;
+    /// Reads one point outside its schedule, after writes and before polls.
+    virtual void read(std::uint32_t point, std::function<void(BusResult)> handler) = 0;
+    /// Looks around on the bus; `on_found` gets JSON lines, `on_done` an error text or "".
+    virtual void discover(std::vector<Setting> options, std::function<void(std::string)> on_found,
+                          std::function<void(double)> on_progress,
+                          std::function<void(std::string)> on_done) = 0;
+    /// Asks the source to stop; returns at once.
+    virtual void stop() = 0;
+    /// Waits for the end. False if it hangs past the deadline: its thread is left behind, its library stays
+    /// loaded.
+    virtual bool join(Milliseconds deadline) = 0;
+    [[nodiscard]] virtual SourceStatus status() const = 0;
+};
+
+/// Makes a source in a thread of this process, or in a host process where the configuration asks for one.
+std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
+                                    const Clock& clock, SourceListener& listener);
+
+/// A mistake in a plugin's settings, found by the plugin itself.
+struct SettingProblem {
+    Level level = Level::source;
+    std::uint32_t index = 0;
+    std::string key, message;
+};
+
+/// Lets the plugin check its settings without touching a device, and say how it will read the points (JSON
+/// lines; empty where the plugin has nothing to say). For `check` and before a start or reload.
+struct Validation {
+    std::vector<SettingProblem> problems;
+    std::vector<std::string> plan;
+};
+Validation validate(const SourceWork& work, const PluginLibrary& library);
+
+} // namespace things

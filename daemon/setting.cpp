@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "setting.hpp"
+
+#include <fmt/format.h>
+
+namespace things {
+
+std::string Place::text() const {
+    return fmt::format("{}:{}:{}", file, line, column);
+}
+
+} // namespace things
