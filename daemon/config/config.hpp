@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "reading.hpp"
 #include "setting.hpp"
 
 #include <chrono>

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "backlog.hpp"
+#include "reading.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+// A downlink that was matched to a writable point, and its way through the store. Plain values.
+namespace things {
+
+enum class CommandState : std::uint8_t {
+    waiting, ///< stored, not begun
+    begun,   ///< the write may have reached the device
+    done,    ///< written and read back as asked
+    failed,  ///< not written, or read back otherwise
+    expired, ///< its time was over before it began
+    refused, ///< not allowed; never touched the device
+    repeated ///< identical to the previous one within its repeat window: not carried out again
+};
+
+/// One value to be written to one point. Also the audit line once it has ended.
+struct Command {
+    std::uint64_t id = 0;   ///< given by the store, rising
+    std::uint64_t pack = 0; ///< commands of one downlink share it; they run in the order of their ids
+    std::string dvnuuid, device, point;
+    std::string origin; ///< "platform" or "local"
+    Value value;
+    std::int64_t received_wall_ms = 0;
+    std::int64_t received_boot_ms = 0;
+    std::string boot_id;       ///< of the boot in which it was received
+    std::int64_t delay_ms = 0; ///< not before so long after receipt
+    std::int64_t ttl_ms =
+        0; ///< never begun later than this after receipt (or after its own time, if it names one)
+    CommandState state = CommandState::waiting;
+    std::optional<Value> before, after; ///< value before the write, value read back
+    std::string verdict;                ///< in words for an operator
+    std::int64_t ended_wall_ms = 0;
+};
+
+/// Where commands are kept. Implemented by the queue, so that a command is stored in the transaction that
+/// settles the readings it came with. Loop only; handlers are called on the loop, `false` if the flash
+/// refused: the command is then kept in memory only, and the store says so in its alarm.
+class CommandStore {
+public:
+    virtual ~CommandStore() = default;
+    /// Stores new commands (ids are filled in) durably, together with everything settled so far.
+    virtual void store(std::vector<Command> commands,
+                       std::function<void(std::vector<Command>, bool)> handler) = 0;
+    /// Stores a change of state durably before the handler is called.
+    virtual void update(const Command& command, std::function<void(bool)> handler) = 0;
+    /// Commands that had not ended when the daemon went down, oldest first.
+    [[nodiscard]] virtual std::vector<Command> unfinished() = 0;
+    /// The last ended or refused downlink commands of a device, newest first.
+    [[nodiscard]] virtual std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) = 0;
+    /// The audit trail, newest first; empty device: all.
+    [[nodiscard]] virtual std::vector<Command> audit(const std::string& device, std::size_t most) = 0;
+};
+
+} // namespace things
