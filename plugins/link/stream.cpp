@@ -35,10 +35,6 @@ LinkTime link_time(std::int64_t monotonic_ms) {
     return LinkTime(std::chrono::milliseconds(monotonic_ms));
 }
 
-std::int64_t monotonic_ms(LinkTime time) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-
 bool Patience::is_interrupted() const {
     return host != nullptr && host->interrupted != nullptr && host->interrupted(host->context) != 0;
 }

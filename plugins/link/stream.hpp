@@ -18,9 +18,8 @@ namespace things {
 
 using LinkTime = std::chrono::steady_clock::time_point; ///< CLOCK_MONOTONIC, like the deadlines of the host
 
-/// The deadline of a call from the host as a time point, and back.
+/// The deadline of a call from the host as a time point.
 [[nodiscard]] LinkTime link_time(std::int64_t monotonic_ms);
-[[nodiscard]] std::int64_t monotonic_ms(LinkTime time);
 
 /// How long a wait may last, and who may end it early. The host (may be null in tests) outlives the wait.
 struct Patience {
