@@ -104,6 +104,9 @@ public:
     /// loaded.
     virtual bool join(Milliseconds deadline) = 0;
     [[nodiscard]] virtual SourceStatus status() const = 0;
+    /// Call every second or so: notices a plugin that hangs, says so through the listener and answers what
+    /// waits for it. The only case in which listener and handlers are called on the caller's thread.
+    virtual void check() = 0;
 };
 
 /// What a source needs from its surroundings, beside its configuration.
