@@ -42,6 +42,7 @@ struct CheckedRecord {
     Value value;                         ///< as it would be written: labels resolved to raw values
     std::int64_t delay_ms = 0;           ///< not before so long after receipt; negative: its time has passed
     std::string reason;                  ///< empty: allowed
+    bool expired = false;                ///< refused because its time is over
 };
 
 /// All records of one downlink, in the order in which they are to run (by their times, else as sent).
@@ -59,7 +60,7 @@ struct Checked {
 [[nodiscard]] std::string check_value(const PointConfig& point, ValueKind kind, Value& value);
 
 /// Whether a step from `before` to `value` is larger than the point allows. Returns the reason or "".
-[[nodiscard]] std::string check_step(const Writable& writable, const Value& before, const Value& value);
+[[nodiscard]] std::string check_step(const PointConfig& point, const Value& before, const Value& value);
 
 /// Whether `records` repeat `previous`, the commands of the device's previous downlink: the same points,
 /// values and times, received within every point's repeat_window. `elapsed_ms`: time since its receipt.
