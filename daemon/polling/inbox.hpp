@@ -24,6 +24,7 @@ struct WriteRequest {
     std::uint32_t point = 0;
     Value value;
     ResultHandler handler;
+    std::int64_t not_after_boot_ms = INT64_MAX;
 };
 
 struct ReadRequest {

@@ -54,8 +54,9 @@ public:
     }
 
     void start() override;
-    void write(std::uint32_t point, Value value, std::function<void(BusResult)> handler) override {
-        post(WriteRequest{point, std::move(value), std::move(handler)});
+    void write(std::uint32_t point, Value value, std::int64_t not_after_boot_ms,
+               std::function<void(BusResult)> handler) override {
+        post(WriteRequest{point, std::move(value), std::move(handler), not_after_boot_ms});
     }
     void read(std::uint32_t point, std::function<void(BusResult)> handler) override {
         post(ReadRequest{point, std::move(handler)});

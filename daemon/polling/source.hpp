@@ -90,8 +90,10 @@ public:
     virtual ~Source() = default; ///< stops first if need be
     /// Starts the thread or process. Mistakes only the plugin can find were found by `validate` before.
     virtual void start() = 0;
-    /// Writes one point, before anything else that waits.
-    virtual void write(std::uint32_t point, Value value, std::function<void(BusResult)> handler) = 0;
+    /// Writes one point, before anything else that waits. A write that has not begun at `not_after_boot_ms`
+    /// (CLOCK_BOOTTIME; it waited behind a hanging call) is not begun any more and ends as `timeout`.
+    virtual void write(std::uint32_t point, Value value, std::int64_t not_after_boot_ms,
+                       std::function<void(BusResult)> handler) = 0;
     /// Reads one point outside its schedule, after writes and before polls.
     virtual void read(std::uint32_t point, std::function<void(BusResult)> handler) = 0;
     /// Looks around on the bus; `on_found` gets JSON lines, `on_done` an error text or "".

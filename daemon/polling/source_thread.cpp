@@ -57,7 +57,7 @@ BusResult::Status bus_status(CallResult::Status status) {
 
 SourceThread::SourceThread(SourceWork work, bool listens, bool polls, const MakeDriver& make_driver,
                            const Clock& clock, SourceListener& listener, const SourceOptions& options)
-    : work_(std::move(work)), options_(options), listens_(listens), polls_(polls),
+    : work_(std::move(work)), options_(options), clock_(clock), listens_(listens), polls_(polls),
       outlet_(clock, listener, options.now),
       schedule_(polls ? timing_of(work_) : std::vector<TimedPoint>(), clock.boot_ms()), intake_(work_),
       driver_(make_driver(work_, *this)), heard_points_(work_.points.size()),
@@ -201,6 +201,10 @@ void SourceThread::serve(Request request) {
 void SourceThread::serve(const WriteRequest& request) {
     if (request.point >= work_.points.size()) {
         outlet_.dismiss(BusResult::Status::refused, "there is no such point");
+        return;
+    }
+    if (clock_.boot_ms() > request.not_after_boot_ms) {
+        outlet_.dismiss(BusResult::Status::timeout, "not written: it waited too long for its turn on the bus");
         return;
     }
     const auto raw = remove_labels(intake_.labels(request.point), request.value);

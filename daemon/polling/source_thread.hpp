@@ -72,6 +72,7 @@ private:
 
     const SourceWork work_;
     const SourceOptions options_;
+    const Clock& clock_;
     const bool listens_, polls_;
     Outlet outlet_;
     Inbox inbox_;
