@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int64_t first_within_ms = 1000;
 constexpr int patience = 4; ///< intervals that a group may be late before it goes first
-constexpr double smoothing = 0.3;
+constexpr double smoothing = 0.5;
+constexpr double first_guess_ms = 10; ///< that a point takes; slices are small until it is known better
 
 std::int64_t first_beat_after(std::int64_t time, std::int64_t interval, std::int64_t phase) {
     const std::int64_t beats = (time - phase) / interval;
@@ -56,6 +57,7 @@ Schedule::Schedule(const std::vector<TimedPoint>& points, std::int64_t now_ms) {
             waiting_.emplace(groups_.back().due, place->second);
         }
         groups_[place->second].points.push_back(i);
+        groups_[place->second].cost_ms += first_guess_ms;
         group_of_.push_back(place->second);
     }
     // Half the shortest interval: a long list of slow points is polled in slices that let the fast ones in.
@@ -139,7 +141,7 @@ void Schedule::done(std::int64_t now_ms, std::int64_t duration_ms, const std::ve
         const double share = static_cast<double>(group.points.size()) /
                              static_cast<double>(std::max<std::size_t>(1, finished));
         const double cost = static_cast<double>(duration_ms) * std::min(1.0, share);
-        group.cost_ms = group.cost_ms == 0 ? cost : group.cost_ms + smoothing * (cost - group.cost_ms);
+        group.cost_ms += smoothing * (cost - group.cost_ms);
         advance(group, now_ms);
         waiting_.emplace(group.due, number);
     }
