@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/setup.hpp"
 
-#include "config/suggestion.hpp"
+#include "config/nearest.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -15,12 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The root of the build tree in which this executable stands as daemon/kpn-things-gateway; empty if it is installed.
+/// The root of the build tree in which this executable stands as daemon/kpn-things-gateway; empty if it is
+/// installed.
 fs::path build_tree() {
     std::error_code error;
     const fs::path self = fs::read_symlink("/proc/self/exe", error);
     const fs::path root = self.parent_path().parent_path();
-    const bool built = self.parent_path().filename() == "daemon" && fs::exists(root / "CMakeCache.txt", error);
+    const bool built =
+        self.parent_path().filename() == "daemon" && fs::exists(root / "CMakeCache.txt", error);
     return built ? root : fs::path();
 }
 
@@ -70,8 +72,10 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
             continue;
         }
         plan.cycle_ms = cycle;
-        (void)object["load"].get(plan.load);
-        (void)object["requests"].get(plan.requests);
+        if (object["load"].get(plan.load) != simdjson::SUCCESS)
+            plan.load = 0;
+        if (object["requests"].get(plan.requests) != simdjson::SUCCESS)
+            plan.requests = 0;
     }
     return plan;
 }
@@ -89,7 +93,8 @@ void check_sources(const Config& config, const PluginDirectory& plugins, Checked
         if (plan.load > 1 && !work.config.allow_overload)
             checked.problems.push_back(
                 {work.config.place, Severity::error,
-                 fmt::format("source \"{}\" is asked for {:.0f} % of what its line can carry ({} requests, {:.0f} ms a "
+                 fmt::format("source \"{}\" is asked for {:.0f} % of what its line can carry ({} requests, "
+                             "{:.0f} ms a "
                              "cycle): use longer intervals or a faster line, or say allow_overload: true",
                              work.config.name, plan.load * 100, plan.requests, plan.cycle_ms)});
     }
@@ -147,15 +152,15 @@ std::optional<Config> load_config(const Common& common, const PluginDirectory& p
 }
 
 const DeviceConfig* find_device(const Config& config, const std::string& name) {
-    std::vector<std::string> names;
+    std::vector<std::string_view> names;
     for (const DeviceConfig& device : config.devices) {
         if (device.name == name)
             return &device;
         names.push_back(device.name);
     }
-    const std::string nearest = nearest_word(name, names);
+    const std::string hint = nearest(name, names);
     fmt::print(stderr, "error: there is no device \"{}\"{}\n", name,
-               nearest.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", nearest));
+               hint.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", hint));
     return nullptr;
 }
 

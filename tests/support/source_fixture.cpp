@@ -94,7 +94,8 @@ BusResult read_now(Source& source, std::uint32_t point, Milliseconds deadline) {
 }
 
 BusResult write_now(Source& source, std::uint32_t point, Value value, Milliseconds deadline) {
-    return ask([&source, point, &value](auto handler) { source.write(point, value, handler); }, deadline);
+    return ask([&source, point, &value](auto handler) { source.write(point, value, INT64_MAX, handler); },
+               deadline);
 }
 
 Setting make_setting(const std::string& key, Scalar value) {
