@@ -20,7 +20,7 @@ struct BusAnswer {
 };
 
 /// Devices and points by name. Loop only; every handler is called on the loop (at once or later), at most
-/// once. A handler that never comes is given up after `bus_patience` of routing/lane.hpp.
+/// once. A handler that never comes is given up after `bus_patience` of routing/command_run.hpp.
 class Bus {
 public:
     virtual ~Bus() = default;

@@ -263,6 +263,22 @@ Checked check(const Downlink& downlink, const DeviceConfig& device, const CheckC
     return checked;
 }
 
+bool is_switched_on(const PointConfig& point, const CheckContext& context) {
+    return check_switches(point, context).empty();
+}
+
+CheckedRecord check_again(const Command& command, const DeviceConfig& device, const CheckContext& context,
+                          bool is_interval_free) {
+    DownlinkRecord record;
+    record.name = command.point;
+    record.value = command.value;
+    auto checked = check_record(record, device, context);
+    const auto since = context.since_write_ms.find(command.point);
+    if (checked.reason.empty() && !is_interval_free && since != context.since_write_ms.end())
+        checked.reason = too_soon(*checked.config->writable, since->second);
+    return checked;
+}
+
 std::string check_value(const PointConfig& point, ValueKind kind, Value& value) {
     if (!point.writable)
         return "it is read only";

@@ -35,6 +35,9 @@ struct CheckContext {
     std::map<std::string, Value> last;                  ///< by point: last value seen, for its kind
 };
 
+/// Whether the write switches let this point be written.
+[[nodiscard]] bool is_switched_on(const PointConfig& point, const CheckContext& context);
+
 /// What became of one record.
 struct CheckedRecord {
     std::string point;                   ///< the name as asked, shortened if absurd
@@ -54,6 +57,11 @@ struct Checked {
 /// Applies every rule. With CommandMode::atomic one refused record refuses the others too, saying so.
 [[nodiscard]] Checked check(const Downlink& downlink, const DeviceConfig& device,
                             const CheckContext& context);
+
+/// A stored command held against the present configuration, right before it runs. `is_interval_free`: its
+/// point's min_interval does not apply.
+[[nodiscard]] CheckedRecord check_again(const Command& command, const DeviceConfig& device,
+                                        const CheckContext& context, bool is_interval_free);
 
 /// The rules that depend on nothing but the point: writable, kind, unit aside; finite, min, max, allowed.
 /// `value` is resolved in place (label to raw value, 0/1 to bool). Returns the reason, empty if allowed.

@@ -43,7 +43,7 @@ std::function<void(BusAnswer)> CommandRun::next(Step step) {
 }
 
 void CommandRun::begin() {
-    if (point_.writable->max_step) {
+    if (point_.writable->max_step && command_.origin != revert_origin) {
         ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_present));
         return;
     }
@@ -115,11 +115,11 @@ void CommandRun::read_back() {
 
 void CommandRun::on_read_back(BusAnswer answer) {
     if (!answer.ok) {
-        end(CommandState::failed,
-            write_error_.empty()
-                ? fmt::format("{} was written, but it cannot be read back: {}", words(command_.value),
-                              answer.text)
-                : fmt::format("{} was not written: {}", words(command_.value), write_error_));
+        end(CommandState::failed, write_error_.empty()
+                                      ? fmt::format("{} was written, but it cannot be read back: {}",
+                                                    words(command_.value), answer.text)
+                                      : fmt::format("writing {} failed: {}; it cannot be read back either",
+                                                    words(command_.value), write_error_));
         return;
     }
     read_at_ = answer.stamp;
@@ -146,7 +146,7 @@ void CommandRun::on_mismatch() {
     const auto found = words(*command_.after);
     if (!write_error_.empty())
         end(CommandState::failed,
-            fmt::format("{} was not written: {}; it reads {}", words(command_.value), write_error_, found));
+            fmt::format("writing {} failed: {}; it reads {}", words(command_.value), write_error_, found));
     else
         end(CommandState::failed, fmt::format("{} was written{}, but it reads back {}", words(expected_),
                                               was_retried_ ? " twice" : "", found));

@@ -3,12 +3,12 @@
 
 #include "command.hpp"
 #include "config/config.hpp"
+#include "platform/after.hpp"
 #include "platform/clock.hpp"
 #include "routing/bus.hpp"
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,8 +18,6 @@
 // bus. `start` carries out what had not begun and is not expired, and verifies by reading back, never by
 // writing again, what had begun.
 namespace things {
-
-class Lane;
 
 /// What goes up because of a command: a point's value as read back, or a text saying what happened. Urgent:
 /// it is to be queued as a reading and posted at once.
@@ -36,8 +34,7 @@ struct RouterPorts {
     Bus& bus;
     CommandStore& store;
     const Clock& clock;
-    /// Calls back on the loop after so long; see platform/after.hpp.
-    std::function<void(Milliseconds, std::function<void()>)> after;
+    After after; ///< calls back on the loop after so long
     std::function<void(Outcome)> on_outcome;
     /// Posts something for the device at once, to be handed its next downlink.
     std::function<void(const std::string& device)> fetch_next;
@@ -73,8 +70,8 @@ public:
     /// Takes a new configuration. What runs goes on; what waits is checked against it when it runs.
     void update(const Config& config);
 
-    /// Takes no more commands and begins none: for the time between the stop signal and the end. What waits
-    /// stays stored.
+    /// Begins nothing any more: for the time between the stop signal and the end. What waits stays stored,
+    /// and so does what still arrives.
     void stop();
 
     [[nodiscard]] RouterCounts counts() const;
