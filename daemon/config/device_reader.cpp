@@ -47,8 +47,10 @@ void DeviceReader::read_identity(Section& section, DeviceConfig& device) {
     section.read("name", device.name);
     if (!device.name.empty() && !is_plain_name(device.name, why))
         problems_.error(section.place("name"), fmt::format("name {}: {}", quote(device.name), why));
+    check_once(names_, device.name, section.place("name"), "name");
     section.read("dvnuuid", device.dvnuuid);
     const std::string& uuid = device.dvnuuid;
+    check_once(uuids_, uuid, section.place("dvnuuid"), "dvnuuid");
     if (uuid.empty())
         return;
     if (uuid.rfind("urn:", 0) == 0)
@@ -63,6 +65,19 @@ void DeviceReader::read_identity(Section& section, DeviceConfig& device) {
     else if (!is_uuid_version_4(uuid))
         problems_.warning(section.place("dvnuuid"),
                           "dvnuuid is not a version 4 UUID; the Portal makes those, check it");
+}
+
+void DeviceReader::check_once(Firsts& firsts, const std::string& text, const Place& place, const char* what) {
+    if (text.empty())
+        return;
+    std::string key = text;
+    std::transform(key.begin(), key.end(), key.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    const auto [first, is_new] = firsts.emplace(std::move(key), place);
+    if (!is_new)
+        problems_.error(place,
+                        fmt::format("{} {} is already that of the device at {}; every device has its own",
+                                    what, quote(text), first->second.text()));
 }
 
 void DeviceReader::read_device_secret(Section& section, DeviceConfig& device) {
@@ -82,6 +97,10 @@ void DeviceReader::read_device_secret(Section& section, DeviceConfig& device) {
         problems_.error(node->place(), fmt::format("secret: {}; copy it again from the Portal", why));
         return;
     }
+    if (found->origin == "text" && is_readable_by_all(*node->file))
+        problems_.warning(Place{*node->file, 1, 1},
+                          "this file holds secrets and everybody on this machine can read it; run: "
+                          "chmod o= on it, or move them to files of their own");
     device.secret = Secret(std::move(found->text));
     device.secret_origin = found->origin;
 }

@@ -38,6 +38,10 @@ private:
     std::vector<Listed> own_points(const Section& section);
     std::vector<std::string> left_out(const Section& section, const Profile* profile);
 
+    using Firsts = std::unordered_map<std::string, Place>;
+    void check_once(Firsts& firsts, const std::string& text, const Place& place, const char* what);
+
+    Firsts names_, uuids_;
     KnownSources& sources_;
     ProfileStore& profiles_;
     const LoadOptions& options_;

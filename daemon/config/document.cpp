@@ -160,12 +160,15 @@ std::string plain_words(const std::string& said) {
         Words{"end of sequence not found",
               "the entries of this list do not line up; give all dashes the same "
               "indentation"},
-        Words{"end of map flow not found", "a closing } or a comma is missing"},
-        Words{"end of sequence flow not found", "a closing ] or a comma is missing"},
+        Words{"end of map flow not found", "a closing }, a comma or a closing quote is missing"},
+        Words{"end of sequence flow not found", "a closing ], a comma or a closing quote is missing"},
         Words{"EOF", "the file ends within quotes; close them"},
         Words{"illegal block entry", "a dash (-) where no list entry can begin; give it a line of its own"},
         Words{"illegal document indicator", "the file ends within quotes or brackets; close them"},
         Words{"illegal EOF in scalar", "the file ends within quotes; close them"},
+        Words{"referenced anchor is not defined",
+              "an alias (*name) whose anchor (&name) is not in this file; put "
+              "text that begins with * in quotes"},
         Words{"unknown token",
               "a character that cannot begin a value (tab, @, `, % or an unmatched bracket); put the "
               "text in quotes, indent with spaces"},

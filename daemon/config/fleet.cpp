@@ -48,7 +48,7 @@ public:
             advance();
         if (at_ < text_.size() && text_[at_] == '\n')
             advance();
-        return true;
+        return !is_broken_;
     }
 
 private:
@@ -95,6 +95,7 @@ private:
             advance();
         }
         problems_.error({*file_, cell.line, cell.column}, "a quote that is not closed");
+        is_broken_ = true;
     }
 
     const std::string& text_;
@@ -103,6 +104,7 @@ private:
     std::size_t at_ = 0;
     int line_ = 1, column_ = 1;
     char separator_ = ',';
+    bool is_broken_ = false;
 };
 
 Node make_node(const std::string* file, const Cell& cell, Node::Kind kind, const std::string& text) {

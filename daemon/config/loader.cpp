@@ -275,7 +275,7 @@ void Loader::read_fleet_file(const Node& node, DeviceReader& reader) {
 
 void Loader::check_use() {
     for (const SourceConfig& source : config_.sources)
-        if (!sources_[source.name].is_used && !config_.devices.empty())
+        if (!sources_[source.name].is_used && !config_.devices.empty() && problems_.errors() == 0)
             problems_.warning(source.place,
                               fmt::format("source {} is used by no device", quote(source.name)));
     if (config_.devices.empty() && problems_.errors() == 0)

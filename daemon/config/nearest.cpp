@@ -108,7 +108,16 @@ std::string nearest(std::string_view wrong, const std::vector<std::string_view>&
         if (synonym.word == wrong &&
             std::find(candidates.begin(), candidates.end(), synonym.key) != candidates.end())
             return std::string(synonym.key);
-    return {};
+    // "sdm120" for "eastron-sdm120", "warn" for "warning": the only one that contains it.
+    std::string_view holder;
+    for (const std::string_view candidate : candidates) {
+        if (wrong.size() < 3 || candidate.find(wrong) == std::string_view::npos)
+            continue;
+        if (!holder.empty())
+            return {};
+        holder = candidate;
+    }
+    return std::string(holder);
 }
 
 std::string hint(std::string_view wrong, const std::vector<std::string_view>& candidates) {

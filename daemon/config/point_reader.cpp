@@ -31,7 +31,8 @@ void check_unit(const Section& section, const PointConfig& point, Problems& prob
 }
 
 void check_report(const Section& section, const PointConfig& point, Problems& problems) {
-    if (point.report.aggregate != Aggregate::none && point.report.window < point.interval)
+    if (point.report.aggregate != Aggregate::none && point.report.window.count() > 0 &&
+        point.report.window < point.interval)
         problems.error(
             section.place("report"),
             fmt::format("report: a window of {} holds less than one reading every {}; make it longer, or the "

@@ -98,7 +98,7 @@ std::optional<FoundSecret> read_secret(const Node& node, const std::string& what
     section.check_names();
     const int given = static_cast<int>(section.has("file")) + static_cast<int>(section.has("credential")) +
                       static_cast<int>(section.has("env"));
-    if (given != 1) {
+    if (given != 1 && (given > 1 || node.children.empty())) {
         problems.error(node.place(),
                        fmt::format("{}: give one of file, credential and env, here are {}", what, given));
         return std::nullopt;
@@ -131,6 +131,11 @@ bool is_device_secret(const std::string& text, std::string& why) {
     else
         return true;
     return false;
+}
+
+bool is_readable_by_all(const std::string& file) {
+    struct stat status {};
+    return ::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0;
 }
 
 } // namespace things

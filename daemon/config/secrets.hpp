@@ -24,4 +24,7 @@ std::optional<FoundSecret> read_secret(const Node& node, const std::string& what
 /// Whether KPN Things accepts it: ^[0-9a-zA-Z]{30,100}$. If not, `why` says it without showing it.
 bool is_device_secret(const std::string& text, std::string& why);
 
+/// Whether any user of this machine may read the file.
+bool is_readable_by_all(const std::string& file);
+
 } // namespace things

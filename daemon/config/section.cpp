@@ -19,7 +19,7 @@ Entries entries_of(const Node& map) {
         const auto same = [&key](const Entry& entry) {
             return entry.first->text == key.text;
         };
-        if (key.is_scalar() &&
+        if (key.is_scalar() && key.text != "<<" &&
             (map.children.size() > 128 || std::none_of(entries.begin(), entries.end(), same)))
             entries.emplace_back(&key, &map.children[i + 1]);
     }
@@ -284,8 +284,8 @@ std::string expectation(KeyType type, std::string_view choices) {
 
 std::string value_hint(KeyType type, const std::string& text) {
     if (type == KeyType::duration) {
-        if (parse_number(text))
-            return fmt::format("; did you mean \"{}s\"?", text);
+        if (const std::optional<double> number = parse_number(text))
+            return fmt::format("; did you mean \"{}{}\"?", text, *number >= 100 ? "ms" : "s");
         for (const auto& [word, unit] :
              {std::pair{"sec", "s"}, std::pair{"min", "m"}, std::pair{"hour", "h"}, std::pair{"day", "d"},
               std::pair{"S", "s"}, std::pair{"M", "m"}, std::pair{"H", "h"}, std::pair{"D", "d"}}) {

@@ -251,8 +251,10 @@ std::vector<Setting> read_settings(const PluginDescription& plugin, Level level,
         if (std::any_of(table.begin(), table.end(), is_ours))
             continue;
         const KeyDescription* key = find_key(plugin, level, name->text);
-        if (!key)
+        if (!key) { // reported by the section; what it was meant to be is not missing as well
+            all_read = false;
             continue;
+        }
         if (value->is_null()) // `key: null` on top of a profile takes the profile's value away
             continue;
         Setting setting;

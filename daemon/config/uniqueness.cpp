@@ -19,13 +19,6 @@ struct First {
 };
 using Firsts = std::unordered_map<std::string, First>;
 
-std::string lower(std::string text) {
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z')
-            c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
 std::string scalar_text(const Scalar& scalar) {
     struct Show {
         std::string operator()(std::monostate) const { return ""; }
@@ -79,26 +72,6 @@ class Checker {
 public:
     explicit Checker(Problems& problems) : problems_(problems) {}
 
-    void check_device(const DeviceConfig& device) {
-        if (!device.name.empty()) {
-            const auto [first, is_new] =
-                names_.emplace(lower(device.name), First{device.place, device.name, ""});
-            if (!is_new)
-                problems_.error(device.place,
-                                fmt::format("device {} is given twice, first at {}; names must differ",
-                                            quote(device.name), first->second.place.text()));
-        }
-        if (device.dvnuuid.empty())
-            return;
-        const auto [first, is_new] =
-            uuids_.emplace(lower(device.dvnuuid), First{device.place, device.name, ""});
-        if (!is_new)
-            problems_.error(device.place,
-                            fmt::format("dvnuuid {} is already that of device {} at {}; every device has "
-                                        "its own",
-                                        device.dvnuuid, quote(first->second.device),
-                                        first->second.place.text()));
-    }
     void check_point(const DeviceConfig& device, const PointConfig& point, const PluginDescription& plugin) {
         std::string key = identity(device, point, plugin);
         if (key.empty())
@@ -134,7 +107,7 @@ public:
 
 private:
     Problems& problems_;
-    Firsts names_, uuids_, registers_;
+    Firsts registers_;
 };
 
 } // namespace
@@ -147,7 +120,6 @@ void check_uniqueness(const Config& config,
         plugins[source.name] = find_plugin ? find_plugin(source.plugin) : nullptr;
     Checker checker(problems);
     for (const DeviceConfig& device : config.devices) {
-        checker.check_device(device);
         checker.check_outcomes(device);
         for (const PointConfig& point : device.points) {
             const auto plugin = plugins.find(point.source);

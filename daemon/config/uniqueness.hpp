@@ -9,7 +9,7 @@
 
 namespace things {
 
-/// What must not be there twice: DvnUUIDs, names, one register under two names. Looks at devices as read.
+/// What must not be there twice over all devices: one register under two names, outcomes named like points.
 void check_uniqueness(const Config& config,
                       const std::function<const PluginDescription*(const std::string&)>& find_plugin,
                       Problems& problems);

@@ -112,7 +112,6 @@ devices:
     CHECK_FALSE(loaded.config);
     CHECK(files.problems(loaded) ==
           R"(gateway.yaml:1:9: error: unknown key "max_aeg" in batch; did you mean "max_age"?
-gateway.yaml:3:3: warning: source "plc" is used by no device
 gateway.yaml:3:51: error: parity: expected one of none, even, odd, got "evn"; did you mean "even"?
 gateway.yaml:6:14: error: dvnuuid: "6f1c2b9e" is not of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx; copy it from the Portal
 gateway.yaml:7:13: error: secret: it has 5 characters, 30 to 100 are allowed; copy it again from the Portal
