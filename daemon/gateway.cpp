@@ -52,7 +52,7 @@ Gateway::Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clo
       queue_(loop_.get_executor(), clock, queue_options(config_.config)),
       https_(make_https(https_settings(config_.config.things))),
       uploader_(loop_, clock, queue_, *https_, config_.config.things, config_.config.batch, upload_hooks()),
-      router_(router_ports(), config_.config),
+      links_(loop_, [this] { uploader_.on_link_up(); }), router_(router_ports(), config_.config),
       sources_(loop_, clock,
                [this] {
                    SourceOptions options;

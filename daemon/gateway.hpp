@@ -6,6 +6,7 @@
 #include "delivery/https.hpp"
 #include "delivery/uploader.hpp"
 #include "platform/clock.hpp"
+#include "platform/link_watch.hpp"
 #include "polling/sources.hpp"
 #include "queue/queue.hpp"
 #include "routing/bus.hpp"
@@ -129,6 +130,7 @@ private:
     std::unordered_map<DeviceId, std::string> names_;
     std::unique_ptr<Https> https_;
     Uploader uploader_;
+    LinkWatch links_;
     Router router_;
     Sources sources_;
     std::optional<WebServer> web_;
