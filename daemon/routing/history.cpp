@@ -84,12 +84,12 @@ std::string why_not_revert(const Command& revert, const std::vector<Command>& al
     return is_known && !is_wanted ? "not needed: its command was not carried out" : std::string();
 }
 
-std::string why_not_command(const Command& command, const std::vector<Command>& ended, bool is_atomic) {
+std::string why_not_command(const Command& command, const std::vector<Command>& audit, bool is_atomic) {
     if (!is_atomic || command.state != CommandState::waiting)
         return {};
-    for (const auto& other : ended)
-        if (other.pack == command.pack && other.origin == command.origin && other.id < command.id &&
-            other.state != CommandState::done)
+    for (const auto& other : audit)
+        if (is_ended(other.state) && other.pack == command.pack && other.origin == command.origin &&
+            other.id < command.id && other.state != CommandState::done)
             return "not carried out: '" + other.point + "' of the same downlink was not done";
     return {};
 }
@@ -155,10 +155,10 @@ bool was_taken_up(const std::vector<Command>& pack) {
     });
 }
 
-std::map<std::string, std::int64_t> last_writes(const std::vector<Command>& ended, const Clock& clock) {
+std::map<std::string, std::int64_t> last_writes(const std::vector<Command>& audit, const Clock& clock) {
     std::map<std::string, std::int64_t> last;
-    for (const auto& command : ended) {
-        if (!has_begun(command))
+    for (const auto& command : audit) {
+        if (!has_begun(command) || !is_ended(command.state))
             continue;
         const auto ago = std::max<std::int64_t>(clock.wall_ms() - command.ended_wall_ms, 0);
         const auto [at, is_new] = last.try_emplace(command.point, clock.boot_ms() - ago);
@@ -168,16 +168,16 @@ std::map<std::string, std::int64_t> last_writes(const std::vector<Command>& ende
     return last;
 }
 
-std::vector<Resumed> resume(const std::vector<Command>& unfinished, const std::vector<Command>& ended,
+std::vector<Resumed> resume(const std::vector<Command>& unfinished, const std::vector<Command>& audit,
                             bool is_atomic) {
-    auto all = ended;
+    auto all = audit;
     all.insert(all.end(), unfinished.begin(), unfinished.end());
     std::vector<Resumed> resumed;
     for (const auto& command : unfinished) {
         const bool is_revert = command.origin == revert_origin;
         resumed.push_back({command, is_revert && command.state == CommandState::waiting
                                         ? why_not_revert(command, all)
-                                        : why_not_command(command, ended, is_atomic && !is_revert)});
+                                        : why_not_command(command, audit, is_atomic && !is_revert)});
     }
     return resumed;
 }

@@ -39,8 +39,8 @@ struct Receipt {
 [[nodiscard]] bool was_taken_up(const std::vector<Command>& pack);
 [[nodiscard]] bool is_ended(CommandState state);
 
-/// By point: CLOCK_BOOTTIME of its last write, as far as ended commands tell.
-[[nodiscard]] std::map<std::string, std::int64_t> last_writes(const std::vector<Command>& ended,
+/// By point: CLOCK_BOOTTIME of its last write, as far as commands that ended tell.
+[[nodiscard]] std::map<std::string, std::int64_t> last_writes(const std::vector<Command>& audit,
                                                               const Clock& clock);
 
 /// What is to be done with a command that had not ended when the daemon went down.
@@ -49,10 +49,10 @@ struct Resumed {
     std::string cancel; ///< not empty: it ends with this verdict, untouched
 };
 
-/// `unfinished` as the store has it, `ended` the commands of the same device that had.
+/// `unfinished` as the store has it, `audit` the last commands of the same device, ended or not.
 /// - The rest of an atomic downlink of which one failed is not carried out.
 /// - A revert whose command never began, or that a later command has renewed, is dropped.
 [[nodiscard]] std::vector<Resumed> resume(const std::vector<Command>& unfinished,
-                                          const std::vector<Command>& ended, bool is_atomic);
+                                          const std::vector<Command>& audit, bool is_atomic);
 
 } // namespace things

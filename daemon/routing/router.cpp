@@ -241,9 +241,9 @@ void Router::Core::start() {
         const bool is_atomic = device != nullptr && device->commands == CommandMode::atomic;
         if (device != nullptr)
             remember(desk(dvnuuid), *device, commands);
-        const auto ended = ports_.store.audit(commands.front().device, history_depth);
+        const auto audit = ports_.store.audit(commands.front().device, history_depth);
         std::vector<Command> taken_up;
-        for (auto& resumed : resume(commands, ended, is_atomic)) {
+        for (auto& resumed : resume(commands, audit, is_atomic)) {
             if (device != nullptr)
                 resumed.command.device = device->name;
             if (resumed.cancel.empty())
