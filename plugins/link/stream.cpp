@@ -29,6 +29,28 @@ int to_milliseconds(LinkTime::duration left) {
     return static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
 }
 
+/// fd -1: only for the deadline and the host.
+LinkOutcome await(int fd, short events, const Patience& patience) {
+    int wake = patience.host != nullptr ? patience.host->wake_fd() : -1;
+    for (;;) {
+        if (patience.is_interrupted())
+            return LinkOutcome::interrupted;
+        auto left = patience.deadline - std::chrono::steady_clock::now();
+        if (patience.host != nullptr && wake < 0)
+            left = std::min<LinkTime::duration>(left, slice);
+        pollfd descriptors[2] = {{fd, events, 0}, {wake, POLLIN, 0}}; // a negative one is ignored by poll
+        int ready = ::poll(descriptors, 2, to_milliseconds(left));
+        if (ready < 0 && errno != EINTR)
+            return LinkOutcome::closed;
+        if (ready > 0 && descriptors[0].revents != 0)
+            return LinkOutcome::done;
+        if (ready > 0 && descriptors[1].revents != 0 && !patience.is_interrupted())
+            wake = -1; // woken for nothing, or its other end is gone: do not spin on it
+        if (std::chrono::steady_clock::now() >= patience.deadline)
+            return LinkOutcome::timeout;
+    }
+}
+
 } // namespace
 
 LinkTime link_time(std::int64_t monotonic_ms) {
@@ -36,7 +58,7 @@ LinkTime link_time(std::int64_t monotonic_ms) {
 }
 
 bool Patience::is_interrupted() const {
-    return host != nullptr && host->interrupted != nullptr && host->interrupted(host->context) != 0;
+    return host != nullptr && host->interrupted();
 }
 
 std::size_t ParityMarks::take(std::span<const std::uint8_t> marked, std::span<std::uint8_t> into,
@@ -96,25 +118,8 @@ void Stream::close() {
         ::close(std::exchange(fd_, -1));
 }
 
-LinkOutcome Stream::await(short events, const Patience& patience) const {
-    int wake = patience.host != nullptr ? patience.host->wake_fd : -1;
-    for (;;) {
-        if (patience.is_interrupted())
-            return LinkOutcome::interrupted;
-        auto left = patience.deadline - std::chrono::steady_clock::now();
-        if (patience.host != nullptr && wake < 0)
-            left = std::min<LinkTime::duration>(left, slice);
-        pollfd descriptors[2] = {{fd_, events, 0}, {wake, POLLIN, 0}}; // a negative one is ignored by poll
-        int ready = ::poll(descriptors, 2, to_milliseconds(left));
-        if (ready < 0 && errno != EINTR)
-            return LinkOutcome::closed;
-        if (ready > 0 && descriptors[0].revents != 0)
-            return LinkOutcome::done;
-        if (ready > 0 && descriptors[1].revents != 0 && !patience.is_interrupted())
-            wake = -1; // woken for nothing, or its other end is gone: do not spin on it
-        if (std::chrono::steady_clock::now() >= patience.deadline)
-            return LinkOutcome::timeout;
-    }
+LinkOutcome wait_idle(const Patience& patience) {
+    return await(-1, 0, patience);
 }
 
 LinkResult Stream::take_pending(std::span<std::uint8_t> into) {
@@ -149,7 +154,7 @@ LinkResult Stream::read(std::span<std::uint8_t> into, const Patience& patience) 
                                           : "the port hung up (unplugged?)"};
         if (errno != EAGAIN && errno != EINTR)
             return failed("reading failed");
-        LinkOutcome outcome = await(POLLIN, patience);
+        LinkOutcome outcome = await(fd_, POLLIN, patience);
         if (outcome == LinkOutcome::closed)
             return failed("waiting for bytes failed");
         if (outcome != LinkOutcome::done)
@@ -172,7 +177,7 @@ LinkResult Stream::write(std::span<const std::uint8_t> bytes, const Patience& pa
             result.count = sent;
             return result;
         }
-        LinkOutcome outcome = await(POLLOUT, patience);
+        LinkOutcome outcome = await(fd_, POLLOUT, patience);
         if (outcome != LinkOutcome::done)
             return {outcome, sent, {}};
     }

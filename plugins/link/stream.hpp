@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "things_plugin.h"
+#include "things_plugin.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -24,7 +24,7 @@ using LinkTime = std::chrono::steady_clock::time_point; ///< CLOCK_MONOTONIC, li
 /// How long a wait may last, and who may end it early. The host (may be null in tests) outlives the wait.
 struct Patience {
     LinkTime deadline;
-    const things_host* host = nullptr;
+    const PluginHost* host = nullptr;
     [[nodiscard]] bool is_interrupted() const;
 };
 
@@ -84,7 +84,6 @@ public:
     [[nodiscard]] Kind kind() const { return kind_; }
 
 private:
-    LinkOutcome await(short events, const Patience& patience) const;
     LinkResult take_pending(std::span<std::uint8_t> into);
     void close();
 
@@ -96,6 +95,9 @@ private:
     std::uint8_t pending_[4096]{}; ///< raw bytes not yet taken apart, when marked
     std::size_t pending_begin_ = 0, pending_end_ = 0;
 };
+
+/// Waits without reading anything: timeout, or interrupted.
+[[nodiscard]] LinkOutcome wait_idle(const Patience& patience);
 
 /// What opening came to: a stream, or why not.
 struct OpenedLink {

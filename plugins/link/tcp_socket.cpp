@@ -36,7 +36,7 @@ void tune(int fd) {
 
 /// Waits for a connection to come about: 0, an errno, or -1 when interrupted.
 int await_connected(int fd, const Patience& patience) {
-    int wake = patience.host != nullptr ? patience.host->wake_fd : -1;
+    int wake = patience.host != nullptr ? patience.host->wake_fd() : -1;
     for (;;) {
         if (patience.is_interrupted())
             return -1;

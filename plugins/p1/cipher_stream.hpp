@@ -20,6 +20,8 @@ namespace things {
 class CipherStream {
 public:
     CipherStream(MeterKeys keys, TelegramRules rules, TelegramStream::Handler on_found);
+    CipherStream(const CipherStream&) = delete; // what it gave to plain_ points here
+    CipherStream& operator=(const CipherStream&) = delete;
 
     void feed(std::string_view bytes);
     /// Nothing came for a second: a frame that is not complete never will be.
