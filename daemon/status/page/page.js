@@ -32,7 +32,9 @@ function bytes(n) {
 // Values arrive as JSON; long numbers are cut for the eye only.
 function shown(value) {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(7)));
+  if (typeof value === "number" && !Number.isInteger(value)) {
+    return Math.abs(value) >= 1e5 ? value.toFixed(1) : String(Number(value.toPrecision(7)));
+  }
   return String(value);
 }
 
@@ -119,7 +121,7 @@ function drawFlow(s) {
     card("Platform", u.state, [`last answer after ${Math.round(u.latency_ms)} ms`,
       `${plural(u.answers.delivered || 0, "pack")} delivered`], null),
     card("Accepted readings a minute", shown(charts.has("uploads")
-      ? charts.get("uploads").values.filter((v) => v !== null).slice(-1)[0] : null), [], chart("uploads", "Uploads", "readings a minute")),
+      ? Math.round(charts.get("uploads").values.filter((v) => v !== null).slice(-1)[0] || 0) : null), [], chart("uploads", "Uploads", "readings a minute")),
     card("Backlog", plural(q.queued, "reading"), [q.oldest_ms ? `oldest ${ago(q.oldest_ms, s.now_ms)}` : "nothing waits",
       ...dropped, ...(q.dead ? [`${plural(q.dead, "dead letter")}: kpn-things-gateway queue show`] : [])],
     chart("queued", "Backlog", "readings")),
