@@ -169,14 +169,15 @@ std::vector<DeviceReader::Listed> DeviceReader::own_points(const Section& sectio
     return own;
 }
 
-std::vector<std::string> DeviceReader::left_out(const Section& section, const Profile* profile) {
+std::vector<std::string> DeviceReader::named_points(const Section& section, const char* key,
+                                                    const Profile* profile) {
     std::vector<std::string> names;
-    const Node* list = section.node("without");
+    const Node* list = section.node(key);
     if (!list)
         return names;
     if (!list->is_list()) {
         problems_.error(list->place(),
-                        fmt::format("without: expected a list of point names, got {}", list->kind_name()));
+                        fmt::format("{}: expected a list of point names, got {}", key, list->kind_name()));
         return names;
     }
     std::vector<std::string> known;
@@ -184,30 +185,34 @@ std::vector<std::string> DeviceReader::left_out(const Section& section, const Pr
         known.push_back(profile->points[i].name);
     for (const Node& item : list->children) {
         if (profile && std::find(known.begin(), known.end(), item.text) == known.end())
-            problems_.error(item.place(), fmt::format("without: the profile has no point {}{}",
+            problems_.error(item.place(), fmt::format("{}: the profile has no point {}{}", key,
                                                       quote(item.text), hint(item.text, known)));
         names.push_back(item.text);
     }
     if (!section.node("profile"))
-        problems_.error(list->place(), "without: there is no profile whose points could be left out");
+        problems_.error(list->place(), fmt::format("{}: there is no profile to choose points from", key));
     return names;
 }
 
 std::vector<DeviceReader::Listed> DeviceReader::list_points(const Section& section, const Profile* profile,
                                                             const PluginDescription* plugin) {
     std::vector<Listed> own = own_points(section);
-    const std::vector<std::string> without = left_out(section, profile);
+    const std::vector<std::string> only = named_points(section, "only", profile);
+    const std::vector<std::string> without = named_points(section, "without", profile);
+    const auto is_kept = [&only, &without](const std::string& name) {
+        return (only.empty() || std::find(only.begin(), only.end(), name) != only.end()) &&
+               std::find(without.begin(), without.end(), name) == without.end();
+    };
     std::vector<Listed> all;
     for (std::size_t i = 0; profile && i < profile->points.size(); ++i) {
         const Profile::Point& point = profile->points[i];
-        if (std::find(without.begin(), without.end(), point.name) != without.end())
-            continue;
         const auto same = [&point](const Listed& listed) {
             return listed.name == point.name;
         };
         const auto over = std::find_if(own.begin(), own.end(), same);
         if (over == own.end()) {
-            all.push_back({point.name, point.entries, point.place});
+            if (is_kept(point.name))
+                all.push_back({point.name, point.entries, point.place});
             continue;
         }
         all.push_back({point.name, override_point(point.entries, over->entries, plugin), over->place});

@@ -36,7 +36,7 @@ private:
     std::vector<Listed> list_points(const Section& section, const Profile* profile,
                                     const PluginDescription* plugin);
     std::vector<Listed> own_points(const Section& section);
-    std::vector<std::string> left_out(const Section& section, const Profile* profile);
+    std::vector<std::string> named_points(const Section& section, const char* key, const Profile* profile);
 
     using Firsts = std::unordered_map<std::string, Place>;
     void check_once(Firsts& firsts, const std::string& text, const Place& place, const char* what);

@@ -135,6 +135,7 @@ constexpr std::array device_table{
         required},
     Key{"source", text, "", "The source that reads it; points may name another."},
     may_be_null(Key{"profile", text, "null", "Points and settings of a product; see `profiles list`."}),
+    Key{"only", list, "[]", "Points of the profile to keep; all if left out."},
     Key{"without", list, "[]", "Points of the profile to leave out."},
     Key{"interval", duration, "60s", "How often its points are read.", 10, 31 * day},
     Key{"commands", choice, "atomic",
