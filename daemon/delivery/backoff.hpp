@@ -42,7 +42,7 @@ public:
     void on_failure(std::int64_t now_ms, double random, std::optional<Milliseconds> wait);
     /// A probe that ended without saying anything about the host.
     void on_probe_dropped(std::int64_t now_ms);
-    /// The network came up: the next post may be tried at once.
+    /// The network came up: the next post may be tried at once, unless the platform asked for a pause.
     void wake(std::int64_t now_ms);
     [[nodiscard]] State state() const { return state_; }
     [[nodiscard]] int failures() const { return backoff_.failures(); }
@@ -52,6 +52,7 @@ private:
     State state_ = State::closed;
     std::int64_t until_ms_ = 0;
     bool is_probing_ = false;
+    bool is_asked_ = false; ///< the wait is the platform's wish
 };
 
 } // namespace things

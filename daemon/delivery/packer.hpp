@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 // Makes a pack of a batch of readings. The same readings give the same bytes. No thread of its own, no I/O.
@@ -48,17 +49,20 @@ public:
 private:
     struct Series {
         SenmlSeries text;
-        std::string name;
-        std::uint64_t pack = 0;     ///< number of the last pack that holds a reading of it
-        std::int64_t newest_ms = 0; ///< the latest of these
-        bool is_known = false;
+        std::size_t name = 0; ///< index into names_; series of other units or devices share names
+        bool is_found = false;
     };
-    Series& find(SeriesId id);
-    [[nodiscard]] bool is_repeated(const Series& series, const Batch& batch, std::size_t from,
-                                   std::size_t index);
+    struct Name {
+        std::uint64_t pack = 0;     ///< number of the last pack with a reading of this name
+        std::int64_t newest_ms = 0; ///< the latest of these
+    };
+    const Series& find(SeriesId id);
+    [[nodiscard]] bool is_repeated(const Batch& batch, std::size_t from, std::size_t index) const;
 
     FindSeries find_series_;
     std::vector<Series> series_; ///< by id
+    std::vector<Name> names_;
+    std::unordered_map<std::string, std::size_t> name_index_;
     SenmlWriter writer_;
     std::uint64_t packs_ = 0;
 };

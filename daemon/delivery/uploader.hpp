@@ -42,6 +42,8 @@ struct UploadHooks {
     std::function<double()> random;
 };
 
+class UploadWork;
+
 class Uploader {
 public:
     /// All references outlive the uploader.
@@ -76,8 +78,7 @@ public:
     [[nodiscard]] UploadTotals totals() const;
 
 private:
-    class Work; // shared with handlers in flight on the upload thread, which may outlive the uploader
-    std::shared_ptr<Work> work_;
+    std::shared_ptr<UploadWork> work_; // shared with handlers of posts and takes, which may outlive it
 };
 
 } // namespace things

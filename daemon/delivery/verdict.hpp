@@ -88,20 +88,4 @@ constexpr std::size_t answer_classes = 10;
 /// An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT") as seconds since the epoch.
 [[nodiscard]] std::optional<std::int64_t> parse_http_date(std::string_view text);
 
-/// What is known besides the answer when it is explained.
-struct Circumstances {
-    std::string host;
-    std::string device;
-    std::string dvnuuid;
-    std::int64_t now_wall_ms = 0;
-    bool is_clock_plausible = true;
-};
-
-/// An answer for a technician: what the platform said, the likely cause, what to do.
-struct Explanation {
-    std::string answer, cause, remedy; ///< whole sentences; the last two empty if all is well
-    [[nodiscard]] std::string text() const;
-};
-[[nodiscard]] Explanation explain(const Answer& answer, const Circumstances& around);
-
 } // namespace things
