@@ -2,6 +2,7 @@
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
 
+#include "delivery/explanation.hpp"
 #include "delivery/https.hpp"
 #include "delivery/signer.hpp"
 #include "platform/json.hpp"
