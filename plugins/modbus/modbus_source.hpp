@@ -104,7 +104,8 @@ private:
     const char* link_code_ = nullptr;      ///< the problem that the link has
     int silent_in_a_row_ = 0;
 
-    std::vector<bool> sunspec_found_; ///< by point: it has its addresses
+    std::vector<bool> sunspec_found_;   ///< by point: it has its addresses
+    std::vector<SteadyTime> next_walk_; ///< by index of units: not before
 
     // of the call that runs
     std::vector<std::uint32_t> unplaced_; ///< SunSpec points that could not be found for now
