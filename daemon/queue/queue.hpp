@@ -4,6 +4,7 @@
 #include "backlog.hpp"
 #include "command.hpp"
 #include "config/config.hpp"
+#include "queue/catalogue.hpp"
 #include "queue/status.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -41,12 +42,6 @@ struct QueueOptions {
     std::size_t dead_limit = 1000;                              ///< dead letters kept
     std::int64_t floor_ms = 0; ///< no wall time before this is right; 0: build time
     std::string vfs;           ///< SQLite's file layer below ours; empty: the system's. Tests
-};
-
-/// A series of the catalogue.
-struct Series {
-    DeviceId device = 0;
-    std::string name, unit;
 };
 
 class Queue : public Backlog, public CommandStore {
