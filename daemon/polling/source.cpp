@@ -3,6 +3,7 @@
 
 #include "polling/local_driver.hpp"
 #include "polling/plugin_library.hpp"
+#include "polling/remote_driver.hpp"
 #include "polling/source_thread.hpp"
 
 #include <algorithm>
@@ -40,6 +41,19 @@ void* thread_main(void* argument) {
     (*shared)->has_ended = true;
     (*shared)->ended.notify_all();
     return nullptr;
+}
+
+bool is_isolated(const SourceWork& work, const PluginLibrary& library) {
+    return work.config.isolation == Isolation::process ||
+           (work.config.isolation == Isolation::automatic && !library.description().shipped);
+}
+
+std::unique_ptr<Driver> make_driver_for(const SourceWork& work,
+                                        const std::shared_ptr<const PluginLibrary>& library,
+                                        const SourceOptions& options, DriverSink& sink) {
+    if (is_isolated(work, *library))
+        return make_remote_driver(work, library->file(), options, sink);
+    return make_local_driver(work, library, sink);
 }
 
 class ThreadedSource final : public Source {
@@ -125,10 +139,13 @@ bool ThreadedSource::join(Milliseconds deadline) {
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
                                     const Clock& clock, SourceListener& listener, SourceOptions options) {
     const std::string name = work.config.name;
+    if (!library->is_loaded() &&
+        !is_isolated(work, *library)) // `isolation: none` for one that was only asked
+        library = PluginLibrary::load(library->file(), false);
     const PluginDescription& plugin = library->description();
     const bool listens = plugin.listens, polls = plugin.polls;
-    const SourceThread::MakeDriver make_driver = [library](const SourceWork& own, DriverSink& sink) {
-        return make_local_driver(own, library, sink);
+    const SourceThread::MakeDriver make_driver = [library, options](const SourceWork& own, DriverSink& sink) {
+        return make_driver_for(own, library, options, sink);
     };
     return std::make_unique<ThreadedSource>(
         name,
