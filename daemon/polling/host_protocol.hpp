@@ -15,7 +15,7 @@
 // A frame: length of the payload (4 bytes), type (1 byte), payload. All numbers are little endian; a text is
 // its length (4 bytes) and its bytes; a list is its count (4 bytes) and its items; a value is its kind (1
 // byte: 1 bool, 2 int, 3 uint, 4 number, 5 text, 0 none) and itself. Example, "write 1.5 to point 2, deadline
-// 1000": 15 00 00 00 | 05 | 02 00 00 00 | 04 00 00 00 00 00 00 f8 3f | e8 03 00 00 00 00 00 00.
+// 1000": 15 00 00 00 | 04 | 02 00 00 00 | 04 00 00 00 00 00 00 f8 3f | e8 03 00 00 00 00 00 00.
 //
 // The gateway sends one request and waits for its `result`; what the plugin says meanwhile comes before it,
 // in order. `hello` is the host's first frame. An interruption is no frame: it is the eventfd that both ends

@@ -15,7 +15,7 @@ namespace things {
 
 struct SourceOptions;
 
-class PluginLibrary {
+class PluginLibrary : public std::enable_shared_from_this<PluginLibrary> {
 public:
     /// Loads FILE, checks ABI version and struct sizes before anything of it is called, and copies its
     /// description. Refuses a file that everybody may overwrite. Throws std::runtime_error with the file and

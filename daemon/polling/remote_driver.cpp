@@ -3,6 +3,7 @@
 
 #include "polling/host_process.hpp"
 #include "polling/host_protocol.hpp"
+#include "polling/keeping_sink.hpp"
 #include "polling/plugin_config.hpp"
 
 #include <fmt/format.h>
@@ -13,7 +14,6 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -331,27 +331,6 @@ CallResult RemoteDriver::attend() {
     return drain() == Stream::ended ? die("") : CallResult();
 }
 
-/// For `ask_plugin`: nothing is expected to be said.
-class SilentSink final : public DriverSink {
-public:
-    SilentSink() : wake_fd_(eventfd(0, EFD_CLOEXEC)) {}
-    ~SilentSink() override { ::close(wake_fd_); }
-    SilentSink(const SilentSink&) = delete;
-    SilentSink& operator=(const SilentSink&) = delete;
-    void on_readings(std::vector<RawReading> /*readings*/) override {}
-    void on_garbage(std::uint64_t /*count*/, const std::string& /*why*/) override {}
-    void on_event(SourceEvent /*event*/) override {}
-    void on_problem(SettingProblem /*problem*/) override {}
-    void on_found(std::string /*json*/) override {}
-    void on_progress(double /*part*/) override {}
-    [[nodiscard]] bool is_interrupted() const override { return false; }
-    [[nodiscard]] bool is_stopping() const override { return false; }
-    [[nodiscard]] int wake_fd() const override { return wake_fd_; }
-
-private:
-    int wake_fd_;
-};
-
 } // namespace
 
 std::unique_ptr<Driver> make_remote_driver(const SourceWork& work, const std::filesystem::path& plugin,
@@ -360,7 +339,7 @@ std::unique_ptr<Driver> make_remote_driver(const SourceWork& work, const std::fi
 }
 
 HelloFrame ask_plugin(const std::filesystem::path& file, const SourceOptions& options) {
-    SilentSink sink;
+    KeepingSink sink;
     const SourceWork none;
     RemoteDriver driver(none, file, options, sink);
     return driver.start();
