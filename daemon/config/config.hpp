@@ -150,7 +150,8 @@ struct DeviceConfig {
     std::string name;
     std::string dvnuuid;
     Secret secret;
-    std::string source;
+    std::string secret_origin; ///< "file PATH", "credential NAME", "env NAME" or "text"; for `check --print`
+    std::string source;        ///< empty: every point names its own
     Milliseconds interval = seconds(60);
     CommandMode commands = CommandMode::atomic;
     std::string profile; ///< empty: none

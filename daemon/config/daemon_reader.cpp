@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/daemon_reader.hpp"
+
+#include "config/scalar.hpp"
+
+#include <fmt/format.h>
+
+#include <functional>
+
+namespace things {
+
+namespace {
+
+// Opens a section of the main file, checks its names and hands it on.
+void with_section(const Node* node, const char* name, Table table, Problems& problems,
+                  const std::function<void(Section&)>& reader) {
+    if (!node)
+        return;
+    if (!node->is_map()) {
+        problems.error(node->place(), fmt::format("{}: expected a mapping, got {}", name, node->kind_name()));
+        return;
+    }
+    Section section(name, node->place(), entries_of(*node), table, problems);
+    section.check_names();
+    reader(section);
+}
+
+void check_url(const Section& section, const std::string& url, Problems& problems) {
+    const Place place = section.place("url");
+    const bool is_https = url.rfind("https://", 0) == 0;
+    const std::string rest = is_https ? url.substr(8) : "";
+    const std::string host = rest.substr(0, rest.find_first_of("/:?#"));
+    if (!is_https)
+        problems.error(
+            place,
+            fmt::format("url: {} must begin with https://; readings never leave in the clear", quote(url)));
+    else if (rest.find('@') != std::string::npos)
+        problems.error(
+            place,
+            "url: a user name or password in it has no use; the token is made from the device's secret");
+    else if (host.empty() || url.find_first_of(" \t\"<>\\") != std::string::npos)
+        problems.error(place, fmt::format("url: {} is not an address such as https://host/path", quote(url)));
+}
+
+void read_retry(Section& section, ThingsConfig& config, Problems& problems) {
+    section.read("initial", config.retry_initial);
+    section.read("max", config.retry_max);
+    if (config.retry_initial > config.retry_max)
+        problems.error(section.place(section.has("max") ? "max" : "initial"),
+                       fmt::format("retry: max {} must not be below initial {}",
+                                   duration_text(config.retry_max.count()),
+                                   duration_text(config.retry_initial.count())));
+}
+
+void read_things(Section& section, ThingsConfig& config, Problems& problems) {
+    section.read("url", config.url);
+    check_url(section, config.url, problems);
+    std::filesystem::path ca_file;
+    section.read("ca_file", ca_file);
+    config.ca_file = ca_file.string();
+    section.read("proxy", config.proxy);
+    section.read("connect_timeout", config.connect_timeout);
+    section.read("timeout", config.timeout);
+    section.read("parallel", config.parallel);
+    section.read("min_interval", config.min_interval);
+    section.read("downlink_poll", config.downlink_poll);
+    if (config.connect_timeout > config.timeout)
+        problems.error(section.place("connect_timeout"),
+                       fmt::format("connect_timeout: must not be above timeout {}",
+                                   duration_text(config.timeout.count())));
+    with_section(section.node("retry"), "retry", retry_keys(), problems,
+                 [&config, &problems](Section& retry) { read_retry(retry, config, problems); });
+}
+
+void read_queue(Section& section, QueueConfig& config, bool& keep_removed) {
+    section.read("keep_removed", keep_removed);
+    section.read("path", config.path);
+    section.read("hot_path", config.hot_path);
+    section.read("commit_interval", config.commit_interval);
+    section.read("max_size", config.max_size);
+    section.read("max_age", config.max_age);
+    section.read("audit_age", config.audit_age);
+
+    if (const std::optional<std::size_t> choice = section.choice("when_full"))
+        config.when_full = static_cast<WhenFull>(*choice);
+}
+
+void read_listen(const Section& section, const std::string& listen, WebConfig& config, Problems& problems) {
+    const std::size_t colon = listen.rfind(':');
+    std::string address = listen.substr(0, colon == std::string::npos ? 0 : colon);
+    const std::int64_t port =
+        colon == std::string::npos ? -1 : parse_integer(listen.substr(colon + 1)).value_or(-1);
+    const bool is_bracketed = address.size() > 2 && address.front() == '[' && address.back() == ']';
+    if (is_bracketed)
+        address = address.substr(1, address.size() - 2);
+    const bool is_ipv6 = address.find(':') != std::string::npos;
+    constexpr std::string_view characters = "0123456789abcdefABCDEF:.%";
+    if (address == "localhost")
+        address = "127.0.0.1";
+    if (address.empty() || is_ipv6 != is_bracketed ||
+        address.find_first_not_of(characters) != std::string::npos || port < 0 || port > 65535) {
+        problems.error(section.place("listen"), fmt::format("listen: expected an address and a port such as "
+                                                            "127.0.0.1:8480 or [::1]:8480, got {}",
+                                                            quote(listen)));
+        return;
+    }
+    if (address.rfind("127.", 0) != 0 && address != "::1")
+        problems.warning(
+            section.place("listen"),
+            fmt::format("listen: everybody who reaches {} can read the page; 127.0.0.1 keeps it to this "
+                        "machine",
+                        address));
+    config.address = address;
+    config.port = static_cast<std::uint16_t>(port);
+}
+
+void read_web(Section& section, WebConfig& config, Problems& problems) {
+    std::string listen;
+    section.read("listen", listen);
+    if (!listen.empty())
+        read_listen(section, listen, config, problems);
+}
+
+void read_control(Section& section, Config& config, Problems& problems) {
+    section.read("socket", config.control_socket);
+    constexpr std::size_t most = 107; // sockaddr_un
+    if (config.control_socket.string().size() > most)
+        problems.error(section.place("socket"),
+                       fmt::format("socket: {} characters are too long for a Unix socket; at most {}",
+                                   config.control_socket.string().size(), most));
+}
+
+void read_time(Section& section, TimeConfig& config) {
+    section.read("require_sync", config.require_sync);
+    if (const std::optional<std::size_t> choice = section.choice("unsynced"))
+        config.unsynced = static_cast<Unsynced>(*choice);
+}
+
+} // namespace
+
+void read_daemon_sections(Section& main, Config& config, Problems& problems) {
+    with_section(main.node("things"), "things", things_keys(), problems,
+                 [&config, &problems](Section& section) { read_things(section, config.things, problems); });
+    with_section(main.node("batch"), "batch", batch_keys(), problems, [&config](Section& section) {
+        section.read("max_age", config.batch.max_age);
+        section.read("max_records", config.batch.max_records);
+        section.read("max_bytes", config.batch.max_bytes);
+    });
+    with_section(main.node("queue"), "queue", queue_keys(), problems,
+                 [&config](Section& section) { read_queue(section, config.queue, config.keep_removed); });
+    with_section(main.node("time"), "time", time_keys(), problems,
+                 [&config](Section& section) { read_time(section, config.time); });
+    config.web.on = !main.has("web") || main.node("web") != nullptr;
+    with_section(main.node("web"), "web", web_keys(), problems,
+                 [&config, &problems](Section& section) { read_web(section, config.web, problems); });
+    with_section(main.node("control"), "control", control_keys(), problems,
+                 [&config, &problems](Section& section) { read_control(section, config, problems); });
+    with_section(main.node("log"), "log", log_keys(), problems, [&config](Section& section) {
+        if (const std::optional<std::size_t> choice = section.choice("level"))
+            config.log_level = static_cast<LogLevel>(*choice);
+    });
+    main.read("writes", config.writes);
+}
+
+} // namespace things

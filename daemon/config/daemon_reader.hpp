@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/config.hpp"
+#include "config/section.hpp"
+
+// The sections of the daemon itself: everything of the main file but sources, devices and profiles.
+namespace things {
+
+/// Reads them from the main file's section into `config`, defaults kept where nothing is given.
+void read_daemon_sections(Section& main, Config& config, Problems& problems);
+
+} // namespace things

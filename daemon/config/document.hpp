@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/problem.hpp"
+
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// A YAML file as a tree with places. document.cpp is the only user of yaml-cpp; everybody else sees Node.
+// Size, depth and number of nodes are bounded, so that no input can exhaust stack or memory.
+namespace things {
+
+/// One value of a YAML file. Text is kept as written: whether `502` is a number is decided by the key.
+struct Node {
+    enum class Kind : std::uint8_t { null, scalar, list, map };
+    Kind kind = Kind::null;
+    bool quoted = false; ///< a scalar in quotes or a block: text, never a number or a boolean
+    int line = 1, column = 1;
+    const std::string* file = nullptr; ///< lives as long as the Documents it came from
+    std::string text;
+    std::vector<Node> children; ///< of a list its items; of a map key, value, key, value ...
+
+    [[nodiscard]] Place place() const { return {file ? *file : std::string(), line, column}; }
+    [[nodiscard]] bool is_map() const { return kind == Kind::map; }
+    [[nodiscard]] bool is_list() const { return kind == Kind::list; }
+    [[nodiscard]] bool is_scalar() const { return kind == Kind::scalar; }
+    [[nodiscard]] bool is_null() const { return kind == Kind::null; }
+    /// The value of a key of a map; null if there is none.
+    [[nodiscard]] const Node* find(std::string_view key) const;
+    /// "a list", "a mapping", "nothing", "text"; for messages.
+    [[nodiscard]] const char* kind_name() const;
+};
+
+/// Parses text; problems go to `problems`. None if there is no tree to look at.
+std::optional<Node> parse_yaml(const std::string& text, const std::string* file, Problems& problems);
+
+/// Reads a regular file of at most 8 MiB. On failure the reason, fit for a message.
+struct FileText {
+    std::string text;
+    std::string reason; ///< empty: read
+};
+FileText read_text_file(const std::filesystem::path& path);
+
+/// The files of one load. Nodes stay where they are until it goes.
+class Documents {
+public:
+    explicit Documents(Problems& problems) : problems_(problems) {}
+    /// Reads and parses; null after a problem. `place`: where the file was asked for.
+    const Node* load(const std::filesystem::path& path, const Place& place);
+    /// Reads text without parsing it, for CSV.
+    std::optional<FileText> read(const std::filesystem::path& path, const Place& place);
+    /// A name that lives as long as this object.
+    const std::string* keep(const std::string& file);
+    /// A node that lives as long as this object.
+    Node* keep(Node node);
+
+private:
+    Problems& problems_;
+    std::deque<std::string> files_;
+    std::deque<Node> nodes_;
+};
+
+} // namespace things

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/fleet.hpp"
+
+#include "config/section.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace things {
+
+namespace {
+
+struct Cell {
+    std::string text;
+    int line = 1, column = 1;
+    bool quoted = false;
+};
+using Row = std::vector<Cell>;
+
+std::string trim(const std::string& text) {
+    const std::size_t begin = text.find_first_not_of(" \t");
+    return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+// Walks over the text, cell by cell.
+class CsvText {
+public:
+    CsvText(const std::string& text, const std::string* file, Problems& problems)
+        : text_(text), file_(file), problems_(problems) {
+        if (text_.compare(0, 3, "\xef\xbb\xbf") == 0)
+            at_ = 3;
+        const std::string head = text_.substr(at_, text_.find('\n', at_) - at_);
+        separator_ = head.find(',') == std::string::npos && head.find(';') != std::string::npos ? ';' : ',';
+    }
+    bool next_row(Row& row) {
+        row.clear();
+        if (at_ >= text_.size())
+            return false;
+        bool more = true;
+        while (more) {
+            row.push_back(next_cell());
+            more = at_ < text_.size() && text_[at_] == separator_;
+            if (more)
+                advance();
+        }
+        if (at_ < text_.size() && text_[at_] == '\r')
+            advance();
+        if (at_ < text_.size() && text_[at_] == '\n')
+            advance();
+        return !is_broken_;
+    }
+
+private:
+    void advance() {
+        if (text_[at_] == '\n') {
+            ++line_;
+            column_ = 0;
+        }
+        if ((static_cast<unsigned char>(text_[at_]) & 0xc0U) != 0x80U)
+            ++column_;
+        ++at_;
+    }
+    [[nodiscard]] bool at_end_of_cell() const {
+        const char c = text_[at_];
+        return c == separator_ || c == '\n' ||
+               (c == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] == '\n'));
+    }
+    Cell next_cell() {
+        Cell cell{"", line_, column_};
+        if (at_ < text_.size() && text_[at_] == '"') {
+            read_quoted(cell);
+            cell.quoted = true;
+        }
+        const std::size_t begin = at_;
+        while (at_ < text_.size() && !at_end_of_cell())
+            advance();
+        const std::string rest = trim(text_.substr(begin, at_ - begin));
+        if (!cell.quoted)
+            cell.text = rest;
+        else if (!rest.empty())
+            problems_.error({*file_, cell.line, cell.column},
+                            "text behind the closing quote; double a quote inside quotes");
+        return cell;
+    }
+    void read_quoted(Cell& cell) {
+        advance();
+        while (at_ < text_.size()) {
+            if (text_[at_] == '"') {
+                advance();
+                if (at_ >= text_.size() || text_[at_] != '"')
+                    return;
+            }
+            cell.text += text_[at_];
+            advance();
+        }
+        problems_.error({*file_, cell.line, cell.column}, "a quote that is not closed");
+        is_broken_ = true;
+    }
+
+    const std::string& text_;
+    const std::string* file_;
+    Problems& problems_;
+    std::size_t at_ = 0;
+    int line_ = 1, column_ = 1;
+    char separator_ = ',';
+    bool is_broken_ = false;
+};
+
+Node make_node(const std::string* file, const Cell& cell, Node::Kind kind, const std::string& text) {
+    Node node;
+    node.kind = kind;
+    node.line = cell.line;
+    node.column = cell.column;
+    node.file = file;
+    node.text = text;
+    node.quoted = false; // quotes of CSV protect separators and say nothing of the type
+    return node;
+}
+
+bool check_header(const Row& header, const std::string* file, Problems& problems) {
+    const std::size_t before = problems.errors();
+    for (std::size_t i = 0; i < header.size(); ++i) {
+        const Place place{*file, header[i].line, header[i].column};
+        const auto same = [&header, i](const Cell& cell) {
+            return cell.text == header[i].text;
+        };
+        if (header[i].text.empty())
+            problems.error(place, "a column without a name in the header");
+        else if (std::any_of(header.begin(), header.begin() + static_cast<std::ptrdiff_t>(i), same))
+            problems.error(place, fmt::format("column {} is there twice", quote(header[i].text)));
+    }
+    for (const char* needed : {"name", "dvnuuid"}) {
+        const auto same = [needed](const Cell& cell) {
+            return cell.text == needed;
+        };
+        if (std::none_of(header.begin(), header.end(), same))
+            problems.error({*file, 1, 1},
+                           fmt::format("the header has no column \"{}\"; the first line must be such as "
+                                       "name,dvnuuid,secret_file,source,unit_id,profile",
+                                       needed));
+    }
+    return problems.errors() == before;
+}
+
+Node row_node(const Row& header, const Row& row, const std::string* file) {
+    Node map = make_node(file, row.front(), Node::Kind::map, "");
+    for (std::size_t i = 0; i < header.size(); ++i) {
+        if (row[i].text.empty())
+            continue;
+        const std::string& name = header[i].text;
+        Node value = make_node(file, row[i], Node::Kind::scalar, row[i].text);
+        if (name.rfind("secret_", 0) != 0) {
+            map.children.push_back(make_node(file, header[i], Node::Kind::scalar, name));
+            map.children.push_back(std::move(value));
+            continue;
+        }
+        Node from = make_node(file, row[i], Node::Kind::map, "");
+        from.children.push_back(make_node(file, header[i], Node::Kind::scalar, name.substr(7)));
+        from.children.push_back(std::move(value));
+        map.children.push_back(make_node(file, header[i], Node::Kind::scalar, "secret"));
+        map.children.push_back(std::move(from));
+    }
+    return map;
+}
+
+bool is_blank(const Row& row) {
+    return std::all_of(row.begin(), row.end(), [](const Cell& cell) { return cell.text.empty(); });
+}
+
+} // namespace
+
+std::vector<Node> read_fleet(const std::string& text, const std::string* file, Problems& problems) {
+    std::vector<Node> devices;
+    CsvText table(text, file, problems);
+    Row header, row;
+    if (!table.next_row(header) || is_blank(header)) {
+        problems.error({*file, 1, 1}, "the table is empty; its first line names the columns: "
+                                      "name,dvnuuid,secret_file,source,unit_id,profile");
+        return devices;
+    }
+    if (!check_header(header, file, problems))
+        return devices;
+    while (table.next_row(row)) {
+        if (is_blank(row))
+            continue;
+        if (row.size() == header.size())
+            devices.push_back(row_node(header, row, file));
+        else
+            problems.error(
+                {*file, row.front().line, 1},
+                fmt::format("{} cells here, but the header names {} columns; leave a cell empty between two "
+                            "separators instead of leaving it out",
+                            row.size(), header.size()));
+    }
+    return devices;
+}
+
+} // namespace things

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/document.hpp"
+
+#include <string>
+#include <vector>
+
+// A fleet as a table: CSV with a header line, comma or semicolon, quotes as in RFC 4180, UTF-8. Every row
+// becomes the mapping that a person would have written in YAML, so that one reader checks both.
+namespace things {
+
+/// One mapping a row; problems have the line and column of the table. `secret_file`, `secret_credential` and
+/// `secret_env` become `secret: {...}`; an empty cell is a key that is not there.
+std::vector<Node> read_fleet(const std::string& text, const std::string* file, Problems& problems);
+
+} // namespace things

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/loader.hpp"
+
+#include "config/daemon_reader.hpp"
+#include "config/device_reader.hpp"
+#include "config/fleet.hpp"
+#include "config/names.hpp"
+#include "config/nearest.hpp"
+#include "config/profile_store.hpp"
+#include "config/settings_reader.hpp"
+#include "config/uniqueness.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <glob.h>
+#include <set>
+#include <system_error>
+
+namespace things {
+
+namespace {
+
+// One load, in the order in which things depend on each other: files, profiles, sources, devices.
+class Loader {
+public:
+    Loader(const std::filesystem::path& file, const LoadOptions& options)
+        : file_(file), options_(options), documents_(problems_), profiles_(options, documents_, problems_) {}
+
+    Loaded run();
+
+private:
+    /// The lists of one file, main or included.
+    struct Parts {
+        const Node* sources = nullptr;
+        const Node* devices = nullptr;
+    };
+
+    bool read_main();
+    void read_includes(const Node& include);
+    void include_pattern(const Node& pattern);
+    void include_file(const std::filesystem::path& file, const Place& asked);
+    void add_parts(const Section& section);
+    void read_sources(const Node& sources);
+    void read_source(const Node& name, const Node& body);
+    void read_devices(const Node& devices, DeviceReader& reader);
+    void read_fleet_file(const Node& node, DeviceReader& reader);
+    void check_use();
+
+    std::filesystem::path file_;
+    const LoadOptions& options_;
+    Problems problems_;
+    Documents documents_;
+    ProfileStore profiles_;
+    Config config_;
+    KnownSources sources_;
+    std::vector<Parts> parts_;
+    std::set<std::filesystem::path> included_;
+};
+
+const PluginDescription* find_plugin(const LoadOptions& options, const std::string& name) {
+    return options.find_plugin ? options.find_plugin(name) : nullptr;
+}
+
+std::filesystem::path real_path(const std::filesystem::path& file) {
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::weakly_canonical(file, error);
+    return error ? file : path;
+}
+
+Loaded Loader::run() {
+    Loaded loaded;
+    if (read_main()) {
+        for (const Parts& parts : parts_)
+            if (parts.sources)
+                read_sources(*parts.sources);
+        for (SourceConfig& source : config_.sources) // the vector does not grow any more
+            sources_[source.name].config = &source;
+        DeviceReader reader(sources_, profiles_, options_, problems_);
+        for (const Parts& parts : parts_)
+            if (parts.devices)
+                read_devices(*parts.devices, reader);
+        for (const Profile* profile : profiles_.unused())
+            reader.check_profile(*profile);
+        check_uniqueness(config_, options_.find_plugin, problems_);
+        check_use();
+    }
+    if (problems_.errors() == 0)
+        loaded.config = std::move(config_);
+    loaded.problems = problems_.take();
+    return loaded;
+}
+
+bool Loader::read_main() {
+    const Place start{file_.string(), 1, 1};
+    config_.file = file_;
+    const Node* root = documents_.load(file_, start);
+    if (!root)
+        return false;
+    if (!root->is_map()) {
+        problems_.error(
+            root->place(),
+            root->is_null()
+                ? "the file is empty; etc/gateway.yaml shows what can be in it"
+                : fmt::format("expected keys such as `sources:` and `devices:`, got {}", root->kind_name()));
+        return false;
+    }
+    included_.insert(real_path(file_));
+    Section section("the main file", start, entries_of(*root), main_keys(), problems_);
+    section.check_names();
+    read_daemon_sections(section, config_, problems_);
+    if (const Node* profiles = section.node("profiles"))
+        profiles_.add(*profiles);
+    add_parts(section);
+    if (const Node* include = section.node("include"))
+        read_includes(*include);
+    return true;
+}
+
+void Loader::add_parts(const Section& section) {
+    parts_.push_back({section.node("sources"), section.node("devices")});
+}
+
+void Loader::read_includes(const Node& include) {
+    if (include.is_scalar())
+        include_pattern(include);
+    else if (include.is_list())
+        for (const Node& pattern : include.children)
+            include_pattern(pattern);
+    else
+        problems_.error(include.place(),
+                        fmt::format("include: expected a list of file names, got {}", include.kind_name()));
+}
+
+void Loader::include_pattern(const Node& pattern) {
+    if (!pattern.is_scalar() || pattern.text.empty()) {
+        problems_.error(pattern.place(),
+                        fmt::format("include: expected a file name, got {}", pattern.kind_name()));
+        return;
+    }
+    const std::filesystem::path path = beside(*pattern.file, pattern.text);
+    if (pattern.text.find_first_of("*?[") == std::string::npos) {
+        include_file(path, pattern.place());
+        return;
+    }
+    glob_t found{};
+    if (::glob(path.c_str(), 0, nullptr, &found) == 0)
+        for (std::size_t i = 0; i < found.gl_pathc; ++i)
+            include_file(found.gl_pathv[i], pattern.place());
+    ::globfree(&found);
+}
+
+void Loader::include_file(const std::filesystem::path& file, const Place& asked) {
+    const std::filesystem::path real = real_path(file);
+    if (real == real_path(file_)) {
+        problems_.error(asked, "include: the file includes itself; name only other files");
+        return;
+    }
+    if (!included_.insert(real).second)
+        return; // named by two patterns
+    const Node* root = documents_.load(file, asked);
+    if (!root || root->is_null())
+        return;
+    if (!root->is_map()) {
+        problems_.error(root->place(),
+                        fmt::format("expected sources, devices or profiles, got {}", root->kind_name()));
+        return;
+    }
+    OtherKeys others;
+    others.where_it_goes = [](const std::string& name) {
+        const auto same = [&name](const Key& key) {
+            return key.name == name;
+        };
+        const Table keys = main_keys();
+        return std::any_of(keys.begin(), keys.end(), same) ? std::string("in the main file") : std::string();
+    };
+    Section section("an included file", {file.string(), 1, 1}, entries_of(*root), include_keys(), problems_);
+    section.check_names(others);
+    if (const Node* profiles = section.node("profiles"))
+        profiles_.add(*profiles);
+    add_parts(section);
+}
+
+void Loader::read_sources(const Node& sources) {
+    if (!sources.is_map()) {
+        problems_.error(sources.place(),
+                        fmt::format("sources: expected names with settings, such as plc: {{plugin: modbus, "
+                                    "host: 192.0.2.20}}, got {}",
+                                    sources.kind_name()));
+        return;
+    }
+    for (const auto& [name, body] : entries_of(sources))
+        read_source(*name, *body);
+}
+
+void Loader::read_source(const Node& name, const Node& body) {
+    SourceConfig source;
+    source.name = name.text;
+    source.place = name.place();
+    std::string why;
+    if (!is_plain_name(name.text, why))
+        problems_.error(name.place(), fmt::format("source name {}: {}", quote(name.text), why));
+    const auto found = sources_.find(name.text);
+    if (found != sources_.end()) {
+        problems_.error(name.place(), fmt::format("source {} is given twice, first at {}; names must differ",
+                                                  quote(name.text), found->second.place.text()));
+        return;
+    }
+    KnownSource& known = sources_[name.text];
+    known.place = name.place();
+    if (!body.is_map()) {
+        problems_.error(
+            body.is_null() ? name.place() : body.place(),
+            fmt::format("source {}: expected settings such as {{plugin: modbus, host: 192.0.2.20}}, got {}",
+                        quote(name.text), body.kind_name()));
+        return;
+    }
+    const Entries entries = entries_of(body);
+    Section section("source", name.place(), entries, source_keys(), problems_);
+    section.read("plugin", source.plugin);
+    known.plugin = source.plugin.empty() ? nullptr : find_plugin(options_, source.plugin);
+    if (!source.plugin.empty() && !known.plugin)
+        problems_.error(section.place("plugin"),
+                        fmt::format("there is no plugin {}{}", quote(source.plugin),
+                                    options_.plugin_names.empty()
+                                        ? "; none is installed"
+                                        : hint(source.plugin, options_.plugin_names)));
+    section.check_names(other_keys(known.plugin, Level::source));
+    if (const std::optional<std::size_t> choice = section.choice("isolation"))
+        source.isolation = *choice == 0 ? Isolation::process : Isolation::none;
+    section.read("writes", source.writes);
+    section.read("allow_overload", source.allow_overload);
+    if (known.plugin)
+        source.settings = read_settings(*known.plugin, Level::source, entries, source_keys(), "source",
+                                        name.place(), options_, problems_);
+    config_.sources.push_back(std::move(source));
+}
+
+void Loader::read_devices(const Node& devices, DeviceReader& reader) {
+    if (devices.is_map() && (devices.find("csv") || devices.children.empty())) {
+        read_fleet_file(devices, reader);
+        return;
+    }
+    if (!devices.is_list()) {
+        problems_.error(devices.place(),
+                        fmt::format("devices: expected a list (each device begins with a dash) or {{csv: "
+                                    "FILE}}, got {}",
+                                    devices.kind_name()));
+        return;
+    }
+    for (const Node& item : devices.children) {
+        if (item.find("csv"))
+            read_fleet_file(item, reader);
+        else if (std::optional<DeviceConfig> device = reader.read(item))
+            config_.devices.push_back(std::move(*device));
+    }
+}
+
+void Loader::read_fleet_file(const Node& node, DeviceReader& reader) {
+    Section section("the fleet", node.place(), entries_of(node), fleet_keys(), problems_);
+    section.check_names();
+    std::filesystem::path file;
+    section.read("csv", file);
+    if (file.empty())
+        return;
+    const std::optional<FileText> text = documents_.read(file, section.place("csv"));
+    if (!text)
+        return;
+    const std::string* name = documents_.keep(file.string());
+    for (Node& row : read_fleet(text->text, name, problems_))
+        if (std::optional<DeviceConfig> device = reader.read(*documents_.keep(std::move(row))))
+            config_.devices.push_back(std::move(*device));
+}
+
+void Loader::check_use() {
+    for (const SourceConfig& source : config_.sources)
+        if (!sources_[source.name].is_used && !config_.devices.empty() && problems_.errors() == 0)
+            problems_.warning(source.place,
+                              fmt::format("source {} is used by no device", quote(source.name)));
+    if (config_.devices.empty() && problems_.errors() == 0)
+        problems_.warning({file_.string(), 1, 1},
+                          "no devices: nothing will be read; add them under `devices`");
+}
+
+} // namespace
+
+LoadOptions system_load_options(const std::filesystem::path& file) {
+    LoadOptions options;
+    options.profile_directories = {file.parent_path() / "profiles", THINGS_PROFILE_DIR};
+    // NOLINTBEGIN(concurrency-mt-unsafe): nobody sets variables
+    options.environment = [](const std::string& name) -> std::optional<std::string> {
+        const char* value = std::getenv(name.c_str());
+        return value ? std::optional<std::string>(value) : std::nullopt;
+    };
+    if (const char* directory = std::getenv("CREDENTIALS_DIRECTORY"))
+        options.credentials_directory = directory;
+    // NOLINTEND(concurrency-mt-unsafe)
+    return options;
+}
+
+Loaded load(const std::filesystem::path& file, const LoadOptions& options) {
+    try {
+        return Loader(file, options).run();
+    } catch (const std::exception& error) {
+        Loaded loaded;
+        loaded.problems.push_back({{file.string(), 1, 1},
+                                   Severity::error,
+                                   fmt::format("cannot read the configuration: {}", error.what())});
+        return loaded;
+    }
+}
+
+} // namespace things

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/config.hpp"
+#include "config/problem.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Reads the configuration: the main file, what it includes, profiles, fleets as CSV, secrets. Everything is
+// checked against the tables in keys.hpp and against what the plugins say of their own keys. Reads files,
+// touches nothing else; the same input gives the same result. Any input ends in values or in problems.
+namespace things {
+
+/// What the loader asks its caller. Everything may be left out but `find_plugin`.
+struct LoadOptions {
+    /// The description of an installed plugin; null: there is none of that name.
+    std::function<const PluginDescription*(const std::string& name)> find_plugin;
+    /// Names of the installed plugins, for hints.
+    std::vector<std::string> plugin_names;
+    /// Where profiles lie as NAME.yaml; the first directory that has one wins, `profiles:` win over all.
+    std::vector<std::filesystem::path> profile_directories;
+    /// A variable of the environment; null: there is none (then `secret: {env: ...}` is an error).
+    std::function<std::optional<std::string>(const std::string& name)> environment;
+    /// $CREDENTIALS_DIRECTORY of systemd; empty: none.
+    std::filesystem::path credentials_directory;
+    /// False: secrets are not read (for documentation and print tests only); devices get a stand-in.
+    bool read_secrets = true;
+};
+
+/// Options with the environment of this process; `find_plugin` and `plugin_names` are left to the caller.
+/// Profile directories: `profiles/` beside the main file, then the installed one.
+LoadOptions system_load_options(const std::filesystem::path& file);
+
+/// What came of it. `config` is there if no problem is an error; warnings may be there beside it.
+struct Loaded {
+    std::optional<Config> config;
+    std::vector<Problem> problems;
+};
+
+/// Loads FILE. Does not throw.
+Loaded load(const std::filesystem::path& file, const LoadOptions& options);
+
+} // namespace things

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/names.hpp"
+
+#include "config/nearest.hpp"
+#include "config/section.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace things {
+
+namespace {
+
+bool is_alphanumeric(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool is_hexadecimal(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+bool is_name_of(std::string_view name, std::string_view more, std::size_t most, std::string& why) {
+    if (name.empty() || !is_alphanumeric(name.front())) {
+        why = "it must begin with a letter or a digit";
+        return false;
+    }
+    const auto bad = std::find_if(name.begin(), name.end(), [more](char c) {
+        return !is_alphanumeric(c) && more.find(c) == std::string_view::npos;
+    });
+    if (bad != name.end()) {
+        std::string instead(name);
+        for (std::size_t i = 0; i < instead.size(); ++i)
+            if (!is_alphanumeric(instead[i]) && more.find(instead[i]) == std::string_view::npos)
+                instead[i] = '_';
+        instead.erase(
+            std::unique(instead.begin(), instead.end(), [](char a, char b) { return a == '_' && b == '_'; }),
+            instead.end());
+        why = fmt::format("only letters, digits and {} are allowed; write {} for example", more,
+                          quote(instead));
+        return false;
+    }
+    if (name.size() > most)
+        why = fmt::format("it is longer than {} characters", most);
+    return name.size() <= most;
+}
+
+// protocol.md 8.3: primary and secondary units.
+constexpr std::array units{
+    "m",   "kg",   "g",     "s",    "A",     "K",     "cd",    "mol",      "Hz",    "rad",  "sr",    "N",
+    "Pa",  "J",    "W",     "C",    "V",     "F",     "Ohm",   "S",        "Wb",    "T",    "H",     "Cel",
+    "lm",  "lx",   "Bq",    "Gy",   "Sv",    "kat",   "m2",    "m3",       "l",     "m/s",  "m/s2",  "m3/s",
+    "l/s", "W/m2", "cd/m2", "bit",  "bit/s", "lat",   "lon",   "pH",       "dB",    "dBW",  "Bspl",  "count",
+    "/",   "%",    "%RH",   "%EL",  "EL",    "1/s",   "1/min", "beat/min", "beats", "S/m",  "B",     "VA",
+    "VAs", "var",  "vars",  "J/m",  "kg/m3", "deg",   "NTU",   "ms",       "min",   "h",    "MHz",   "kW",
+    "kVA", "kvar", "Ah",    "Wh",   "kWh",   "varh",  "kvarh", "kVAh",     "Wh/km", "KiB",  "GB",    "Mbit/s",
+    "B/s", "MB/s", "mV",    "mA",   "dBm",   "ug/m3", "mm/h",  "m/h",      "ppm",   "/100", "/1000", "hPa",
+    "mm",  "cm",   "km",    "km/h", "ppb",   "ppt",   "VAh",   "mg/l",     "ug/l",  "g/l"};
+
+struct Spelling {
+    std::string_view written, unit;
+};
+constexpr std::array spellings{
+    Spelling{"\u00b0C", "Cel"},
+    Spelling{"degC", "Cel"},
+    Spelling{"celsius", "Cel"},
+    Spelling{"Celsius", "Cel"},
+    Spelling{"oC", "Cel"},
+    Spelling{"\u00b0", "deg"},
+    Spelling{"degrees", "deg"},
+    Spelling{"\u03a9", "Ohm"},
+    Spelling{"ohm", "Ohm"},
+    Spelling{"m\u00b3", "m3"},
+    Spelling{"m\u00b2", "m2"},
+    Spelling{"rpm", "1/min"},
+    Spelling{"RPM", "1/min"},
+    Spelling{"percent", "/100"},
+    Spelling{"pct", "/100"},
+    Spelling{"lux", "lx"},
+    Spelling{"sec", "s"},
+    Spelling{"seconds", "s"},
+    Spelling{"hours", "h"},
+    Spelling{"minutes", "min"},
+    Spelling{"volt", "V"},
+    Spelling{"Volt", "V"},
+    Spelling{"watt", "W"},
+    Spelling{"Watt", "W"},
+    Spelling{"ampere", "A"},
+    Spelling{"Amp", "A"},
+    Spelling{"VAr", "var"},
+    Spelling{"VAR", "var"},
+    Spelling{"kVAr", "kvar"},
+    Spelling{"kVAR", "kvar"},
+    Spelling{"kVArh", "kvarh"},
+    Spelling{"kwh", "kWh"},
+    Spelling{"KWh", "kWh"},
+    Spelling{"mbar", "hPa"},
+    Spelling{"%rH", "%RH"},
+    Spelling{"rH", "%RH"},
+    Spelling{"RH", "%RH"},
+    Spelling{"\u00b5g/m3", "ug/m3"},
+    Spelling{"W/m\u00b2", "W/m2"},
+    Spelling{"liter", "l"},
+    Spelling{"L", "l"},
+    Spelling{"pieces", "count"},
+    Spelling{"pcs", "count"},
+    Spelling{"Vs", "VAs"},
+};
+
+} // namespace
+
+bool is_senml_name(std::string_view name, std::string& why) {
+    return is_name_of(name, "-:./_", 200, why);
+}
+
+bool is_plain_name(std::string_view name, std::string& why) {
+    return is_name_of(name, "-_.", 64, why);
+}
+
+bool is_uuid(std::string_view text) {
+    if (text.size() != 36)
+        return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (is_dash ? text[i] != '-' : !is_hexadecimal(text[i]))
+            return false;
+    }
+    return true;
+}
+
+bool is_uuid_version_4(std::string_view uuid) {
+    constexpr std::string_view variants = "89abAB";
+    return is_uuid(uuid) && uuid[14] == '4' && variants.find(uuid[19]) != std::string_view::npos;
+}
+
+bool is_senml_unit(std::string_view unit) {
+    return std::find(units.begin(), units.end(), unit) != units.end();
+}
+
+std::string nearest_unit(std::string_view wrong) {
+    for (const Spelling& spelling : spellings)
+        if (spelling.written == wrong)
+            return std::string(spelling.unit);
+    return nearest(wrong, {units.begin(), units.end()});
+}
+
+std::string unit_remark(std::string_view unit, std::string_view point) {
+    if (unit == "%")
+        return "unit \"%\" is a ratio from 0 to 1 in SenML; for 0 to 100 use \"/100\", or %RH for humidity "
+               "and %EL for a "
+               "battery";
+    if (unit == "C" && point.find("emp") != std::string_view::npos)
+        return "unit \"C\" is coulomb in SenML; for degrees Celsius use \"Cel\"";
+    return {};
+}
+
+} // namespace things

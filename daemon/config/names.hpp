@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+// Names, units and identifiers that the platform or our own commands must understand. Pure.
+namespace things {
+
+/// Characters of SenML names (RFC 8428 4.5.1), first one a letter or digit, at most 200. If not, `why` says
+/// it.
+bool is_senml_name(std::string_view name, std::string& why);
+
+/// A name of a device, source or profile: letters, digits, - _ and ., first one a letter or digit, at
+/// most 64.
+bool is_plain_name(std::string_view name, std::string& why);
+
+/// 8-4-4-4-12 hexadecimal digits in any case.
+bool is_uuid(std::string_view text);
+/// Of a UUID: made from random numbers, as the Portal wants.
+bool is_uuid_version_4(std::string_view uuid);
+
+/// Whether the SenML registry has this unit (RFC 8428, RFC 8798 and later ones, secondary units too).
+bool is_senml_unit(std::string_view unit);
+/// The unit that was probably meant; empty if none is near.
+std::string nearest_unit(std::string_view wrong);
+/// Something to think about with a valid unit ("%" is a ratio); empty mostly.
+std::string unit_remark(std::string_view unit, std::string_view point);
+
+} // namespace things

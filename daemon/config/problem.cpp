@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/problem.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+namespace things {
+
+namespace {
+
+// A file of garbage must not become a list of a million lines.
+constexpr std::size_t most_problems = 5000;
+
+// File names and values from outside reach a terminal: control characters are shown, not obeyed.
+std::string printable(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f)
+            out += fmt::format("\\x{:02x}", byte);
+        else
+            out += c;
+    }
+    return out;
+}
+
+} // namespace
+
+std::string Problem::text() const {
+    return printable(
+        fmt::format("{}: {}: {}", place.text(), severity == Severity::error ? "error" : "warning", message));
+}
+
+void Problems::error(Place place, std::string message) {
+    add(std::move(place), Severity::error, std::move(message));
+}
+
+void Problems::warning(Place place, std::string message) {
+    add(std::move(place), Severity::warning, std::move(message));
+}
+
+void Problems::know_file(const std::string& file) {
+    if (std::find(files_.begin(), files_.end(), file) == files_.end())
+        files_.push_back(file);
+}
+
+void Problems::add(Place place, Severity severity, std::string message) {
+    if (severity == Severity::error)
+        ++errors_;
+    if (list_.size() < most_problems)
+        list_.push_back({std::move(place), severity, std::move(message)});
+}
+
+std::vector<Problem> Problems::take() {
+    const auto rank = [this](const Problem& problem) {
+        const auto found = std::find(files_.begin(), files_.end(), problem.place.file);
+        return std::make_tuple(found - files_.begin(), problem.place.line, problem.place.column);
+    };
+    std::vector<Problem> list = std::move(list_);
+    list_.clear();
+    std::stable_sort(list.begin(), list.end(),
+                     [&rank](const Problem& a, const Problem& b) { return rank(a) < rank(b); });
+    const auto same = [&rank](const Problem& a, const Problem& b) {
+        return rank(a) == rank(b) && a.message == b.message && a.place.file == b.place.file;
+    };
+    list.erase(std::unique(list.begin(), list.end(), same), list.end());
+    return list;
+}
+
+} // namespace things

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "setting.hpp"
+
+#include <string>
+#include <vector>
+
+// Mistakes in the configuration. All of a run are collected, so that a person mends them in one go. Loop or
+// command line; no thread of its own.
+namespace things {
+
+enum class Severity : std::uint8_t { error, warning };
+
+/// One mistake: where it stands, and what to do about it. Never holds a secret.
+struct Problem {
+    Place place;
+    Severity severity = Severity::error;
+    std::string message;
+    /// "FILE:LINE:COLUMN: error: message", one line.
+    [[nodiscard]] std::string text() const;
+};
+
+/// Collects problems. The same one at the same place is kept once (a profile is read by many devices).
+class Problems {
+public:
+    void error(Place place, std::string message);
+    void warning(Place place, std::string message);
+    /// Problems are listed by file in this order, then by line.
+    void know_file(const std::string& file);
+    [[nodiscard]] std::size_t errors() const { return errors_; }
+    /// All of them, in order, without repetitions.
+    [[nodiscard]] std::vector<Problem> take();
+
+private:
+    void add(Place place, Severity severity, std::string message);
+    std::vector<Problem> list_;
+    std::vector<std::string> files_;
+    std::size_t errors_ = 0;
+};
+
+} // namespace things

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/document.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// Scalars of YAML and CSV as values. Pure; accept the whole text or nothing.
+namespace things {
+
+/// `500ms 10s 5m 2h 7d`, also `1.5h` and `0`, in milliseconds.
+std::optional<std::int64_t> parse_duration(std::string_view text);
+/// `64KiB 16MiB 2GiB kB MB GB B` or a number of bytes.
+std::optional<std::int64_t> parse_size(std::string_view text);
+/// true false yes no on off.
+std::optional<bool> parse_boolean(std::string_view text);
+/// Decimal or 0x hexadecimal, with sign.
+std::optional<std::int64_t> parse_integer(std::string_view text);
+/// A finite number; hexadecimal integers too.
+std::optional<double> parse_number(std::string_view text);
+/// A scalar as YAML understands it: quoted is text, else boolean, integer, number or text.
+Scalar guess_scalar(const Node& node);
+
+/// The shortest way to write a duration: 90000 is `90s`.
+std::string duration_text(std::int64_t ms);
+/// The same for a size: 16384 is `16KiB`.
+std::string size_text(std::int64_t bytes);
+/// The shortest number that reads back as the same.
+std::string number_text(double number);
+
+} // namespace things

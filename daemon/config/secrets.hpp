@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/loader.hpp"
+
+#include <optional>
+#include <string>
+
+namespace things {
+
+struct Node;
+
+/// A secret and where it came from, for `check --print`: "file PATH", "credential NAME", "env NAME", "text".
+struct FoundSecret {
+    std::string text; ///< wiped by the Secret or Setting that takes it
+    std::string origin;
+};
+
+/// Resolves {file: F}, {credential: C}, {env: E} or the text itself. Problems never show the text. A file
+/// must be readable by its owner only; white space around its text is dropped.
+std::optional<FoundSecret> read_secret(const Node& node, const std::string& what, const LoadOptions& options,
+                                       Problems& problems);
+
+/// Whether KPN Things accepts it: ^[0-9a-zA-Z]{30,100}$. If not, `why` says it without showing it.
+bool is_device_secret(const std::string& text, std::string& why);
+
+/// Whether any user of this machine may read the file.
+bool is_readable_by_all(const std::string& file);
+
+} // namespace things

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/loader.hpp"
+#include "config/section.hpp"
+
+#include <string>
+#include <vector>
+
+// The keys that belong to a plugin: held against its own description.
+namespace things {
+
+/// The plugin's keys that may stand at a level. Point: also the device keys that a point may override.
+std::vector<const KeyDescription*> keys_at(const PluginDescription& plugin, Level level);
+
+/// What a Section must know of a plugin's keys. Null: the plugin is not known, so any key may be its.
+OtherKeys other_keys(const PluginDescription* plugin, Level level);
+
+/// Reads the plugin's keys among the entries, checks types, ranges and groups. `what` names the section,
+/// `place` is where missing keys are reported. Keys of the table of the section are passed over.
+std::vector<Setting> read_settings(const PluginDescription& plugin, Level level, const Entries& entries,
+                                   Table table, const std::string& what, const Place& place,
+                                   const LoadOptions& options, Problems& problems);
+
+} // namespace things

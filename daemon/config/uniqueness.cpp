@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/uniqueness.hpp"
+
+#include "config/scalar.hpp"
+#include "config/section.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace things {
+
+namespace {
+
+struct First {
+    Place place;
+    std::string device, point;
+};
+using Firsts = std::unordered_map<std::string, First>;
+
+std::string scalar_text(const Scalar& scalar) {
+    struct Show {
+        std::string operator()(std::monostate) const { return ""; }
+        std::string operator()(bool value) const { return value ? "true" : "false"; }
+        std::string operator()(std::int64_t value) const { return std::to_string(value); }
+        std::string operator()(std::uint64_t value) const { return std::to_string(value); }
+        std::string operator()(double value) const { return number_text(value); }
+        std::string operator()(const std::string& value) const { return value; }
+    };
+    return std::visit(Show{}, scalar);
+}
+
+void add_setting(std::vector<std::string>& parts, const Setting& setting) {
+    std::string text = setting.key + "=" + scalar_text(setting.value);
+    for (const Scalar& item : setting.items)
+        text += "," + scalar_text(item);
+    parts.push_back(std::move(text));
+}
+
+// Whether a setting says where the point is found: one of a group, or a required one.
+bool is_address(const PluginDescription& plugin, const Setting& setting) {
+    return std::any_of(plugin.keys.begin(), plugin.keys.end(), [&setting](const KeyDescription& key) {
+        return key.level == Level::point && key.name == setting.key && (!key.group.empty() || key.required);
+    });
+}
+
+// Everything that decides which bytes a point reads and what is made of them; empty if the plugin knows no
+// addresses.
+std::string identity(const DeviceConfig& device, const PointConfig& point, const PluginDescription& plugin) {
+    std::vector<std::string> parts;
+    bool has_address = false;
+    for (const Setting& setting : point.settings) {
+        has_address = has_address || is_address(plugin, setting);
+        add_setting(parts, setting);
+    }
+    if (!has_address)
+        return {};
+    for (const Setting& setting : device.settings) {
+        const auto same = [&setting](const Setting& other) {
+            return other.key == setting.key;
+        };
+        if (device.source == point.source && std::none_of(point.settings.begin(), point.settings.end(), same))
+            add_setting(parts, setting);
+    }
+    std::sort(parts.begin(), parts.end());
+    return fmt::format("{}|{}|{}|{}", point.source, static_cast<int>(point.report.aggregate), point.unit,
+                       fmt::join(parts, "|"));
+}
+
+class Checker {
+public:
+    explicit Checker(Problems& problems) : problems_(problems) {}
+
+    void check_point(const DeviceConfig& device, const PointConfig& point, const PluginDescription& plugin) {
+        std::string key = identity(device, point, plugin);
+        if (key.empty())
+            return;
+        const auto [found, is_new] =
+            registers_.emplace(std::move(key), First{point.place, device.name, point.name});
+        if (is_new)
+            return;
+        const First& first = found->second;
+        if (first.device == device.name)
+            problems_.error(point.place,
+                            fmt::format("point {} reads the same as point {} at {}; keep one, or correct its "
+                                        "address",
+                                        quote(point.name), quote(first.point), first.place.text()));
+        else
+            problems_.warning(device.place,
+                              fmt::format("point {} reads the same as point {} of device {}; is the source "
+                                          "or unit_id right?",
+                                          quote(point.name), quote(first.point), quote(first.device)));
+    }
+    void check_outcomes(const DeviceConfig& device) {
+        for (const PointConfig& point : device.points) {
+            const auto same = [&point](const PointConfig& other) {
+                return other.name == point.writable->outcome;
+            };
+            if (point.writable && std::any_of(device.points.begin(), device.points.end(), same))
+                problems_.error(
+                    point.place,
+                    fmt::format("outcome {} is the name of a point of this device; choose another",
+                                quote(point.writable->outcome)));
+        }
+    }
+
+private:
+    Problems& problems_;
+    Firsts registers_;
+};
+
+} // namespace
+
+void check_uniqueness(const Config& config,
+                      const std::function<const PluginDescription*(const std::string&)>& find_plugin,
+                      Problems& problems) {
+    std::unordered_map<std::string, const PluginDescription*> plugins;
+    for (const SourceConfig& source : config.sources)
+        plugins[source.name] = find_plugin ? find_plugin(source.plugin) : nullptr;
+    Checker checker(problems);
+    for (const DeviceConfig& device : config.devices) {
+        checker.check_outcomes(device);
+        for (const PointConfig& point : device.points) {
+            const auto plugin = plugins.find(point.source);
+            if (plugin != plugins.end() && plugin->second)
+                checker.check_point(device, point, *plugin->second);
+        }
+    }
+}
+
+} // namespace things

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "setting.hpp"
+
+#include <string>
+#include <vector>
+
+// Descriptions of plugins made by hand, like those that the real ones give of themselves.
+namespace things {
+
+/// modbus, simulated (writes), p1 (cannot write) and secretive (a key that is a secret).
+const PluginDescription* find_test_plugin(const std::string& name);
+std::vector<std::string> test_plugin_names();
+
+} // namespace things
