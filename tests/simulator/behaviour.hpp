@@ -11,17 +11,19 @@
 // Faults on demand: what the simulator does to the next requests instead of, or on top of, a proper answer.
 // Pure values; `spoil` turns a proper answer into a bad one.
 //
-// As JSON, for the control port:
-// {"kind":"status","status":503,"retry_after":"5","count":10,"device":"6f1c2b9e-..."}
-//   status     answer with `status` (and Retry-After, Location, body) and take nothing
-//   accept     take the pack, answer with `status`, `body`, `content_type` of this behaviour: 202 with
-//   garbage, 204, ... close      take nothing, close without an answer          reset    the same with a TCP
-//   reset silent     take nothing, keep the connection, say nothing lost       take the pack, then close
-//   without an answer: the accepting answer got lost garbage    take nothing, answer with bytes that are not
-//   HTTP, close truncated  take the pack, announce 100 bytes, send 10, close drip       take the pack, send
-//   the proper answer one byte each `drip_ms` huge       take the pack, answer with a body of `bytes` bytes
+// As JSON: {"kind":"status","status":503,"retry_after":"5","count":10,"device":"6f1c2b9e-..."}
+//   status     take nothing, answer with `status` (and Retry-After, Location, body)
+//   close      take nothing, close without an answer
+//   reset      take nothing, reset the connection
+//   silent     take nothing, say nothing, keep the connection
+//   garbage    take nothing, answer with bytes that are not HTTP, close
+//   accept     take the pack, answer with `status`, `body`, `content_type`: 202 with garbage, 204, ...
+//   lost       take the pack, close without an answer: the accepting answer got lost
+//   truncated  take the pack, announce 100 bytes, send 10, close
+//   drip       take the pack, send the proper answer, one byte each `drip_ms`
+//   huge       take the pack, answer with a body of `bytes` bytes
 // `delay_ms` waits before any of them. `count` requests are treated so (0: all until cleared); the first
-// behaviour that fits a request is used. For an outage, see "down" at the control port.
+// behaviour that fits a request is used. For an outage see "down" at the control port.
 namespace things::simulator {
 
 struct Behaviour {

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 constexpr std::string_view help = R"(things-simulator control port
 GET /stats /devices /accepted /accepted/count /packs /refused /downlinks /behaviour
-POST /devices /downlinks /behaviour /clear    DELETE /devices?id=ID /behaviour
+POST /devices /downlinks /behaviour /limits /clear    DELETE /devices?id=ID /behaviour
 )";
 
 struct BadRequest : std::runtime_error {
@@ -129,6 +129,10 @@ Control::Reply Control::route(const Request& request) {
         return add_behaviours(request.body);
     if (what == "DELETE /behaviour") {
         platform_.clear_behaviours();
+        return {200, "{}"};
+    }
+    if (what == "POST /limits") {
+        platform_.set_max_body(parse(request.body).at("max_body").get<std::size_t>());
         return {200, "{}"};
     }
     if (what == "POST /clear") {

@@ -8,24 +8,23 @@
 
 // The simulator's control port: plain HTTP with JSON, for tests and for people with curl. Loop only.
 //
-//   GET  /                        this list
-//   GET  /stats                   counters
-//   GET  /devices                 devices and what each sent; never a secret
-//   POST /devices                 {"id":"<DvnUUID, or = and a base name>","secret":"...","name":"boiler"}
-//   adds or changes one DELETE /devices?id=ID         removes one: the platform answers 404 from now on GET
-//   /accepted readings; ?device= &name= &since=SEQUENCE &limit=10000 &newest=1 &from= &until= GET
-//   /accepted/count
-//   {"readings":N,"kept":N,"total":N,"packs":N}, same filters GET  /packs                   the last 100
-//   accepted bodies, as they came GET  /refused                 the last 1000 refused posts, with the reason
-//   GET  /downlinks               waiting and handed over
-//   POST /downlinks               {"device":"...","pack":[...]} or {"device":"...","body":"raw"}; "times",
-//   "status",
-//                                 "content_type"; without a base name in the pack's first record the device's
-//                                 is put there
-//   GET  /behaviour               faults that are armed
-//   POST /behaviour               one (see behaviour.hpp) or an array; {"kind":"down"} and {"kind":"up"} for
-//   an outage DELETE /behaviour             none any more POST /clear                   forget all but the
-//   devices
+//   GET  /                 a list of these
+//   GET  /stats            counters
+//   GET  /devices          devices and what each sent; never a secret
+//   POST /devices          {"id":"<DvnUUID>","secret":"...","name":"boiler"} adds or changes one
+//   DELETE /devices?id=ID  removes one: the platform answers 404 from now on
+//   GET  /accepted         readings; ?device= &name= &since=SEQUENCE &limit=10000 &newest=1 &from= &until=
+//   GET  /accepted/count   {"readings":N,"kept":N,"total":N,"packs":N}, same filters
+//   GET  /packs            the last 100 accepted bodies, as they came
+//   GET  /refused          the last 1000 refused posts, with the reason
+//   GET  /downlinks        waiting and handed over
+//   POST /downlinks        {"device":"...","pack":[...]} or {"device":"...","body":"raw"}; also "times",
+//                          "status", "content_type". A pack without a base name gets the device's.
+//   GET  /behaviour        faults that are armed
+//   POST /behaviour        one or an array (behaviour.hpp); {"kind":"down"}, {"kind":"up"}: an outage
+//   DELETE /behaviour      none any more
+//   POST /limits           {"max_body":BYTES}: larger bodies get 413 from now on
+//   POST /clear            forget all but the devices
 namespace things::simulator {
 
 class Control : public Handler {

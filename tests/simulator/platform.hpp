@@ -81,6 +81,7 @@ public:
 
     std::uint64_t add_downlink(Device& device, Downlink downlink);
     void add_behaviour(Behaviour behaviour) { behaviours_.push_back(std::move(behaviour)); }
+    void set_max_body(std::size_t bytes) { options_.max_body = bytes; }
     void clear_behaviours() { behaviours_.clear(); }
     /// Forgets everything but the devices.
     void clear();
