@@ -59,6 +59,7 @@ public:
     explicit Walk(std::uint64_t seed) : random_(seed) {
         rig_.options.live_limit = 20;
         rig_.options.cache_limit = 2000;
+        rig_.options.dead_limit = 30;
         rig_.options.config.commit_interval = std::chrono::hours(1000); // commits are steps of their own
         rig_.open();
         for (std::size_t d = 0; d < device_count; ++d) {
@@ -86,7 +87,9 @@ public:
         default:
             break;
         }
-        if (below(100) < append_share_)
+        // A model of a few thousand readings is quick to copy; outages make it larger now and then.
+        const bool is_large = now_.books.queued() > 4000;
+        if (below(100) < (is_large ? 10 : append_share_))
             append();
         else
             below(2) == 0 && !batches_.empty() ? settle() : take();
@@ -218,6 +221,11 @@ private:
             if (fate == Fate::dead) {
                 ++now_.books.dead;
                 now_.dead.emplace(rig_.queue->dead_letters().back().id, std::pair(t.device, node.mapped()));
+                if (now_.dead.size() > rig_.options.dead_limit) {
+                    now_.dead.erase(now_.dead.begin());
+                    --now_.books.dead;
+                    now_.books.drop(DropReason::dead_full, 1);
+                }
             }
         }
         if (fate != Fate::kept)
