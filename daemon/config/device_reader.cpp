@@ -189,7 +189,7 @@ std::vector<std::string> DeviceReader::named_points(const Section& section, cons
                                                       quote(item.text), hint(item.text, known)));
         names.push_back(item.text);
     }
-    if (!section.node("profile"))
+    if (!section.node("profile") && !list->children.empty())
         problems_.error(list->place(), fmt::format("{}: there is no profile to choose points from", key));
     return names;
 }

@@ -190,7 +190,7 @@ constexpr std::array report_table{
     Key{"heartbeat", duration, "0s",
         "Reported at least this often without a change; 0s: never; implies on_change.", 0, 31 * day},
     Key{"aggregate", choice, "", "One value of all those read in a window.", 0, 0, "mean min max last"},
-    Key{"window", duration, "0s", "Length of the window, needed with aggregate.", 0, 31 * day},
+    Key{"window", duration, "", "Length of the window, needed with aggregate.", 0, 31 * day},
 };
 
 constexpr std::array writable_table{

@@ -40,7 +40,7 @@ void check_inside(const Writable& writable, const Value& value, const Node& node
 }
 
 void read_allowed(const Node& list, Writable& writable, Problems& problems) {
-    if (!list.is_list() || list.children.empty()) {
+    if (!list.is_list()) {
         problems.error(list.place(), "allowed: expected a list of values such as [0, 1]");
         return;
     }
@@ -112,10 +112,11 @@ Report read_report(const Node& node, Problems& problems) {
     section.read("window", report.window);
     if (const std::optional<std::size_t> choice = section.choice("aggregate"))
         report.aggregate = static_cast<Aggregate>(*choice + 1);
-    for (const char* name : {"deadband", "heartbeat"})
-        if (section.has("on_change") && !report.on_change && section.has(name))
-            problems.error(section.place(name),
-                           fmt::format("{} means nothing with on_change: false; leave one out", name));
+    if (section.has("on_change") && !report.on_change &&
+        (report.deadband > 0 || report.heartbeat.count() > 0))
+        problems.error(section.place(report.deadband > 0 ? "deadband" : "heartbeat"),
+                       fmt::format("{} means nothing with on_change: false; leave one out",
+                                   report.deadband > 0 ? "deadband" : "heartbeat"));
     if (!section.has("on_change"))
         report.on_change = report.deadband > 0 || report.heartbeat.count() > 0;
     if (report.aggregate != Aggregate::none && report.window.count() == 0)

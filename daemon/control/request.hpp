@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ inline constexpr std::size_t control_max_line = std::size_t{64} * 1024;
 struct ControlRequest {
     std::string verb;
     std::map<std::string, std::vector<std::string>> arguments;
+    std::int64_t uid = -1, pid = -1; ///< of the process that asks (SO_PEERCRED); -1: not known
 
     /// The one text of an argument, or `fallback` if it was not given.
     [[nodiscard]] std::string text(const std::string& name, const std::string& fallback = {}) const;

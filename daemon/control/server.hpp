@@ -33,10 +33,11 @@ public:
 using ControlHandler = std::function<void(const ControlRequest&, std::shared_ptr<ControlReply>)>;
 
 struct ControlLimits {
-    std::size_t connections = 32;       ///< more are closed at once
-    std::size_t max_pending = 1U << 20; ///< bytes a slow client may leave unread before it is cut off
-    int idle_ms = 60'000;               ///< a client that asks nothing, or never ends its line
-    int stalled_ms = 10'000;            ///< a client that does not take its answer
+    std::size_t connections = 32;      ///< one more ends the one that idled longest, or is turned away
+    std::size_t max_pending = 8 << 20; ///< bytes a slow client may leave unread before it is cut off
+    int requests_per_second = 50;      ///< over all connections; more wait
+    int idle_ms = 60'000;              ///< a client that asks nothing, or never ends its line
+    int stalled_ms = 10'000;           ///< a client that does not take its answer
 };
 
 class ControlServer {
@@ -46,11 +47,12 @@ public:
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
 
-    /// Before `listen`. A verb added twice is replaced.
-    void add(std::string verb, ControlHandler handler);
+    /// A verb added twice is replaced. Requests of a verb that `changes` something are logged with the user
+    /// and the process that asked.
+    void add(std::string verb, ControlHandler handler, bool changes = false);
 
-    /// Takes the socket over: a stale file is removed, a living daemon behind it is an error. Throws
-    /// std::runtime_error with the path and the reason. Permissions 0660.
+    /// Takes the socket over: a stale one is removed, a living daemon behind it is an error, and so is a file
+    /// that is no socket. Throws std::runtime_error with the path and the reason. Permissions 0660.
     void listen(const std::filesystem::path& path);
 
     /// Closes everything and removes the file.

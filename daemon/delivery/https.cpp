@@ -30,8 +30,6 @@ using Moment = std::chrono::steady_clock::time_point;
 
 constexpr std::size_t longest_header_value = 256;
 constexpr Milliseconds longest_sleep = minutes(1);
-// A post that has waited this long when the network changes hangs on a connection that is gone.
-constexpr Milliseconds hanging_after = seconds(3);
 constexpr Milliseconds renewal_time = seconds(5);
 
 template <typename T>
@@ -183,7 +181,14 @@ std::unique_ptr<Transfer> make_transfer(const HttpsSettings& settings, CURLSH* s
     return transfer;
 }
 
-TransportError find_timeout_phase(CURL* easy) {
+bool says(const Transfer& transfer, const char* word) {
+    return std::string_view(transfer.detail.data()).find(word) != std::string_view::npos;
+}
+
+TransportError find_timeout_phase(const Transfer& transfer) {
+    CURL* easy = transfer.easy;
+    if (says(transfer, "SSL"))
+        return TransportError::tls;
     if (info<curl_off_t>(easy, CURLINFO_PRETRANSFER_TIME_T) > 0 ||
         info<long>(easy, CURLINFO_NUM_CONNECTS) == 0) {
         const bool is_unresolved = info<curl_off_t>(easy, CURLINFO_NAMELOOKUP_TIME_T) == 0 &&
@@ -213,11 +218,14 @@ TransportError classify(const Transfer& transfer, CURLcode code) {
     case CURLE_SSL_INVALIDCERTSTATUS:
         return TransportError::certificate;
     case CURLE_SSL_CONNECT_ERROR:
+        // OpenSSL sometimes reports a detail of a bad certificate before the verdict on it.
+        return says(transfer, "certificate") && !says(transfer, "alert") ? TransportError::certificate
+                                                                         : TransportError::tls;
     case CURLE_SSL_CIPHER:
     case CURLE_USE_SSL_FAILED:
         return TransportError::tls;
     case CURLE_OPERATION_TIMEDOUT:
-        return find_timeout_phase(transfer.easy);
+        return find_timeout_phase(transfer);
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
         return info<long>(transfer.easy, CURLINFO_HTTP_CONNECTCODE) >= 300 ? TransportError::proxy
@@ -446,7 +454,7 @@ private:
         const Moment now = std::chrono::steady_clock::now();
         std::vector<Transfer*> hanging;
         for (const auto& transfer : active_)
-            if (now - transfer->start > hanging_after)
+            if (now - transfer->start >= settings_.hanging_after)
                 hanging.push_back(transfer.get());
         for (Transfer* transfer : hanging)
             cancel(*transfer, "the network changed");

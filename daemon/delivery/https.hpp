@@ -18,6 +18,7 @@ struct HttpsSettings {
     Milliseconds connect_timeout = seconds(10);
     Milliseconds timeout = seconds(30);
     int parallel = 8;
+    Milliseconds hanging_after = seconds(3);         ///< posts older than this are cancelled by renew()
     std::size_t max_answer = std::size_t{64} * 1024; ///< bytes of body; more is cut off and an error
     std::size_t max_headers = 100;
     std::size_t max_header_bytes = std::size_t{32} * 1024;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/plugin_library.hpp"
 
+#include "polling/host_protocol.hpp"
 #include "polling/plugin_table.hpp"
+#include "polling/remote_driver.hpp"
 
 #include <fmt/format.h>
 
@@ -77,6 +79,20 @@ std::shared_ptr<const PluginLibrary> PluginLibrary::load(const fs::path& file, b
     }
 }
 
+std::shared_ptr<const PluginLibrary> PluginLibrary::probe(const fs::path& file,
+                                                          const SourceOptions& options) {
+    const std::shared_ptr<PluginLibrary> library(new PluginLibrary);
+    library->file_ = fs::absolute(file);
+    HelloFrame hello = ask_plugin(library->file_, options);
+    if (!hello.error.empty())
+        throw std::runtime_error(hello.error.find(file.filename().string()) == std::string::npos
+                                     ? fmt::format("{}: {}", file.string(), hello.error)
+                                     : hello.error);
+    library->description_ = std::move(hello.description);
+    library->description_.shipped = false;
+    return library;
+}
+
 PluginLibrary::~PluginLibrary() {
     if (handle_ != nullptr)
         dlclose(handle_);
@@ -89,7 +105,8 @@ std::shared_ptr<const PluginLibrary> PluginDirectory::find(const std::string& na
     return nullptr;
 }
 
-PluginDirectory load_plugins(const std::vector<fs::path>& directories, const fs::path& shipped) {
+PluginDirectory load_plugins(const std::vector<fs::path>& directories, const fs::path& shipped,
+                             const SourceOptions& options) {
     PluginDirectory result;
     for (const fs::path& directory : directories) {
         std::error_code error;
@@ -106,7 +123,8 @@ PluginDirectory load_plugins(const std::vector<fs::path>& directories, const fs:
             if (result.find(file.stem().string()) != nullptr)
                 continue; // an earlier directory has it
             try {
-                result.plugins.push_back(PluginLibrary::load(file, ours));
+                result.plugins.push_back(ours ? PluginLibrary::load(file, true)
+                                              : PluginLibrary::probe(file, options));
             } catch (const std::exception& problem) {
                 result.problems.emplace_back(problem.what());
             }
@@ -116,7 +134,7 @@ PluginDirectory load_plugins(const std::vector<fs::path>& directories, const fs:
 }
 
 PluginDirectory load_plugins(const std::vector<fs::path>& directories) {
-    return load_plugins(directories, directories.empty() ? fs::path() : directories.front());
+    return load_plugins(directories, directories.empty() ? fs::path() : directories.front(), {});
 }
 
 } // namespace things

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/source.hpp"
 
+#include "polling/keeping_sink.hpp"
 #include "polling/local_driver.hpp"
 #include "polling/plugin_library.hpp"
+#include "polling/remote_driver.hpp"
 #include "polling/source_thread.hpp"
 
 #include <algorithm>
@@ -40,6 +42,24 @@ void* thread_main(void* argument) {
     (*shared)->has_ended = true;
     (*shared)->ended.notify_all();
     return nullptr;
+}
+
+bool is_isolated(const SourceWork& work, const PluginLibrary& library) {
+    return work.config.isolation == Isolation::process ||
+           (work.config.isolation == Isolation::automatic && !library.description().shipped);
+}
+
+/// With `isolation: none` a plugin runs here that so far was only asked.
+std::shared_ptr<const PluginLibrary> loaded(std::shared_ptr<const PluginLibrary> library) {
+    return library->is_loaded() ? library : PluginLibrary::load(library->file(), false);
+}
+
+std::unique_ptr<Driver> make_driver_for(const SourceWork& work,
+                                        const std::shared_ptr<const PluginLibrary>& library,
+                                        const SourceOptions& options, DriverSink& sink) {
+    if (is_isolated(work, *library))
+        return make_remote_driver(work, library->file(), options, sink);
+    return make_local_driver(work, loaded(library), sink);
 }
 
 class ThreadedSource final : public Source {
@@ -126,14 +146,45 @@ bool ThreadedSource::join(Milliseconds deadline) {
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
                                     const Clock& clock, SourceListener& listener, SourceOptions options) {
     const std::string name = work.config.name;
+    if (!library->is_loaded() &&
+        !is_isolated(work, *library)) // `isolation: none` for one that was only asked
+        library = PluginLibrary::load(library->file(), false);
     const PluginDescription& plugin = library->description();
     const bool listens = plugin.listens, polls = plugin.polls;
-    const SourceThread::MakeDriver make_driver = [library](const SourceWork& own, DriverSink& sink) {
-        return make_local_driver(own, library, sink);
+    const SourceThread::MakeDriver make_driver = [library, options](const SourceWork& own, DriverSink& sink) {
+        return make_driver_for(own, library, options, sink);
     };
     return std::make_unique<ThreadedSource>(
         name,
         std::make_shared<Shared>(std::move(work), listens, polls, make_driver, clock, listener, options));
+}
+
+Validation validate(const SourceWork& work, const PluginLibrary& library, const SourceOptions& options) {
+    KeepingSink sink;
+    const std::unique_ptr<Driver> driver = make_driver_for(work, library.shared_from_this(), options, sink);
+    const CallResult created = driver->create();
+    Validation validation;
+    if (created.status == CallResult::Status::ok) {
+        (void)driver->plan();
+        driver->destroy();
+    } else if (sink.problems.empty()) {
+        std::string text = created.text;
+        for (const SourceEvent& event : sink.events)
+            if (event.kind == SourceEvent::Kind::problem)
+                text = event.text;
+        sink.problems.push_back(
+            {Level::source, 0, "", text.empty() ? "the plugin refuses this source without a reason" : text});
+    }
+    for (SettingProblem& problem : sink.problems) {
+        const std::size_t most = problem.level == Level::device  ? work.devices.size()
+                                 : problem.level == Level::point ? work.points.size()
+                                                                 : 1;
+        if (problem.index >= most) // it cannot be shown at its place, but it must be shown
+            problem = {Level::source, 0, problem.key, problem.message};
+    }
+    validation.problems = std::move(sink.problems);
+    validation.plan = std::move(sink.found);
+    return validation;
 }
 
 } // namespace things

@@ -123,6 +123,7 @@ bool SourceThread::create() {
     }
     if (result.status == CallResult::Status::ok) {
         created_ = true;
+        retry_at_ms_ = 0;
         set_state("running", true);
         return true;
     }
@@ -135,7 +136,7 @@ bool SourceThread::create() {
     create_at_ms_ = now + pause;
     said_ = text.empty() ? "the plugin could not make the source and did not say why" : text;
     complain("create", said_);
-    set_state(fmt::format("cannot start: {}", said_), false);
+    go_down(said_);
     return false;
 }
 
@@ -190,7 +191,12 @@ void SourceThread::bury(const std::string& text) {
     complain("died",
              fmt::format("{}; it is started again in {} s{}", text, pause / 1000,
                          restarts_.in_quarantine() ? " (it died three times within ten minutes)" : ""));
-    set_state(fmt::format("restarting: {}", text), false);
+    go_down(text);
+}
+
+void SourceThread::go_down(const std::string& reason) {
+    set_state(reason, false);
+    retry_at_ms_ = create_at_ms_;
 }
 
 void SourceThread::serve(Request request) {

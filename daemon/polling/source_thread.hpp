@@ -63,6 +63,7 @@ private:
     CallResult call(Urgency urgency, const char* what, std::int64_t time_ms, const Function& function);
     bool survived(const CallResult& result);
     void bury(const std::string& text);
+    void go_down(const std::string& reason);
     [[nodiscard]] BusResult outcome(const CallResult& result, std::uint32_t duration_us) const;
     [[nodiscard]] bool is_hanging(std::string& text);
     [[nodiscard]] std::vector<std::uint32_t> unanswered(const std::vector<std::uint32_t>& points) const;
@@ -102,6 +103,7 @@ private:
 
     // Seen from outside.
     std::atomic<std::int64_t> call_until_ms_{0}, call_since_ms_{0}, progress_ms_{0}; ///< CLOCK_MONOTONIC
+    std::atomic<std::int64_t> retry_at_ms_{0}; ///< CLOCK_BOOTTIME; 0: it is not down
     std::atomic<std::uint64_t> poll_count_{0}, reading_count_{0}, missed_{0}, restart_count_{0}, busy_us_{0};
     std::atomic<bool> hang_told_{false};
     std::mutex state_mutex_; ///< guards the two below

@@ -131,7 +131,8 @@ SourceStatus SourceThread::status() {
     status.busy_us = busy_us_;
     // A thread that waits is alive by definition: something wakes it.
     const std::int64_t idle = call_until_ms_ == 0 ? 0 : steady_ms() - progress_ms_;
-    status.progress_boot_ms = outlet_.boot_ms() - std::max<std::int64_t>(0, idle);
+    const std::int64_t now = outlet_.boot_ms();
+    status.progress_boot_ms = now - std::max<std::int64_t>(0, idle);
     if (is_hanging(status.state)) {
         status.healthy = false;
         return status;
@@ -139,6 +140,9 @@ SourceStatus SourceThread::status() {
     const std::lock_guard lock(state_mutex_);
     status.state = state_;
     status.healthy = healthy_;
+    if (const std::int64_t retry = retry_at_ms_; retry != 0)
+        status.state = fmt::format("restarting in {} s: {}",
+                                   std::max<std::int64_t>(0, retry - now + 999) / 1000, state_);
     return status;
 }
 

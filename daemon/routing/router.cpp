@@ -7,7 +7,7 @@
 #include "routing/command_time.hpp"
 #include "routing/downlink_parser.hpp"
 #include "routing/history.hpp"
-#include "routing/token_bucket.hpp"
+#include "platform/token_bucket.hpp"
 #include "routing/values.hpp"
 
 #include <fmt/format.h>
@@ -414,7 +414,8 @@ void Router::Core::on_end(const RunEnd& end) {
         if (previous.id == command.id)
             previous = command;
     if (command.state != CommandState::repeated) {
-        count(command.state);
+        if (!command.point.empty()) // else it was no downlink, and is counted as malformed
+            count(command.state);
         write_audit_line(command);
     }
     tell(end);

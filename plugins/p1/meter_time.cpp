@@ -77,8 +77,8 @@ std::optional<MeterTime> parse_meter_time(std::string_view text, const MeterCloc
         utc -= std::chrono::hours(1);
     std::int64_t seconds = utc.time_since_epoch().count();
     bool is_old = (plain[0] - '0') * 10 + (plain[1] - '0') + 2000 < MeterClockRules::min_year;
-    // Two digits of a year: 70 is 1970, the epoch of a clock never set.
-    bool is_epoch = plain[0] >= '7';
+    // 63 is the octet FF of "not specified", 70 the epoch of a clock that was never set.
+    bool is_epoch = plain[0] >= '6';
     bool is_ahead = rules.now && seconds > *rules.now + MeterClockRules::max_ahead;
     if (!is_old && !is_epoch && !is_ahead)
         result.unix_seconds = seconds;

@@ -110,6 +110,7 @@ constexpr KnownObject known[] = {
     {"0-0:96.1.1", "meterId", "", ""},
     {"0-0:96.1.0", "meterId", "", ""},
     {"0-0:42.0.0", "meterId", "", ""},
+    {"1-0:0.0.0", "meterId", "", ""}, // mode C
     {"0-0:96.1.2", "connectionEan", "", ""},
     {"7-0:23.1.0", "volumeGas", "m3", ""},
     {"7-0:23.2.0", "volumeGas", "m3", ""},

@@ -181,7 +181,9 @@ void P1Source::on_found(FoundTelegram found) {
     if (!found.telegram) {
         if (found.reason == DamageReason::line_setting && line_.on_parity_seen(arrival.monotonic_ms))
             is_line_stale_ = true; // changed behind this call: the stream is being read
-        else if (line_.is_found() || line_.is_fixed() || stream_->kind() == Stream::Kind::socket)
+        else if (line_.is_found() || line_.is_fixed() || found.reason == DamageReason::authentication ||
+                 stream_->kind() ==
+                     Stream::Kind::socket) // else it is the wrong speed, which is being searched for
             health_.on_damaged(found, arrival.monotonic_ms);
         return;
     }

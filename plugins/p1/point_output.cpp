@@ -55,7 +55,7 @@ PointOutput::PointOutput(PluginHost host, std::vector<P1Point> points, bool is_m
 /// On a grid of the interval, to the nearest telegram, so that one that comes a little early is not skipped.
 bool PointOutput::is_due(const State& state, const P1Point& point, const Arrival& arrival) const {
     std::int64_t tolerance = std::min(period_ms_, point.interval_ms) / 2;
-    return state.due_ms == 0 || arrival.monotonic_ms + tolerance >= state.due_ms;
+    return state.due_ms == 0 || point.interval_ms <= 0 || arrival.monotonic_ms + tolerance >= state.due_ms;
 }
 
 void PointOutput::advance(State& state, const P1Point& point, const Arrival& arrival) const {

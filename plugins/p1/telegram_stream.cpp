@@ -337,6 +337,8 @@ void TelegramStream::shed_overflow() {
         return;
     }
     std::size_t next = find_start(first + 1, buffer_.size());
+    if (next == none) // the header of the next one may have just begun
+        next = buffer_.find('/', std::max(first + 1, buffer_.size() - 4));
     reject(next == none ? buffer_.size() : next, DamageReason::too_long);
 }
 

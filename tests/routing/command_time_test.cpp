@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/command_time.hpp"
 
-#include "routing/token_bucket.hpp"
+#include "platform/token_bucket.hpp"
 #include "support/fake_time.hpp"
 
 #include <doctest/doctest.h>

@@ -113,4 +113,12 @@ std::filesystem::path bad_plugin_file(const std::string& name) {
     return std::filesystem::path(THINGS_TEST_BAD_PLUGINS) / (name + ".so");
 }
 
+SourceOptions quick_options() {
+    SourceOptions options;
+    options.host_executable = THINGS_TEST_HOST;
+    options.call_time = Milliseconds(500);
+    options.grace = Milliseconds(500);
+    return options;
+}
+
 } // namespace things::test

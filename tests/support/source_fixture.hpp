@@ -46,4 +46,7 @@ Setting make_setting(const std::string& key, Scalar value);
 std::filesystem::path plugin_file(const std::string& name);
 std::filesystem::path bad_plugin_file(const std::string& name);
 
+/// Options with the tests' own host executable and short times: 500 ms for a call, 500 ms of grace.
+SourceOptions quick_options();
+
 } // namespace things::test

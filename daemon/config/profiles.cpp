@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/profiles.hpp"
+
+#include "config/document.hpp"
+#include "config/nearest.hpp"
+#include "config/section.hpp"
+#include "config/words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <system_error>
+
+namespace things {
+
+namespace {
+
+std::map<std::string, std::filesystem::path> files_of(const std::vector<std::filesystem::path>& directories) {
+    std::map<std::string, std::filesystem::path> files;
+    for (const std::filesystem::path& directory : directories) {
+        std::error_code error;
+        for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+            if (entry.path().extension() == ".yaml")
+                files.emplace(entry.path().stem().string(), entry.path());
+    }
+    return files;
+}
+
+std::string text_of(const Node& body, const char* key) {
+    const Node* node = body.find(key);
+    return node && node->is_scalar() ? node->text : "";
+}
+
+// A node as one line of YAML.
+std::string flow_text(const Node& node) {
+    if (node.is_null())
+        return "null";
+    if (node.is_scalar())
+        return node.quoted ? yaml_text(node.text) : node.text;
+    std::string out;
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+        const bool is_value = node.is_map() && i % 2 == 1;
+        out += (i == 0 ? "" : is_value ? ": " : ", ") + flow_text(node.children[i]);
+    }
+    return node.is_map() ? "{" + out + "}" : "[" + out + "]";
+}
+
+std::string list_lines(const Node& body, const char* key, const char* title) {
+    const Node* list = body.find(key);
+    std::string out;
+    for (std::size_t i = 0; list && list->is_list() && i < list->children.size(); ++i)
+        out += fmt::format("  - {}\n", list->children[i].text);
+    return out.empty() ? "" : fmt::format("{}\n{}", title, out);
+}
+
+std::string map_lines(const Node& body, const char* key, const char* title) {
+    const Node* map = body.find(key);
+    std::string out;
+    if (!map)
+        return out;
+    for (const auto& [name, value] : entries_of(*map))
+        out += fmt::format("  {}: {}\n", name->text, flow_text(*value));
+    return out.empty() ? "" : fmt::format("{}\n{}", title, out);
+}
+
+std::string point_lines(const Node& body) {
+    const Node* list = body.find("points");
+    std::string out;
+    for (std::size_t i = 0; list && list->is_list() && i < list->children.size(); ++i) {
+        const Node& point = list->children[i];
+        std::string rest;
+        for (const auto& [name, value] : entries_of(point))
+            if (name->text != "name" && name->text != "unit")
+                rest += fmt::format("  {}: {}", name->text, flow_text(*value));
+        out += fmt::format("  {:<28} {:<6}{}\n", text_of(point, "name"), text_of(point, "unit"), rest);
+    }
+    return "Points\n" + out;
+}
+
+} // namespace
+
+std::vector<ProfileInfo> list_profiles(const std::vector<std::filesystem::path>& directories,
+                                       std::vector<Problem>& problems) {
+    Problems found;
+    Documents documents(found);
+    std::vector<ProfileInfo> list;
+    for (const auto& [name, file] : files_of(directories)) {
+        const Node* body = documents.load(file, {file.string(), 1, 1});
+        if (!body)
+            continue;
+        if (!body->is_map()) {
+            found.error(body->place(), fmt::format("expected a profile, got {}", body->kind_name()));
+            continue;
+        }
+        const Node* points = body->find("points");
+        list.push_back({name, text_of(*body, "plugin"), text_of(*body, "product"), text_of(*body, "maker"),
+                        text_of(*body, "category"), file,
+                        points && points->is_list() ? points->children.size() : 0});
+    }
+    problems = found.take();
+    return list;
+}
+
+std::string show_profile(const std::vector<std::filesystem::path>& directories, const std::string& name,
+                         std::string& hint) {
+    const std::map<std::string, std::filesystem::path> files = files_of(directories);
+    const auto found = files.find(name);
+    if (found == files.end()) {
+        std::vector<std::string_view> names;
+        for (const auto& [known, file] : files)
+            names.push_back(known);
+        hint = nearest(name, names);
+        return {};
+    }
+    Problems problems;
+    Documents documents(problems);
+    const Node* body = documents.load(found->second, {found->second.string(), 1, 1});
+    if (!body || !body->is_map())
+        return {};
+    return fmt::format("{}: {}\n{}\n", name, text_of(*body, "product"), found->second.string()) +
+           fmt::format("Maker: {}\nPlugin: {}\n", text_of(*body, "maker"), text_of(*body, "plugin")) +
+           list_lines(*body, "models", "Models") + list_lines(*body, "documents", "Made from") +
+           map_lines(*body, "link", "Link as it leaves the factory") +
+           map_lines(*body, "device", "Settings of the device (override them in yours)") +
+           list_lines(*body, "quirks", "Worth knowing") + point_lines(*body);
+}
+
+std::string profile_list_text(const std::vector<ProfileInfo>& profiles) {
+    std::size_t width = 0;
+    for (const ProfileInfo& profile : profiles)
+        width = std::max(width, profile.name.size());
+    std::string out;
+    for (const ProfileInfo& profile : profiles)
+        out +=
+            fmt::format("{:<{}}  {:>3} points  {}\n", profile.name, width, profile.points, profile.product);
+    return out;
+}
+
+std::string profile_list_json(const std::vector<ProfileInfo>& profiles) {
+    std::vector<std::string> items;
+    for (const ProfileInfo& profile : profiles)
+        items.push_back(fmt::format(
+            R"({{"name":{},"plugin":{},"product":{},"maker":{},"category":{},"points":{},"file":{}}})",
+            json_text(profile.name), json_text(profile.plugin), json_text(profile.product),
+            json_text(profile.maker), json_text(profile.category), profile.points,
+            json_text(profile.file.string())));
+    return fmt::format("[{}]\n", fmt::join(items, ","));
+}
+
+} // namespace things
