@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 
-// How long a fleet takes to check: 500 devices over 20 sources, three ways of writing them. Build with
-// Release. config_bench [LIMIT_MS]: exits 1 if the slowest median is above the limit.
+// Processor time that a fleet takes to check: 500 devices over 20 sources, three ways of writing them. Build
+// with Release. config_bench [LIMIT_MS]: exits 1 if the slowest median is above the limit.
 
 using namespace things;
 
@@ -59,19 +59,26 @@ std::string fleet_table(const ConfigFiles& files) {
     return source_lines() + "devices: {csv: fleet.csv}\n";
 }
 
+// Processor time of this thread: the machine may be busy with other things.
+double cpu_ms() {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
 double median_ms(ConfigFiles& files, const std::string& name, const std::string& yaml) {
     const std::filesystem::path file = files.write("gateway.yaml", yaml);
     std::vector<double> times;
     for (int run = 0; run < 15; ++run) {
-        const auto begin = std::chrono::steady_clock::now();
+        const double begin = cpu_ms();
         const Loaded loaded = load(file, files.options);
         const std::size_t size = loaded.config ? summary_text(*loaded.config, {}).size() : 0;
-        const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
+        const double spent = cpu_ms() - begin;
         if (size == 0) {
             std::fputs(files.problems(loaded).substr(0, 1000).c_str(), stderr);
             std::exit(1); // NOLINT(concurrency-mt-unsafe)
         }
-        times.push_back(spent.count());
+        times.push_back(spent);
     }
     std::sort(times.begin(), times.end());
     fmt::print("{:<24} {:6.1f} ms median, {:6.1f} ms best, {} kB of YAML\n", name, times[times.size() / 2],
