@@ -210,7 +210,7 @@ void note_syntax(const std::string& text, const std::string& file, const YAML::E
                        "a tab in the indentation; YAML wants spaces");
         return;
     }
-    problems.error({file, line + 1, column + 1}, "not YAML: " + plain_words(error.msg));
+    problems.error({file, line + 1, column + 1}, fmt::format("not YAML: {}", plain_words(error.msg)));
 }
 
 std::size_t utf8_length(const std::string& text, std::size_t i) {

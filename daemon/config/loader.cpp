@@ -303,10 +303,10 @@ Loaded load(const std::filesystem::path& file, const LoadOptions& options) {
     try {
         return Loader(file, options).run();
     } catch (const std::exception& error) {
+        Problems problems;
+        problems.error({file.string(), 1, 1}, fmt::format("cannot read the configuration: {}", error.what()));
         Loaded loaded;
-        loaded.problems.push_back({{file.string(), 1, 1},
-                                   Severity::error,
-                                   fmt::format("cannot read the configuration: {}", error.what())});
+        loaded.problems = problems.take();
         return loaded;
     }
 }

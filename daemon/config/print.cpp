@@ -95,7 +95,7 @@ std::string daemon_text(const Config& config) {
 }
 
 std::string source_text(const SourceConfig& source, const PluginDescription* plugin) {
-    Words words{"plugin: " + yaml_text(source.plugin)};
+    Words words{fmt::format("plugin: {}", yaml_text(source.plugin))};
     if (source.isolation != Isolation::automatic)
         words.push_back(
             fmt::format("isolation: {}", source.isolation == Isolation::process ? "process" : "none"));
@@ -130,11 +130,11 @@ std::string report_text(const Report& report) {
 std::string writable_text(const Writable& writable) {
     Words words;
     if (writable.min)
-        words.push_back("min: " + number_text(*writable.min));
+        words.push_back(fmt::format("min: {}", number_text(*writable.min)));
     if (writable.max)
-        words.push_back("max: " + number_text(*writable.max));
+        words.push_back(fmt::format("max: {}", number_text(*writable.max)));
     if (writable.max_step)
-        words.push_back("max_step: " + number_text(*writable.max_step));
+        words.push_back(fmt::format("max_step: {}", number_text(*writable.max_step)));
     if (!writable.allowed.empty()) {
         Words values;
         for (const Value& value : writable.allowed)
@@ -149,18 +149,18 @@ std::string writable_text(const Writable& writable) {
         words.push_back(fmt::format("revert: {{after: {}, to: {}}}", duration(writable.revert->after),
                                     yaml_value(writable.revert->to)));
     if (!writable.outcome.empty())
-        words.push_back("outcome: " + yaml_text(writable.outcome));
+        words.push_back(fmt::format("outcome: {}", yaml_text(writable.outcome)));
     return fmt::format("writable: {{{}}}", fmt::join(words, ", "));
 }
 
 std::string point_text(const DeviceConfig& device, const PointConfig& point,
                        const PluginDescription* plugin) {
-    Words words{"name: " + yaml_text(point.name)};
+    Words words{fmt::format("name: {}", yaml_text(point.name))};
     if (!point.unit.empty())
-        words.push_back("unit: " + yaml_text(point.unit));
+        words.push_back(fmt::format("unit: {}", yaml_text(point.unit)));
     if (point.source != device.source)
-        words.push_back("source: " + yaml_text(point.source));
-    words.push_back("interval: " + duration(point.interval));
+        words.push_back(fmt::format("source: {}", yaml_text(point.source)));
+    words.push_back(fmt::format("interval: {}", duration(point.interval)));
     add_settings(words, point.settings, plugin, Level::point);
     if (!(point.report == Report{}))
         words.push_back(report_text(point.report));

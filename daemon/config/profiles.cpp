@@ -41,9 +41,10 @@ std::string flow_text(const Node& node) {
     std::string out;
     for (std::size_t i = 0; i < node.children.size(); ++i) {
         const bool is_value = node.is_map() && i % 2 == 1;
-        out += (i == 0 ? "" : is_value ? ": " : ", ") + flow_text(node.children[i]);
+        out += i == 0 ? "" : is_value ? ": " : ", ";
+        out += flow_text(node.children[i]);
     }
-    return node.is_map() ? "{" + out + "}" : "[" + out + "]";
+    return node.is_map() ? fmt::format("{{{}}}", out) : fmt::format("[{}]", out);
 }
 
 std::string list_lines(const Node& body, const char* key, const char* title) {

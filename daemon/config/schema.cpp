@@ -55,14 +55,14 @@ std::string table_form(const Key& key) {
     case KeyType::integer:
         return integer_form(key.minimum, key.maximum);
     case KeyType::number:
-        return R"("type":"number")" + range(key.minimum, key.maximum);
+        return fmt::format(R"("type":"number"{})", range(key.minimum, key.maximum));
     case KeyType::duration:
         return fmt::format(R"("anyOf":[{{"const":0}},{{"type":"string","pattern":"{}"}}])", duration_pattern);
     case KeyType::size:
         return fmt::format(R"("anyOf":[{{"type":"integer"}},{{"type":"string","pattern":"{}"}}])",
                            size_pattern);
     case KeyType::choice:
-        return R"("enum":)" + strings(split_words(key.choices));
+        return fmt::format(R"("enum":{})", strings(split_words(key.choices)));
     case KeyType::value:
         return any_scalar;
     case KeyType::list:
@@ -85,7 +85,7 @@ std::string plugin_form(const KeyDescription& key) {
     case SettingType::integer:
         return integer_form(key.minimum, key.maximum);
     case SettingType::number:
-        return R"("type":"number")" + range(key.minimum, key.maximum);
+        return fmt::format(R"("type":"number"{})", range(key.minimum, key.maximum));
     case SettingType::duration:
         return fmt::format(R"("anyOf":[{{"const":0}},{{"type":"string","pattern":"{}"}}])", duration_pattern);
     case SettingType::choice: { // `15` may be written as a number

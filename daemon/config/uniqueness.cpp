@@ -32,9 +32,9 @@ std::string scalar_text(const Scalar& scalar) {
 }
 
 void add_setting(std::vector<std::string>& parts, const Setting& setting) {
-    std::string text = setting.key + "=" + scalar_text(setting.value);
+    std::string text = fmt::format("{}={}", setting.key, scalar_text(setting.value));
     for (const Scalar& item : setting.items)
-        text += "," + scalar_text(item);
+        text += fmt::format(",{}", scalar_text(item));
     parts.push_back(std::move(text));
 }
 

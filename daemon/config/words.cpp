@@ -81,9 +81,10 @@ std::string yaml_setting(const Setting& setting, const KeyDescription* key) {
         std::string out;
         for (std::size_t i = 0; i < setting.items.size(); ++i) {
             const bool is_value = type == SettingType::map && i % 2 == 1;
-            out += (i == 0 ? "" : is_value ? ": " : ", ") + yaml_scalar(setting.items[i]);
+            out += i == 0 ? "" : is_value ? ": " : ", ";
+            out += yaml_scalar(setting.items[i]);
         }
-        return type == SettingType::list ? "[" + out + "]" : "{" + out + "}";
+        return type == SettingType::list ? fmt::format("[{}]", out) : fmt::format("{{{}}}", out);
     }
     if (const auto* ms = std::get_if<std::int64_t>(&setting.value); ms && type == SettingType::duration)
         return duration_text(*ms);

@@ -171,6 +171,22 @@ TEST_CASE("any garbage is an error with a place, never a crash") {
     }
 }
 
+TEST_CASE("aliases count in full, also aliases of aliases, and anchors around anchors") {
+    ConfigFiles files;
+    std::string bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n";
+    for (char c = 'b'; c < 'h'; ++c)
+        bomb += std::string(1, c) + ": &" + c + " [*" + static_cast<char>(c - 1) + ", *" +
+                static_cast<char>(c - 1) + ", *" + static_cast<char>(c - 1) + ", *" +
+                static_cast<char>(c - 1) + ", *" + static_cast<char>(c - 1) + ", *" +
+                static_cast<char>(c - 1) + ", *" + static_cast<char>(c - 1) + ", *" +
+                static_cast<char>(c - 1) + "]\n";
+    CHECK(files.problems(files.load(bomb)).find("aliases (*name) that multiply to more than 100000 values") !=
+          std::string::npos);
+    const Loaded honest = files.load("things: {timeout: &t 20s, connect_timeout: *t}\n");
+    REQUIRE_MESSAGE(honest.config, files.problems(honest));
+    CHECK(honest.config->things.connect_timeout == seconds(20));
+}
+
 TEST_CASE("what cannot be read is said in words") {
     ConfigFiles files;
     const std::string name = files.folder().string();

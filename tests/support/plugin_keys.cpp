@@ -95,7 +95,19 @@ PluginDescription simulated() {
 PluginDescription p1() {
     using enum SettingType;
     PluginDescription plugin{"p1", "1", "Smart meters", {}, false, true, false, false, false, true};
-    plugin.keys = {required(key(Level::source, "port", text)), required(key(Level::point, "obis", text))};
+    plugin.keys = {key(Level::source, "port", text),
+                   key(Level::source, "host", text),
+                   grouped(key(Level::point, "obis", text)),
+                   grouped(key(Level::point, "value", text)),
+                   grouped(key(Level::point, "medium", choice, 0, 0, {"gas", "water", "heat", "cold"})),
+                   key(Level::point, "channel", integer, 1, 4)};
+    return plugin;
+}
+
+PluginDescription strict() {
+    using enum SettingType;
+    PluginDescription plugin{"strict", "1", "Needs its keys", {}, true, false, false, false, false, true};
+    plugin.keys = {required(key(Level::source, "port", text)), required(key(Level::point, "cell", text))};
     return plugin;
 }
 
@@ -108,7 +120,7 @@ PluginDescription secretive() {
 }
 
 const std::vector<PluginDescription>& plugins() {
-    static const std::vector<PluginDescription> all{modbus(), simulated(), p1(), secretive()};
+    static const std::vector<PluginDescription> all{modbus(), simulated(), p1(), strict(), secretive()};
     return all;
 }
 
