@@ -115,8 +115,7 @@ void Archive::read(DeviceId device, std::uint64_t from, std::uint64_t count,
             if (!was_reset_)
                 blocks = store_->read_blocks(device, from, count);
         } catch (const std::exception& e) {
-            log::warning("queue: cannot read back from {}: {}", options_.path, e.what());
-            store_.reset();
+            give_up(e);
         }
         deliver(std::move(handler), std::move(blocks));
     });
@@ -143,13 +142,21 @@ void Archive::open(ArchiveContent* content) {
         log::error("queue {}: {}; it was put aside as {} and a new queue begun", options_.path, problem,
                    aside);
     }
+    const std::string unfinished = options_.path + ".rescue";
+    std::error_code ignored;
+    const bool was_rescuing = options_.vfs.empty() && std::filesystem::remove(unfinished, ignored);
+    std::filesystem::remove(unfinished + "-wal", ignored);
     ArchiveContent found;
     try {
+        if (was_rescuing && !std::filesystem::exists(options_.path, ignored))
+            rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_);
+        if (std::exchange(is_suspect_, false))
+            throw SqliteError(11, "it was found damaged while in use");
         store_ =
             std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
         found = store_->load();
     } catch (const SqliteError& e) {
-        if (e.fault() != SqliteFault::damaged)
+        if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
             throw;
         replace_damaged(e.what(), &found);
     }
@@ -185,6 +192,13 @@ void Archive::open_again() {
     was_reset_ = was_reset_ || (had_state_ && is_new);
 }
 
+/// Closes the database after an error, to be opened again by the next request.
+void Archive::give_up(const std::exception& error) {
+    const auto* sqlite = dynamic_cast<const SqliteError*>(&error);
+    is_suspect_ = is_suspect_ || (store_ && sqlite != nullptr && sqlite->fault() == SqliteFault::damaged);
+    store_.reset();
+}
+
 CommitResult Archive::try_commit(const CommitRequest& request) {
     CommitResult result;
     try {
@@ -202,13 +216,13 @@ CommitResult Archive::try_commit(const CommitRequest& request) {
             ballast_.make();
         return result;
     } catch (const SqliteError& e) {
-        if (e.fault() == SqliteFault::full)
+        if (e.fault() == SqliteFault::full && store_)
             return commit_in_full_disk(request, e.what());
         result.problem = e.what();
-        store_.reset();
+        give_up(e);
     } catch (const std::exception& e) {
         result.problem = e.what();
-        store_.reset();
+        give_up(e);
     }
     return result;
 }

@@ -59,6 +59,7 @@ private:
     // Archive's thread
     void open(ArchiveContent* content);
     void open_again();
+    void give_up(const std::exception& error);
     [[nodiscard]] CommitResult try_commit(const CommitRequest& request);
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request, const std::string& problem);
     void replace_damaged(const std::string& why, ArchiveContent* content);
@@ -70,9 +71,10 @@ private:
         std::make_shared<int>(0); ///< weak copies tell a late handler that it is over
     PlaceLock lock_;
     Ballast ballast_;
-    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next two
+    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next three
     bool had_state_ = false;
     bool was_reset_ = false;
+    bool is_suspect_ = false; ///< damage was met while in use
 
     std::mutex mutex_; ///< guards the next three
     std::condition_variable wake_;

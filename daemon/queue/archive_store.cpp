@@ -72,11 +72,15 @@ ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, Disk
     : path_(path), connection_(path, vfs, counters) {
     connection_.exec("PRAGMA locking_mode = EXCLUSIVE");
     const std::int64_t version = connection_.number("PRAGMA user_version");
+    const bool is_ours = connection_.number("PRAGMA application_id") == application_id;
+    const bool is_empty = connection_.number("SELECT count(*) FROM sqlite_master") == 0;
+    if (!is_ours && !is_empty)
+        throw SqliteError(26, "it is the database of another program");
     if (version > schema_version)
         throw QueueError(
             fmt::format("queue {} is of version {}, this program knows up to {}: use the newer program", path,
                         version, schema_version));
-    if (version == 0) {
+    if (is_empty) {
         connection_.exec("PRAGMA page_size = 1024");
         connection_.exec("PRAGMA auto_vacuum = NONE");
     }
@@ -87,7 +91,7 @@ ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, Disk
     connection_.exec("PRAGMA journal_size_limit = 4194304");
     connection_.exec("PRAGMA cache_size = -512");
     connection_.exec("PRAGMA temp_store = MEMORY");
-    if (version == 0)
+    if (is_empty)
         create_schema();
     page_size_ = connection_.number("PRAGMA page_size");
     statements_ = std::make_unique<Statements>(connection_);
@@ -109,7 +113,8 @@ CommitResult ArchiveStore::commit(const CommitRequest& request) {
     delete_all(request);
     put_all(request);
     write_fold(request.fold);
-    statements_->put_state.bind_blob(1, request.state).run();
+    if (!request.state.empty())
+        statements_->put_state.bind_blob(1, request.state).run();
     transaction.commit();
     measure(request, result);
     result.ok = true;

@@ -55,7 +55,7 @@ struct BlockInfo {
 
 /// Everything that one transaction changes.
 struct CommitRequest {
-    std::string state;
+    std::string state;   ///< empty: left as it is (rescue)
     std::string segment; ///< frames; empty: none
     std::uint64_t segment_id = 0;
     std::vector<FoldPiece> fold; ///< by device and rising number

@@ -100,6 +100,20 @@ std::string put_aside(const std::string& path) {
     return aside;
 }
 
+std::string newest_aside(const std::string& path) {
+    const std::vector<std::uint64_t> numbers = numbers_aside(path);
+    return numbers.empty() ? std::string() : fmt::format("{}.damaged-{}", path, numbers.back());
+}
+
+void sync_folder(const std::string& path) {
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    ::fsync(descriptor);
+    ::close(descriptor);
+}
+
 std::string place_problem(const std::string& path) {
     struct stat file {};
     if (::lstat(path.c_str(), &file) != 0)

@@ -38,6 +38,10 @@ private:
 /// Renames PATH and its write-ahead log to PATH.damaged-N (and -wal); at most three are kept, the oldest
 /// goes. Returns the new name; empty if it could not be renamed.
 std::string put_aside(const std::string& path);
+/// The newest of them; empty: none.
+[[nodiscard]] std::string newest_aside(const std::string& path);
+/// Makes renamings beside PATH durable.
+void sync_folder(const std::string& path);
 /// Whether something that is not a regular file of ours stands in its place: directory, link, other owner.
 [[nodiscard]] std::string place_problem(const std::string& path);
 

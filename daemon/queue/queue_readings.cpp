@@ -193,6 +193,8 @@ void Queue::Impl::after_load(DeviceId id, std::uint64_t from, std::uint64_t epoc
     Device& device = devices_[id];
     device.is_loading = false;
     if (!blocks) {
+        set_alarm("flash", "Flash cannot be read; the backlog waits");
+        flash_changed_ = true; // so that the next commit tries it, and mends what is damaged
         // Flash cannot be read now: whoever asked gets nothing and asks again.
         std::deque<Request> requests;
         requests.swap(device.requests);

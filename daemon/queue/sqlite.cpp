@@ -23,6 +23,9 @@ SqliteFault fault_of(int code) {
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
     case SQLITE_AUTH:
         return SqliteFault::refused;
     default:

@@ -20,8 +20,8 @@ enum class SqliteFault : std::uint8_t {
     full,    ///< make room
     damaged, ///< set the file aside
     io,      ///< close, open again, write again what is not known to be durable
-    refused, ///< read-only, no permission, cannot be opened
-    other,
+    refused, ///< read-only, no permission, locked, cannot be opened: try again later
+    other,   ///< while opening a sign of damage, else of a bug
 };
 
 class SqliteError : public std::runtime_error {
