@@ -50,6 +50,8 @@ std::int64_t DeviceUpload::live_due_ms(const Waiting& waiting, const BatchConfig
 }
 
 std::optional<UploadPlan> DeviceUpload::plan_parked(const Waiting& waiting) const {
+    if (!again.empty())
+        return UploadPlan{Purpose::again, probe_ms_};
     if (waiting.live > 0 || waiting.backlog > 0)
         return UploadPlan{Purpose::probe, probe_ms_};
     if (suspects.empty() && rechecks.empty())

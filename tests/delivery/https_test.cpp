@@ -9,7 +9,35 @@
 #include <cstdlib>
 #include <set>
 
+#include <dlfcn.h>
+#include <netdb.h>
+
 using namespace things;
+
+namespace {
+
+/// Look-ups of this name hang until the test lets them go.
+constexpr std::string_view slow_host = "slow.test";
+std::mutex look_up_mutex;
+std::condition_variable look_up_changed;
+bool are_look_ups_held = false;
+int look_ups = 0;
+
+} // namespace
+
+// Stands in front of the C library's for the whole test program.
+extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints, addrinfo** result) {
+    if (name != nullptr && name == slow_host) {
+        std::unique_lock lock(look_up_mutex);
+        ++look_ups;
+        look_up_changed.notify_all();
+        look_up_changed.wait_for(lock, std::chrono::seconds(30), [] { return !are_look_ups_held; });
+        return EAI_AGAIN;
+    }
+    using Function = int(const char*, const char*, const addrinfo*, addrinfo**);
+    static auto* const real = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, "getaddrinfo"));
+    return real(name, service, hints, result);
+}
 
 namespace {
 
@@ -319,6 +347,31 @@ TEST_CASE("a host that is not there is told apart from one without an address") 
     CHECK(post(*make_https(settings)).error == TransportError::connect);
     settings.url = "https://" + std::string(70, 'x') + ".invalid/"; // too long a label to ask anybody for
     CHECK(post(*make_https(settings)).error == TransportError::resolve);
+}
+
+TEST_CASE("a name look-up that hangs holds up neither the timeout nor the end") {
+    HttpsSettings settings;
+    settings.url = "https://" + std::string(slow_host) + "/";
+    settings.timeout = Milliseconds(300);
+    {
+        const std::lock_guard lock(look_up_mutex);
+        are_look_ups_held = true;
+        look_ups = 0;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    {
+        const auto https = make_https(settings);
+        const Answer answer = post(*https);
+        CHECK(answer.error == TransportError::resolve);
+        CHECK_FALSE(answer.sent);
+        https->post({"[1]", token}, [](const Answer&) {});
+        std::unique_lock lock(look_up_mutex);
+        CHECK(look_up_changed.wait_for(lock, std::chrono::seconds(20), [] { return look_ups >= 2; }));
+    }
+    CHECK(std::chrono::steady_clock::now() - start < seconds(10));
+    const std::lock_guard lock(look_up_mutex);
+    are_look_ups_held = false;
+    look_up_changed.notify_all();
 }
 
 TEST_CASE("a proxy that refuses is named as such") {
