@@ -189,10 +189,14 @@ BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16
             ++none.foreign;
             continue;
         }
+        BusAnswer answer = none;
         if (body[0] == request.unit && body[1] == (request.function | 0x80) && length == 3)
-            return exception_of(body[2], none.consumed);
-        if (length == rtu_answer_size(request) - 2 && fits(body, request))
-            return answer_of(body, request, none.consumed);
+            answer = exception_of(body[2], none.consumed);
+        else if (length == rtu_answer_size(request) - 2 && fits(body, request))
+            answer = answer_of(body, request, none.consumed);
+        answer.foreign = none.foreign;
+        if (answer.kind != BusAnswer::Kind::incomplete)
+            return answer;
         none.kind = BusAnswer::Kind::mismatch;
         none.code = body[0];
         return none;

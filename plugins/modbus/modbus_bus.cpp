@@ -81,7 +81,6 @@ std::optional<LinkTrouble> ModbusBus::open() {
         return trouble_;
     }
     quiet_since_ = Clock::now();
-    debts_.clear();
     received_.clear();
     echoes_ = false;
     reopened_ = true;
@@ -330,9 +329,8 @@ void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, c
     const SteadyTime now = Clock::now();
     const bool answered =
         result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
-    std::erase_if(debts_, [now, &request](const Debt& debt) {
-        return debt.until <= now || is_same(debt.request, request);
-    });
+    std::erase_if(debts_, [now](const Debt& debt) { return debt.until <= now; });
+    // Of all requests sent, one was answered, whichever it was; older debts for the same request stay.
     // Attempts that were answered by a damaged frame owe nothing, but which those were is not certain.
     const int owed = answered ? result.attempts - 1 : result.attempts;
     if (owed == 0)

@@ -16,6 +16,7 @@ constexpr std::chrono::milliseconds silent_budget{3000}; // of a poll while nobo
 constexpr int probe_share = 12; // silent units get a twelfth of the line's time, while others answer
 constexpr std::chrono::seconds gap_trial_pause{10};
 constexpr std::uint64_t polls_before_gap_trial = 5;
+constexpr std::chrono::milliseconds patience{50};
 constexpr int largest_power = 20; // of a scale factor; beyond it is no scale factor
 
 bool gone_behind_gateway(std::uint8_t code) {
@@ -83,6 +84,13 @@ int ModbusSource::run(const PollPlan& cached) {
 
 bool ModbusSource::is_alive(const PlannedRequest& request) const {
     return units_[unit_of(request).unit].health.state() == UnitHealth::State::alive;
+}
+
+bool ModbusSource::has_neighbours(std::uint8_t unit) const {
+    for (std::size_t other = 0; other < units_.size(); ++other)
+        if (other != unit && units_[other].health.state() == UnitHealth::State::alive)
+            return true;
+    return false;
 }
 
 ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late) {
@@ -184,6 +192,9 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     }
     const UnitSettings& unit = unit_of(request);
     const BusRequest frame = request.request(unit);
+    // Waiting for an answer that may still come is for a line without neighbours; else the next beat will do.
+    if (bus_.clear_at(frame) > Clock::now() + patience && has_neighbours(unit.unit))
+        return Next::go_on;
     const Exchange result = ask(frame, unit, std::max(silent_retries, 0));
     switch (result.status) {
     case Exchange::Status::answered:
@@ -233,13 +244,13 @@ ModbusSource::Next ModbusSource::narrow(const PlannedRequest& request, std::uint
     while (middle > 1 && settings_.points[request.points[middle].point].whole() ==
                              settings_.points[request.points[middle - 1].point].whole())
         --middle;
-    const std::uint64_t before = lessons_.epoch();
+    const std::uint64_t before = lessons_.refusals();
     Next next = Next::go_on;
     for (const auto& [begin, end] :
          {std::pair(std::size_t{0}, middle), std::pair(middle, request.points.size())})
         if (next == Next::go_on)
             next = read(part_of(request, begin, end, settings_), unit_of(request).retries);
-    if (next == Next::go_on && lessons_.epoch() == before)
+    if (next == Next::go_on && lessons_.refusals() == before)
         lessons_.cut(request.unit, request.table,
                      settings_.points[request.points[middle].point].whole().first);
     return next;

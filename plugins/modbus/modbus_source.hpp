@@ -68,6 +68,7 @@ private:
     void on_silence(const PlannedRequest& request, Explanation why);
     void report_unit(const UnitState& unit);
     void try_gap(const PollPlan& plan);
+    [[nodiscard]] bool has_neighbours(std::uint8_t unit) const;
     [[nodiscard]] bool is_alive(const PlannedRequest& request) const;
     [[nodiscard]] const UnitSettings& unit_of(const PlannedRequest& request) const {
         return settings_.units[request.unit];

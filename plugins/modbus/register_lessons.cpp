@@ -21,6 +21,7 @@ TableLessons& RegisterLessons::at(std::uint32_t unit, RegisterTable table) {
 void RegisterLessons::refuse(std::uint32_t point, const ModbusPoint& where, SteadyTime now,
                              std::chrono::seconds first) {
     Refusal& refusal = refusals_[point];
+    ++refused_;
     refusal.wait = std::clamp<std::chrono::seconds>(2 * refusal.wait, first, longest_refusal);
     refusal.until = now + refusal.wait;
     refusal.on_trial = false;

@@ -21,6 +21,8 @@ public:
 
     [[nodiscard]] const TableLessons& of(std::uint32_t unit, RegisterTable table) const;
     [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+    /// How often a point was refused so far.
+    [[nodiscard]] std::uint64_t refusals() const { return refused_; }
 
     /// The point's registers were refused although they were read alone: leave the point out for a time that
     /// grows from `first` to an hour.
@@ -56,7 +58,7 @@ private:
     std::vector<UnitLessons> tables_;
     std::map<std::uint32_t, Refusal> refusals_; ///< by point
     SteadyTime next_{SteadyTime::max()};        ///< when the next refusal is over
-    std::uint64_t epoch_ = 0;
+    std::uint64_t epoch_ = 0, refused_ = 0;
 };
 
 } // namespace things

@@ -98,6 +98,7 @@ void RtuLine::run() {
     received_.clear();
     outgoing_.clear();
     wire_free_ = {};
+    busy_until_.clear();
     while (!stopping_) {
         std::array<pollfd, 2> fds{{{master_, POLLIN, 0}, {wake_[0], POLLIN, 0}}};
         timespec timeout{1, 0};
@@ -143,8 +144,12 @@ void RtuLine::serve(Clock::time_point arrived) {
         bytes.push_back(static_cast<std::uint8_t>(sum % 256));
         bytes.push_back(static_cast<std::uint8_t>(sum / 256));
         bytes = faulty_frame(bytes, answer->fault, frame);
-        Clock::time_point at = std::max(end + of_us(timing_.silence_us + timing_.turnaround_us), wire_free_) +
-                               answer->fault.delay;
+        // A unit does one thing after the other: what it was asked meanwhile waits.
+        Clock::time_point& busy = busy_until_[frame[0]];
+        Clock::time_point at = std::max(end + of_us(timing_.silence_us + timing_.turnaround_us), busy);
+        at += answer->fault.delay;
+        busy = at;
+        at = std::max(at, wire_free_);
         if (timing_.character_us == 0) {
             outgoing_.push_back({at, bytes});
         } else {

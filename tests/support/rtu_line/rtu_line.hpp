@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,6 +59,7 @@ private:
     std::vector<std::uint8_t> received_;
     std::vector<Outgoing> outgoing_;
     Clock::time_point quiet_since_{}, wire_free_{};
+    std::map<std::uint8_t, Clock::time_point> busy_until_;
     std::atomic<int> violations_{0};
     std::atomic<bool> stopping_{false};
     std::thread thread_;
