@@ -181,9 +181,12 @@ ControlAnswer ask_daemon(const std::filesystem::path& socket_path, const std::st
                     fmt::format("you may not talk to the running gateway: {}: {}", path, reason(error)));
     if (error != 0)
         return fail(Status::broken, fmt::format("{}: {}", path, reason(error)));
-    if (!send_all(fd.get(), request + "\n", until))
-        return fail(Status::broken, "the daemon does not take the request");
-    return read_answer(fd.get(), patience, on_progress);
+    const bool is_sent = send_all(fd.get(), request + "\n", until);
+    // A daemon that turns a client away says why before it closes, and does not read the request.
+    auto answer = read_answer(fd.get(), patience, on_progress);
+    if (!is_sent && answer.status == Status::broken)
+        answer.error = "the daemon does not take the request";
+    return answer;
 }
 
 } // namespace things

@@ -183,7 +183,7 @@ void ControlConnection::send(const std::string& line) {
         return;
     if (out_.size() + line.size() > limits_.max_pending) {
         log::warning("control: process {} does not read its answer, {} bytes wait; cut off", pid_,
-                     out_.size() + writing_.size());
+                     out_.size() + writing_.size() + line.size());
         close();
         return;
     }

@@ -62,7 +62,7 @@ bool read_items(element value, std::vector<std::string>& items) {
 bool is_verb(std::string_view verb) {
     if (verb.empty() || verb.size() > max_verb)
         return false;
-    return verb.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos;
+    return verb.find_first_not_of("abcdefghijklmnopqrstuvwxyz_ ") == std::string_view::npos;
 }
 
 ParsedRequest read_object(simdjson::dom::object object) {
