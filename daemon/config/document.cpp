@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t most_depth = 32;
 constexpr std::size_t most_nodes = 1'000'000;
 constexpr std::size_t most_alias_nodes = 100'000;
+constexpr const char* too_many_aliases =
+    "aliases (*name) that multiply to more than 100000 values; use a profile instead";
 
 // Ends the parse from within a handler; the problem has been noted.
 struct Stop {};
@@ -38,11 +40,14 @@ public:
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
         const auto found = anchors_.find(anchor);
         if (found == anchors_.end())
-            stop(mark, "an alias (*name) inside the value it stands for; write the value out");
+            stop(mark, alias_nodes_ > most_alias_nodes
+                           ? too_many_aliases
+                           : "an alias (*name) inside the value it stands for; write the value out");
         alias_nodes_ += found->second.count;
         if (alias_nodes_ > most_alias_nodes)
-            stop(mark, "aliases (*name) that multiply to more than 100000 values; use a profile instead");
-        add(found->second.node, 0, found->second.count);
+            stop(mark, too_many_aliases);
+        nodes_ += found->second.count; // so that an alias of an alias counts in full
+        add(found->second.node, 0);
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
@@ -104,13 +109,16 @@ private:
             check_keys(done.node);
         add(std::move(done.node), done.anchor, nodes_ - done.before);
     }
-    void add(Node node, YAML::anchor_t anchor, std::size_t count = 0) {
+    void add(Node node, YAML::anchor_t anchor, std::size_t count = 0) { // count: of the nodes within
         if (++nodes_ > most_nodes) {
             problems_.error(node.place(), "more than a million values in one file; split the fleet");
             throw Stop{};
         }
-        if (anchor != 0)
-            anchors_[anchor] = {node, count + 1};
+        if (anchor != 0) {
+            alias_nodes_ += count; // the copy that is kept costs as much as an alias
+            if (alias_nodes_ <= most_alias_nodes)
+                anchors_.emplace(anchor, Anchored{node, count + 1});
+        }
         if (open_.empty())
             root_ = std::move(node);
         else

@@ -20,6 +20,7 @@ struct RawReading {
     std::optional<std::int64_t> own_time_ms; ///< since the Unix epoch, if the device says when
     std::uint32_t duration_us = 0;
     std::string raw;
+    bool unchanged = false; ///< reported before: of use only to who asks by hand
     friend bool operator==(const RawReading&, const RawReading&) = default;
 };
 

@@ -224,6 +224,7 @@ std::string encode(const std::vector<RawReading>& readings) {
         out.put(std::int64_t{reading.own_time_ms.value_or(0)});
         out.put(reading.duration_us);
         out.put(reading.raw);
+        out.put(reading.unchanged);
     }
     return out.take();
 }
@@ -240,6 +241,7 @@ bool decode(std::string_view payload, std::vector<RawReading>& readings) {
         in.get(time);
         in.get(reading.duration_us);
         in.get(reading.raw);
+        in.get(reading.unchanged);
         if (has_time)
             reading.own_time_ms = time;
     }

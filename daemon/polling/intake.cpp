@@ -44,6 +44,8 @@ Intake::Result Intake::take(std::vector<RawReading> raw, std::int64_t now_ms, co
     Result result;
     result.readings.reserve(raw.size());
     for (RawReading& reading : raw) {
+        if (reading.unchanged && !(by_hand && *by_hand == reading.point))
+            continue;
         std::string why;
         if (reading.point >= points_.size())
             why = fmt::format("a reading of point {}, of which there are {}", reading.point, points_.size());

@@ -204,8 +204,6 @@ void LocalDriver::take(const things_reading* readings, std::uint32_t count) {
             things_reading reading{};
             std::memcpy(&reading, bytes + std::size_t{i} * stride,
                         std::min<std::size_t>(stride, sizeof reading));
-            if ((reading.flags & THINGS_UNCHANGED) != 0)
-                continue;
             std::string why;
             auto value = from_plugin(reading.value, why);
             if (!value) {
@@ -217,6 +215,7 @@ void LocalDriver::take(const things_reading* readings, std::uint32_t count) {
             raw.value = std::move(*value);
             if ((reading.flags & THINGS_OWN_TIME) != 0)
                 raw.own_time_ms = reading.time_ms;
+            raw.unchanged = (reading.flags & THINGS_UNCHANGED) != 0;
             raw.duration_us = reading.duration_us;
             raw.raw = clean_text(reading.raw, longest_text);
             batch.push_back(std::move(raw));

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <optional>
 
@@ -179,6 +180,7 @@ int run_plugin_host(int argc, char** argv) {
         return usage;
     if (!limit_host({arguments.fd, arguments.wake, arguments.memory, arguments.parent, arguments.plugin}))
         return 0; // the gateway is gone already
+    (void)std::signal(SIGPIPE, SIG_IGN);
     Wire wire(arguments.fd, arguments.wake);
     HelloFrame hello;
     std::shared_ptr<const PluginLibrary> library;

@@ -21,7 +21,8 @@ namespace things {
 
 namespace {
 
-constexpr std::int64_t hello_time_ms = 10'000, plan_time_ms = 10'000, destroy_time_ms = 1000;
+constexpr std::int64_t hello_time_ms = 10'000, plan_time_ms = 10'000;
+constexpr std::int64_t destroy_time_ms = 3500; ///< exec gives its program up to 3 s to end
 constexpr std::int64_t stop_patience_ms = 1500, tick_ms = 100;
 constexpr std::uint64_t most_readings_a_call = 200'000;
 constexpr std::size_t longest_line = 500;
@@ -85,7 +86,8 @@ private:
     std::optional<HelloFrame> hello_;
     std::uint64_t readings_ = 0; ///< of the present call
     std::string line_, last_line_;
-    std::string fault_; ///< why the stream makes no sense
+    bool is_ending_ = false; ///< in destroy
+    std::string fault_;      ///< why the stream makes no sense
 };
 
 void RemoteDriver::watch(int fd) {
@@ -132,6 +134,7 @@ CallResult RemoteDriver::create() {
 
 void RemoteDriver::destroy() {
     if (process_.is_running()) {
+        is_ending_ = true;
         (void)ask({FrameType::destroy, {}}, steady_ms() + destroy_time_ms - options_.grace.count());
         process_.kill();
     }
@@ -142,10 +145,10 @@ CallResult RemoteDriver::ask(const Frame& frame, std::int64_t deadline_ms) {
         return {CallResult::Status::dead, "the plugin's host process is gone", {}};
     result_.reset();
     readings_ = 0;
-    std::int64_t until = std::max(deadline_ms, steady_ms()) + options_.grace.count();
+    std::int64_t until = deadline_ms + options_.grace.count();
     if (!send(encode(frame), until))
         return die(steady_ms() >= until ? "did not take the request and had to be ended" : "");
-    bool was_stopping = sink_.is_stopping();
+    bool was_stopping = is_ending_ || sink_.is_stopping();
     while (!result_) {
         if (!pump(until))
             return die("");

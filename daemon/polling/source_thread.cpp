@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include <csignal>
 #include <ctime>
 #include <poll.h>
 
@@ -64,6 +65,9 @@ SourceThread::SourceThread(SourceWork work, bool listens, bool polls, const Make
       heard_devices_(work_.devices.size()) {}
 
 void SourceThread::run() noexcept {
+    sigset_t all; // signals are for the loop's thread; a broken pipe is for nobody
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
     try {
         while (!inbox_.is_closed())
             turn();
@@ -148,6 +152,7 @@ CallResult SourceThread::call(Urgency urgency, const char* what, std::int64_t ti
     ++call_number_;
     emitted_ = 0;
     said_.clear();
+    noted_.clear();
     {
         const std::lock_guard lock(state_mutex_);
         call_name_ = what;
@@ -293,7 +298,7 @@ BusResult SourceThread::outcome(const CallResult& result, std::uint32_t duration
     BusResult answer;
     answer.status = bus_status(result.status);
     answer.duration_us = duration_us;
-    answer.text = said_.empty() ? result.text : said_;
+    answer.text = !result.text.empty() ? result.text : !said_.empty() ? said_ : noted_;
     if (inbox_.is_closed() && result.status == CallResult::Status::interrupted)
         answer.status = BusResult::Status::stopped;
     return answer;

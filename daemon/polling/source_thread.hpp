@@ -97,7 +97,7 @@ private:
     std::uint64_t call_number_ = 0;
     std::vector<std::uint64_t> heard_points_, heard_devices_;
     std::uint64_t heard_source_ = 0, emitted_ = 0;
-    std::string said_;
+    std::string said_, noted_;       ///< as a problem, as a note
     std::int64_t wanted_point_ = -1; ///< of a read by hand
     std::optional<PointReading> wanted_;
 

@@ -69,6 +69,8 @@ void SourceThread::on_event(SourceEvent event) {
     }
     if (event.code.empty())
         event.code = "failed";
+    if (event.kind == SourceEvent::Kind::note && event.code != "stderr")
+        noted_ = event.text;
     if (event.kind == SourceEvent::Kind::problem) {
         said_ = event.text;
         if (event.level == Level::point)

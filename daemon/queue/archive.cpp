@@ -145,7 +145,8 @@ void Archive::open(ArchiveContent* content) {
     }
     ArchiveContent found;
     try {
-        store_ = std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_);
+        store_ =
+            std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
         found = store_->load();
     } catch (const SqliteError& e) {
         if (e.fault() != SqliteFault::damaged)
@@ -168,7 +169,8 @@ void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
         throw SqliteError(14, "damaged, and cannot be renamed: " + why);
     const RescueReport report = rescue(aside, options_.path, options_.vfs, counters_);
     log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report.text);
-    store_ = std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_);
+    store_ =
+        std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
     ArchiveContent found = store_->load();
     found.notes.push_back("damaged: " + report.text);
     *content = std::move(found);

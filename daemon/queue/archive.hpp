@@ -28,6 +28,7 @@ public:
         std::string path;
         std::string vfs;
         std::int64_t ballast = 0; ///< bytes; 0: none
+        int checkpoint_pages = 400;
     };
 
     /// Opens the database on its thread and waits for it; `content` gets what is in it, `problem` why it is

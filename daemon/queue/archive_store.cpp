@@ -67,7 +67,8 @@ struct ArchiveStore::Statements {
         put_dead, delete_dead, put_command, prune_commands, read_from, read_one, oldest, audit;
 };
 
-ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters)
+ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters,
+                           int checkpoint_pages)
     : path_(path), connection_(path, vfs, counters) {
     connection_.exec("PRAGMA locking_mode = EXCLUSIVE");
     const std::int64_t version = connection_.number("PRAGMA user_version");
@@ -82,7 +83,7 @@ ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, Disk
     if (connection_.text("PRAGMA journal_mode = WAL") != "wal")
         throw SqliteError(14, fmt::format("{}: cannot use a write-ahead log", path));
     connection_.exec("PRAGMA synchronous = FULL");
-    connection_.exec("PRAGMA wal_autocheckpoint = 400");
+    connection_.exec(fmt::format("PRAGMA wal_autocheckpoint = {}", checkpoint_pages));
     connection_.exec("PRAGMA journal_size_limit = 4194304");
     connection_.exec("PRAGMA cache_size = -512");
     connection_.exec("PRAGMA temp_store = MEMORY");

@@ -96,7 +96,8 @@ struct ArchiveContent {
 class ArchiveStore {
 public:
     /// Opens or creates the file. Throws SqliteError; QueueError if it is of a newer version.
-    ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters);
+    ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters,
+                 int checkpoint_pages = 400);
     ~ArchiveStore();
 
     [[nodiscard]] ArchiveContent load();

@@ -19,7 +19,9 @@ constexpr std::int64_t sample_every_ms = 60'000;
 constexpr std::size_t samples_kept = 60;
 constexpr double ms_per_day = 86'400'000;
 
-std::int64_t ballast_size(const QueueConfig& config) {
+std::int64_t ballast_size(const QueueConfig& config, const std::string& vfs) {
+    if (!vfs.empty())
+        return 0; // the database is not on the disk on which the ballast would be
     return std::min<std::int64_t>(std::int64_t{4} * 1024 * 1024, config.max_size / 8);
 }
 
@@ -32,9 +34,11 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     trust_ = std::make_unique<ClockTrust>(clock_, options_.time.require_sync, options_.floor_ms);
     ArchiveContent content;
     std::string problem;
-    archive_ = std::make_unique<Archive>(
-        loop_, Archive::Options{options_.config.path.string(), options_.vfs, ballast_size(options_.config)},
-        content, problem);
+    archive_ = std::make_unique<Archive>(loop_,
+                                         Archive::Options{options_.config.path.string(), options_.vfs,
+                                                          ballast_size(options_.config, options_.vfs),
+                                                          options_.checkpoint_pages},
+                                         content, problem);
     if (!problem.empty())
         throw QueueError("queue " + options_.config.path.string() + ": " + problem);
     recover(std::move(content));

@@ -40,8 +40,9 @@ struct QueueOptions {
     std::int64_t memory_limit = std::int64_t{32} * 1024 * 1024; ///< bytes held while flash refuses
     std::int64_t cache_limit = std::int64_t{2} * 1024 * 1024;   ///< bytes read back or kept though on flash
     std::size_t dead_limit = 1000;                              ///< dead letters kept
-    std::int64_t floor_ms = 0; ///< no wall time before this is right; 0: build time
-    std::string vfs;           ///< SQLite's file layer below ours; empty: the system's. Tests
+    std::int64_t floor_ms = 0;  ///< no wall time before this is right; 0: build time
+    int checkpoint_pages = 400; ///< length of the write-ahead log in pages of 1 KiB
+    std::string vfs;            ///< SQLite's file layer below ours; empty: the system's. Tests
 };
 
 class Queue : public Backlog, public CommandStore {

@@ -33,6 +33,8 @@ std::int64_t size_of(const Chunk& chunk) {
 // --- Hot log
 
 void Queue::Impl::add_hot_appends(DeviceId id) {
+    if (hot_->is_broken())
+        return;
     if (hot_devices_ < catalogue_.devices().size() || hot_series_ < catalogue_.all_series().size()) {
         std::string payload;
         put_varint(payload, hot_devices_);
@@ -67,8 +69,7 @@ void Queue::Impl::flush_hot() {
     hot_due_ms_ = 0;
     for (const DeviceId id : std::exchange(dirty_, {})) {
         devices_[id].is_dirty = false;
-        if (!hot_->is_broken())
-            add_hot_appends(id);
+        add_hot_appends(id);
     }
     if (!hot_->is_broken() && !hot_->flush())
         set_alarm("hot", "The hot log cannot be written: " + hot_->problem());

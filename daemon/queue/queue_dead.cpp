@@ -23,6 +23,7 @@ void Queue::Impl::bury(const Batch& batch, std::size_t index, const std::string&
     Device& device = devices_[batch.device];
     const std::uint64_t number = batch.sequence[index];
     note_change(batch.device, {number, number + 1});
+    add_hot_appends(batch.device);
     const std::int64_t before = device.log.memory();
     const std::uint64_t n = device.log.end_flight({number, number + 1}, true);
     memory_ += device.log.memory() - before;
@@ -37,7 +38,6 @@ void Queue::Impl::bury(const Batch& batch, std::size_t index, const std::string&
     ++books_.dead;
     unsaved_dead_.insert(letter.id);
     if (!hot_->is_broken()) {
-        add_hot_appends(batch.device);
         std::string payload;
         put_varint(payload, number);
         payload += encode(letter);

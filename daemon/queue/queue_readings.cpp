@@ -248,6 +248,8 @@ void Queue::Impl::settle(const Batch& batch, std::size_t from, std::size_t count
             bury(batch, i, reason);
         return;
     }
+    if (fate == Fate::accepted)
+        add_hot_appends(batch.device); // before chunks go: a settlement of unknown numbers says nothing
     for (const Span& span : ended) {
         if (fate == Fate::accepted)
             note_change(batch.device, span);
@@ -265,6 +267,7 @@ void Queue::Impl::settle(const Batch& batch, std::size_t from, std::size_t count
 std::uint64_t Queue::Impl::drop(DeviceId id, Span span, DropReason reason) {
     Device& device = devices_[id];
     note_change(id, span);
+    add_hot_appends(id);
     const std::int64_t before = device.log.memory();
     const std::vector<Span> parts = device.log.droppable(span);
     const std::uint64_t count = device.log.drop(span);
@@ -285,7 +288,6 @@ void Queue::Impl::note_change(DeviceId id, Span span) {
 void Queue::Impl::write_ended(DeviceId id, std::uint8_t how, const std::vector<Span>& spans) {
     if (hot_->is_broken())
         return;
-    add_hot_appends(id);
     std::string payload;
     put_varint(payload, id);
     payload.push_back(static_cast<char>(how));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "modbus/modbus_source.hpp"
 
+#include "modbus/modbus_scan.hpp"
+
 #include <algorithm>
 
 namespace things {
@@ -134,6 +136,36 @@ const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_
         found->request_us = request_us;
     }
     return found->plan;
+}
+
+// The scan opens the link for itself, with other settings perhaps; ours is opened again at the next poll.
+int ModbusSource::discover(const PluginSettings& options, std::int64_t deadline_ms) {
+    deadline_ms_ = deadline_ms;
+    std::string error;
+    const ScanOptions what = read_scan_options(options, settings_, error);
+    if (!error.empty()) {
+        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "scan_options",
+                     "the scan cannot begin: " + error + ".");
+        return THINGS_INVALID;
+    }
+    bus_.close();
+    ModbusScan scan(settings_,
+                    {[this](const std::string& line) { host_.found(line); },
+                     [this](double part) { host_.progress(part); },
+                     [this] {
+                         return is_over();
+                     }},
+                    host_.wake_fd());
+    switch (scan.run(what)) {
+    case ModbusScan::Outcome::done:
+        return THINGS_OK;
+    case ModbusScan::Outcome::interrupted:
+        return THINGS_INTERRUPTED;
+    case ModbusScan::Outcome::failed:
+        break;
+    }
+    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, scan.trouble().code, scan.trouble().text);
+    return THINGS_FAILED;
 }
 
 // Reads every point in one round, as when all are due at once; the load counts how often each request is due.

@@ -23,7 +23,7 @@ extern "C" const things_plugin* things_plugin_entry(void) {
                                      &Border::poll,
                                      nullptr,
                                      &Border::write,
-                                     nullptr,
+                                     &Border::discover,
                                      &Border::plan};
     return &table;
 }

@@ -54,7 +54,7 @@ const std::array keys{
     make_key(THINGS_SOURCE, "time_zone", THINGS_TYPE_CHOICE, "cet",
              "Normal time of the meter: cet for the Netherlands, Belgium, Luxembourg and Sweden.", {}, "", 0,
              "wet cet eet"),
-    make_key(THINGS_SOURCE, "silence", THINGS_TYPE_DURATION, "60s",
+    make_key(THINGS_SOURCE, "alarm_after", THINGS_TYPE_DURATION, "60s",
              "An alarm is raised when no good telegram came for so long.", {15'000, 24 * hour_ms}, "s"),
     make_key(THINGS_SOURCE, "address", THINGS_TYPE_TEXT, "",
              "mode_c: address of the meter, if several share the line."),
@@ -122,7 +122,7 @@ P1Options Reader::options(const PluginSettings& settings) {
     options.is_meter_clock = settings.text("clock") == "meter";
     std::string zone = settings.text("time_zone", "cet");
     options.rules.clock.standard_offset_minutes = zone == "wet" ? 0 : zone == "eet" ? 120 : 60;
-    options.silence = settings.duration("silence", options.silence);
+    options.alarm_after = settings.duration("alarm_after", options.alarm_after);
     options.timeout = settings.duration("timeout", options.timeout);
     check(settings, options);
     return options;

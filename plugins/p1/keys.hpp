@@ -32,7 +32,7 @@ struct P1Options {
     std::optional<MeterKeys> keys; ///< given: telegrams come encrypted
     TelegramRules rules;
     bool is_meter_clock = false;
-    std::chrono::milliseconds silence{60'000};
+    std::chrono::milliseconds alarm_after{60'000};
     std::chrono::milliseconds timeout{3'000};
     [[nodiscard]] std::string where() const; ///< "/dev/ttyUSB0" or "192.0.2.7:3001"
 };

@@ -204,7 +204,7 @@ void P1Source::look_after(std::int64_t now_ms) {
     }
     if (std::exchange(is_line_stale_, false) || line_.advance(now_ms))
         change_to_current_line();
-    if (now_ms - health_.last_good_ms() >= options_.silence.count() && !health_.is_silent())
+    if (now_ms - health_.last_good_ms() >= options_.alarm_after.count() && !health_.is_silent())
         health_.on_silence(observer_.explain());
     health_.look(now_ms);
 }

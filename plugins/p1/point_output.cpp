@@ -52,28 +52,8 @@ std::string describe(const P1Point& point) {
 PointOutput::PointOutput(PluginHost host, std::vector<P1Point> points, bool is_meter_clock)
     : host_(host), points_(std::move(points)), states_(points_.size()), is_meter_clock_(is_meter_clock) {}
 
-/// On a grid of the interval, to the nearest telegram, so that one that comes a little early is not skipped.
-bool PointOutput::is_due(const State& state, const P1Point& point, const Arrival& arrival) const {
-    std::int64_t tolerance = std::min(period_ms_, point.interval_ms) / 2;
-    return state.due_ms == 0 || point.interval_ms <= 0 || arrival.monotonic_ms + tolerance >= state.due_ms;
-}
-
-void PointOutput::advance(State& state, const P1Point& point, const Arrival& arrival) const {
-    std::int64_t interval = std::max<std::int64_t>(point.interval_ms, 1);
-    if (state.due_ms == 0)
-        state.due_ms = arrival.monotonic_ms;
-    std::int64_t tolerance = std::min(period_ms_, interval) / 2;
-    std::int64_t behind = arrival.monotonic_ms + tolerance - state.due_ms;
-    state.due_ms += interval * (behind / interval + 1);
-}
-
 void PointOutput::take(const Telegram& telegram, const Arrival& arrival,
                        const std::vector<std::uint32_t>* only) {
-    if (last_arrival_ms_ != 0) {
-        std::int64_t gap = std::clamp<std::int64_t>(arrival.monotonic_ms - last_arrival_ms_, 100, 10'000);
-        period_ms_ += (gap - period_ms_) / 4;
-    }
-    last_arrival_ms_ = arrival.monotonic_ms;
     watch_clock(telegram, arrival);
     for (std::uint32_t i = 0; i < points_.size(); ++i) {
         bool is_wanted = only != nullptr && std::find(only->begin(), only->end(), i) != only->end();
@@ -87,13 +67,14 @@ void PointOutput::take_point(std::uint32_t index, const Telegram& telegram, cons
     State& state = states_[index];
     const P1Point& point = points_[index];
     bool is_list = point.selection.is_list();
+    state.grid.see(arrival.monotonic_ms);
     for (const Picked& picked : pick(telegram, point.selection)) {
         bool is_new = is_list ? state.entries.count(*picked.capture) == 0 : picked.capture != state.capture;
         if (is_list && (!is_new || state.entries.size() >= max_entries))
             continue;
         if (!is_plausible(index, picked, arrival))
             continue;
-        bool is_due_now = is_list || is_wanted || is_due(state, point, arrival);
+        bool is_due_now = is_list || is_wanted || state.grid.is_due(arrival.monotonic_ms, point.interval_ms);
         bool is_repeated = picked.capture && !is_new;
         if (!is_due_now && state.has_value)
             continue;
@@ -107,7 +88,7 @@ void PointOutput::take_point(std::uint32_t index, const Telegram& telegram, cons
             state.entries.insert(*picked.capture);
         } else {
             state.capture = picked.capture;
-            advance(state, point, arrival);
+            state.grid.advance(arrival.monotonic_ms, point.interval_ms);
         }
         if (!is_repeated || is_wanted)
             host_.emit(&reading, 1);

@@ -4,6 +4,8 @@
 #include "p1/counter_guard.hpp"
 #include "p1/keys.hpp"
 
+#include "link/interval_grid.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -38,7 +40,7 @@ public:
 
 private:
     struct State {
-        std::int64_t due_ms = 0;
+        IntervalGrid grid;
         std::optional<std::int64_t> capture; ///< reported last
         std::set<std::int64_t> entries;      ///< reported, of lists
         std::optional<CounterGuard> guard;
@@ -46,8 +48,6 @@ private:
         things_reading last{}; ///< text points into `text`
         std::string text, raw;
     };
-    [[nodiscard]] bool is_due(const State& state, const P1Point& point, const Arrival& arrival) const;
-    void advance(State& state, const P1Point& point, const Arrival& arrival) const;
     bool set_value(std::uint32_t index, const Picked& picked);
     [[nodiscard]] bool is_plausible(std::uint32_t index, const Picked& picked, const Arrival& arrival);
     void set_time(State& state, const Picked& picked, const Telegram& telegram, const Arrival& arrival) const;
@@ -59,7 +59,6 @@ private:
     std::vector<State> states_;
     bool is_meter_clock_, is_missing_told_ = false, is_clock_wrong_ = false;
     std::int64_t skew_ms_ = 0; ///< to be added to the meter's times
-    std::int64_t last_arrival_ms_ = 0, period_ms_ = 1000;
 };
 
 } // namespace things

@@ -2,11 +2,7 @@
 #include "p1/quantity.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cstdlib>
 #include <iterator>
-#include <string>
 
 namespace things {
 
@@ -38,75 +34,7 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-/// digits x 10^exponent as the nearest double, by way of the correctly rounding parser.
-double nearest(Decimal value) {
-    std::array<char, 48> text{};
-    char* end = std::to_chars(text.data(), text.data() + 24, value.digits).ptr;
-    *end++ = 'e';
-    end = std::to_chars(end, text.data() + text.size(), value.exponent).ptr;
-    double result = 0;
-    std::from_chars(text.data(), end, result);
-    return result;
-}
-
 } // namespace
-
-std::optional<Decimal> parse_decimal(std::string_view text) {
-    constexpr std::int64_t limit = 999'999'999'999'999'999; // 18 nines
-    bool is_negative = !text.empty() && text.front() == '-';
-    if (is_negative || (!text.empty() && text.front() == '+'))
-        text.remove_prefix(1);
-    Decimal result;
-    bool has_digit = false, has_point = false;
-    for (char c : text) {
-        if ((c == '.' || c == ',') && !has_point && has_digit) {
-            has_point = true;
-            continue;
-        }
-        if (c < '0' || c > '9' || result.digits > limit / 10)
-            return std::nullopt;
-        has_digit = true;
-        result.digits = result.digits * 10 + (c - '0');
-        result.exponent -= has_point ? 1 : 0;
-        if (result.exponent < -18)
-            return std::nullopt;
-    }
-    if (!has_digit || text.back() == '.' || text.back() == ',')
-        return std::nullopt;
-    if (is_negative)
-        result.digits = -result.digits;
-    return result;
-}
-
-std::optional<Decimal> times(Decimal value, std::int64_t factor) {
-    Decimal result = value;
-    if (__builtin_mul_overflow(value.digits, factor, &result.digits))
-        return std::nullopt;
-    return result;
-}
-
-Amount to_amount(Decimal value) {
-    Decimal rest = value;
-    while (rest.exponent < 0 && rest.digits % 10 == 0) {
-        rest.digits /= 10;
-        ++rest.exponent;
-        if (rest.digits == 0)
-            return std::int64_t{0};
-    }
-    while (rest.exponent > 0) {
-        if (__builtin_mul_overflow(rest.digits, std::int64_t{10}, &rest.digits))
-            return nearest(value);
-        --rest.exponent;
-    }
-    if (rest.exponent == 0)
-        return rest.digits;
-    return nearest(rest);
-}
-
-double to_double(const Amount& amount) {
-    const auto* whole = std::get_if<std::int64_t>(&amount);
-    return whole != nullptr ? static_cast<double>(*whole) : std::get<double>(amount);
-}
 
 const UnitScale* find_unit(std::string_view text) {
     text = trimmed(text);
@@ -128,7 +56,7 @@ std::optional<Amount> convert(Decimal value, const UnitScale& from, const UnitSc
     value.exponent += from.exponent - to.exponent;
     if (from.multiplier == to.multiplier)
         return to_amount(value);
-    if (std::optional<Decimal> scaled = times(value, from.multiplier); scaled) {
+    if (std::optional<Decimal> scaled = times(value, {from.multiplier, 0}); scaled) {
         if (scaled->digits % to.multiplier == 0)
             return to_amount({scaled->digits / to.multiplier, scaled->exponent});
         return to_double(to_amount(*scaled)) / to.multiplier;

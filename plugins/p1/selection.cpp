@@ -100,18 +100,6 @@ std::optional<Picked> pick_device(const Telegram& telegram, const Selection& sel
     return std::nullopt;
 }
 
-std::optional<Decimal> plus(Decimal a, Decimal b) {
-    for (; a.exponent > b.exponent; --a.exponent)
-        if (__builtin_mul_overflow(a.digits, std::int64_t{10}, &a.digits))
-            return std::nullopt;
-    for (; b.exponent > a.exponent; --b.exponent)
-        if (__builtin_mul_overflow(b.digits, std::int64_t{10}, &b.digits))
-            return std::nullopt;
-    if (__builtin_add_overflow(a.digits, b.digits, &a.digits))
-        return std::nullopt;
-    return a;
-}
-
 /// The sum of objects that are printed in one unit. Nothing if none is there, or units differ.
 std::optional<Picked> sum(const Telegram& telegram, const std::vector<std::string>& codes, bool all) {
     std::optional<Picked> total;
@@ -149,7 +137,7 @@ std::optional<Picked> pick_derived(const Telegram& telegram, const Selection& se
     if (!import || !exported || import->is_text || exported->is_text ||
         import->number.scale != exported->number.scale)
         return std::nullopt;
-    std::optional<Decimal> minus = times(exported->number.value, -1);
+    std::optional<Decimal> minus = times(exported->number.value, {-1, 0});
     std::optional<Decimal> net = minus ? plus(import->number.value, *minus) : std::nullopt;
     if (!net)
         return std::nullopt;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p1/telegram.hpp"
 
+#include "link/printed_text.hpp"
 #include "p1/object_line.hpp"
 #include "p1/object_names.hpp"
-#include "p1/printed_text.hpp"
 
 #include <algorithm>
 #include <array>

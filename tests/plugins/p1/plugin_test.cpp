@@ -195,7 +195,7 @@ TEST_CASE("damage is told once, not for each telegram, and nothing of it is repo
 TEST_CASE("silence raises an alarm that says what was seen, and ends") {
     Pty pty;
     TestConfig config;
-    config.set("port", pty.path()).set("baud", std::string("115200")).set("silence", std::int64_t{200});
+    config.set("port", pty.path()).set("baud", std::string("115200")).set("alarm_after", std::int64_t{200});
     config.point("power", "W", 0).at("value", std::string("power"));
     FakeHost host(plugin());
     REQUIRE(host.create(config) == THINGS_OK);

@@ -4,7 +4,7 @@
 #include "p1/counter_guard.hpp"
 #include "p1/meter_time.hpp"
 #include "p1/object_line.hpp"
-#include "p1/printed_text.hpp"
+#include "link/printed_text.hpp"
 
 #include <doctest/doctest.h>
 

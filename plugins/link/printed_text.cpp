@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "p1/printed_text.hpp"
+#include "link/printed_text.hpp"
 
 #include <algorithm>
 #include <cstddef>

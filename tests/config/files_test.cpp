@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/config_files.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace things;
+
+namespace {
+
+const std::string head = "sources:\n  plc: {plugin: modbus, host: 192.0.2.20}\n";
+
+std::string device(const std::string& name, char digit) {
+    return "  - {name: " + name + ", dvnuuid: 6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b4" + digit +
+           ", secret: abcdefghijklmnopqrstuvwxyzABCD, source: plc, unit_id: " + digit +
+           ", points: [{name: t, holding: 1}]}\n";
+}
+
+const std::string fleet_head = "name,dvnuuid,secret_env,source,unit_id,profile\n";
+
+} // namespace
+
+TEST_CASE("included files add sources, devices and profiles, in the order of their names") {
+    ConfigFiles files;
+    files.write("devices.d/20.yaml", "devices:\n" + device("b", '2'));
+    files.write("devices.d/10.yaml", "devices:\n" + device("a", '1'));
+    files.write("devices.d/30.yaml", "profiles: {p: {plugin: modbus, points: [{name: q, holding: 3}]}}\n");
+    files.write("devices.d/40.txt", "garbage");
+    files.write("plc.yaml", head);
+    const Loaded loaded =
+        files.load("include: [devices.d/*.yaml, plc.yaml, devices.d/10.yaml]\ndevices:\n" + device("c", '3') +
+                   "  - {name: d, dvnuuid: 0d9c1a52-8d4f-4f0e-9a55-1b7a2f6c9e10, source: plc, profile: p, "
+                   "secret: abcdefghijklmnopqrstuvwxyzABCD}\n");
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(files.problems(loaded) == "");
+    REQUIRE(loaded.config->devices.size() == 4);
+    CHECK(loaded.config->devices[0].name == "c");
+    CHECK(loaded.config->devices[1].points[0].name == "q");
+    CHECK(loaded.config->devices[2].name == "a");
+    CHECK(loaded.config->devices[3].name == "b");
+}
+
+TEST_CASE("an empty include folder and an empty included file are no mistakes") {
+    ConfigFiles files;
+    files.write("devices.d/empty.yaml", "# nothing yet\n---\n");
+    CHECK(files.load("include: [devices.d/*.yaml, none.d/*.yaml]\n").config);
+}
+
+TEST_CASE("an included file cannot include, and a link to the main file is a cycle") {
+    ConfigFiles files;
+    files.write("more.yaml", "include: gateway.yaml\n");
+    CHECK(files.problems(files.load("include: more.yaml\n")) ==
+          "more.yaml:1:1: error: unknown key \"include\" in an included file; it goes in the main file\n");
+    std::filesystem::create_symlink("gateway.yaml", files.folder() / "again.yaml");
+    CHECK(files.problems(files.load("include: again.yaml\n")) ==
+          "gateway.yaml:1:10: error: include: the file includes itself; name only other files\n");
+}
+
+TEST_CASE("paths are relative to the file that names them") {
+    ConfigFiles files;
+    files.write("deep/secrets/a", "abcdefghijklmnopqrstuvwxyzABCD");
+    files.write("deep/fleet.csv", "name,dvnuuid,secret_file,source,unit_id,profile\n"
+                                  "a,6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b40,secrets/a,plc,1,p\n");
+    files.write("deep/more.yaml", head +
+                                      "devices: {csv: fleet.csv}\n"
+                                      "profiles: {p: {plugin: modbus, points: [{name: q, holding: 3}]}}\n");
+    const Loaded loaded = files.load("include: deep/more.yaml\n");
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(loaded.config->devices[0].secret_origin == "file " + (files.folder() / "deep/secrets/a").string());
+}
+
+TEST_CASE("a fleet with commas or semicolons, quotes, a byte order mark, empty cells and blank lines") {
+    ConfigFiles files;
+    files.environment["S"] = "abcdefghijklmnopqrstuvwxyzABCD";
+    files.write("profiles/p.yaml", "plugin: modbus\npoints: [{name: q, holding: 3}]\n");
+    std::string csv = fleet_head + "a,6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41,S,plc,,p\n\n" +
+                      "\"b\",6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b42,\"S\",plc, 0x10 ,p\r\n";
+    SUBCASE("commas") {}
+    SUBCASE("semicolons, as a Dutch spreadsheet writes them") {
+        std::replace(csv.begin(), csv.end(), ',', ';');
+    }
+    SUBCASE("byte order mark and no line end") {
+        csv = "\xef\xbb\xbf" + csv;
+        csv.pop_back();
+    }
+    files.write("fleet.csv", csv);
+    const Loaded loaded = files.load(head + "devices:\n  - csv: fleet.csv\n" + device("c", '3'));
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    REQUIRE(loaded.config->devices.size() == 3);
+    CHECK(loaded.config->devices[0].settings.empty());
+    CHECK(loaded.config->devices[1].name == "b");
+    CHECK(loaded.config->devices[1].settings.at(0).value == Scalar(std::int64_t{16}));
+}
+
+TEST_CASE("any plain key of a device can be a column") {
+    ConfigFiles files;
+    files.environment["S"] = "abcdefghijklmnopqrstuvwxyzABCD";
+    files.write("profiles/p.yaml", "plugin: modbus\npoints: [{name: q, holding: 3}]\n");
+    files.write("fleet.csv", "profile,name,dvnuuid,secret_env,source,interval,max_registers,even_addresses\n"
+                             "p,a,6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41,S,plc,5m,20,true\n");
+    const Loaded loaded = files.load(head + "devices: {csv: fleet.csv}\n");
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(loaded.config->devices[0].interval == minutes(5));
+    CHECK(loaded.config->devices[0].settings.size() == 2);
+}
+
+TEST_CASE("any garbage is an error with a place, never a crash") {
+    ConfigFiles files;
+    std::string input;
+    SUBCASE("deep flow nesting") {
+        input = "a: " + std::string(1'000'000, '[');
+    }
+    SUBCASE("deep block nesting") {
+        for (int i = 0; i < 2000; ++i)
+            input += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
+    }
+    SUBCASE("deep dashes") {
+        for (int i = 0; i < 100'000; ++i)
+            input += "- ";
+    }
+    SUBCASE("question marks") {
+        for (int i = 0; i < 100'000; ++i)
+            input += "? ";
+    }
+    SUBCASE("alias bomb") {
+        input = "a: &a [x, x, x, x, x, x, x, x, x, x]\n";
+        for (char c = 'b'; c < 'z'; ++c) {
+            input += std::string(1, c) + ": &" + c + " [";
+            for (int i = 0; i < 10; ++i)
+                input += std::string(i == 0 ? "*" : ", *") + static_cast<char>(c - 1);
+            input += "]\n";
+        }
+    }
+    SUBCASE("a million values") {
+        input = "include: [";
+        for (int i = 0; i < 1'100'000; ++i)
+            input += "a,";
+        input += "]\n";
+    }
+    SUBCASE("nine megabytes") {
+        input = "# " + std::string(9'000'000, 'x');
+    }
+    SUBCASE("one endless line") {
+        input = std::string(5'000'000, 'x');
+    }
+    SUBCASE("one endless key") {
+        input = std::string(100'000, 'k') + ": 1\n";
+    }
+    SUBCASE("binary") {
+        for (int i = 0; i < 10'000; ++i)
+            input += static_cast<char>(i * 7919 % 256);
+    }
+    SUBCASE("NULs") {
+        input = std::string(4096, '\0');
+    }
+    SUBCASE("UTF-16") {
+        input = std::string("\xff\xfel\0o\0g\0", 8);
+    }
+    SUBCASE("escape sequences for the terminal") {
+        input = "\"\\e[2J\": 1\n";
+    }
+    const Loaded loaded = files.load(input);
+    CHECK_FALSE(loaded.config);
+    REQUIRE_FALSE(loaded.problems.empty());
+    CHECK(loaded.problems.size() < 10'000);
+    for (const Problem& problem : loaded.problems) {
+        CHECK(problem.text().size() < 2000);
+        CHECK(problem.text().find('\x1b') == std::string::npos);
+        CHECK(problem.place.line >= 1);
+    }
+}
+
+TEST_CASE("what cannot be read is said in words") {
+    ConfigFiles files;
+    const std::string name = files.folder().string();
+    CHECK(load(files.folder() / "none.yaml", files.options).problems.at(0).text() ==
+          name + "/none.yaml:1:1: error: cannot read the file: no such file");
+    CHECK(load(files.folder(), files.options).problems.at(0).text() ==
+          name + ":1:1: error: cannot read the file: it is a directory; name a file");
+    CHECK_FALSE(load("/dev/null", files.options).config);
+    CHECK_FALSE(load("", files.options).config);
+}
+
+TEST_CASE("a thousand mistakes are a thousand lines, in order") {
+    ConfigFiles files;
+    std::string yaml = head + "devices:\n";
+    for (int i = 0; i < 1000; ++i)
+        yaml += "  - {nam: x}\n";
+    const Loaded loaded = files.load(yaml);
+    CHECK(loaded.problems.size() >= 1000);
+    for (std::size_t i = 1; i < loaded.problems.size(); ++i)
+        CHECK(loaded.problems[i - 1].place.line <= loaded.problems[i].place.line);
+}
