@@ -22,7 +22,9 @@ namespace things {
 
 namespace {
 
-// One downlink an answer, fetched at once until there is none, but never a storm.
+// One downlink an answer, fetched at once until there is none, but never a storm. The post of a command's outcome
+// fetches it; where none comes soon, a post of its own does.
+constexpr Milliseconds outcome_patience{2000};
 constexpr std::int64_t fetch_burst = 30, fetch_period_ms = 2000;
 // Answers that are no downlink come with every post when a proxy or the platform is out of order.
 constexpr std::int64_t malformed_burst = 10, malformed_period_ms = 60'000;
@@ -41,6 +43,7 @@ struct Desk {
     TokenBucket fetches{fetch_burst, fetch_period_ms};
     TokenBucket malformed{malformed_burst, malformed_period_ms};
     bool is_fetch_pending = false;
+    bool is_fetch_due = false; ///< a downlink came, and nothing was posted since
 };
 
 /// What routing keeps of a device's configuration: no secret, and settings of writable points only.
@@ -124,6 +127,8 @@ private:
     void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
     void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);
     void fetch_next(const std::string& dvnuuid);
+    void fetch_if_due(const std::string& dvnuuid);
+    void send_up(const std::string& dvnuuid, Outcome outcome);
 
     void count(CommandState state);
     void tell(const RunEnd& end);
@@ -344,14 +349,18 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
                                                [](const Command& c) { return !is_ended(c.state); });
     if (handler)
         local_[commands.front().id] = handler;
+    known.is_fetch_due = known.is_fetch_due || is_downlink;
+    bool is_soon = false; // whether the bus will have something to tell
     std::vector<Command> to_do;
     for (auto& command : commands) {
         if (!is_ended(command.state)) {
+            is_soon = is_soon || command.delay_ms <= 0;
             to_do.push_back(std::move(command));
         } else if (command.state == CommandState::repeated && !command.point.empty()) {
             count(command.state);
             write_audit_line(command);
             known.lane.drop_reverts(command.point, command.pack);
+            is_soon = true;
             if (!is_pending)
                 known.lane.look(std::move(command));
         } else {
@@ -359,8 +368,27 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
         }
     }
     known.lane.add(std::move(to_do));
-    if (is_downlink)
+    if (is_soon)
+        ports_.after(outcome_patience, [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {
+            if (!alive.expired())
+                fetch_if_due(dvnuuid);
+        });
+    else
+        fetch_if_due(dvnuuid);
+}
+
+void Router::Core::fetch_if_due(const std::string& dvnuuid) {
+    if (std::exchange(desk(dvnuuid).is_fetch_due, false))
         fetch_next(dvnuuid);
+}
+
+/// Hands an outcome over. It is posted at once while the device has posts left.
+void Router::Core::send_up(const std::string& dvnuuid, Outcome outcome) {
+    auto& known = desk(dvnuuid);
+    outcome.urgent = known.fetches.take(ports_.clock.boot_ms());
+    if (outcome.urgent)
+        known.is_fetch_due = false;
+    ports_.on_outcome(std::move(outcome));
 }
 
 void Router::Core::fetch_next(const std::string& dvnuuid) {
@@ -434,14 +462,15 @@ void Router::Core::tell(const RunEnd& end) {
     if (point == nullptr)
         return;
     if (command.after && end.read_at)
-        ports_.on_outcome({device->name, point->name, point->unit, *command.after, *end.read_at});
+        send_up(command.dvnuuid, {device->name, point->name, point->unit, *command.after, *end.read_at});
     const bool is_dropped_revert = command.origin == revert_origin && !end.was_begun;
     if (!point->writable || point->writable->outcome.empty() || is_dropped_revert)
         return;
     const auto now = is_clock_trusted() ? Stamp{ports_.clock.wall_ms(), Stamp::Clock::wall}
                                         : Stamp{ports_.clock.boot_ms(), Stamp::Clock::boot};
     const auto words = command.origin == revert_origin ? "fell back: " + command.verdict : command.verdict;
-    ports_.on_outcome({device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
+    send_up(command.dvnuuid,
+            {device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
 }
 
 void Router::Core::count(CommandState state) {
