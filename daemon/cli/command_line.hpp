@@ -1,11 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+// The command line as plain values, and the subcommands that it may ask for, one file each. Results go to stdout,
+// errors to stderr.
 namespace things::cli {
 
 /// Exit codes of every subcommand.
 enum Exit { done = 0, failed = 1, usage = 64, unavailable = 69, configuration = 78 };
 
+/// What every subcommand knows.
+struct Common {
+    std::filesystem::path config = "/etc/kpn-things-gateway/gateway.yaml";
+    std::vector<std::filesystem::path> plugin_dirs; ///< empty: the installed ones, or those of the build tree
+    bool json = false;
+};
+
+struct CheckOptions {
+    bool print = false;
+};
+struct ReadOptions {
+    std::string device;
+    std::vector<std::string> points; ///< empty: all
+    bool senml = false;
+};
+struct WriteOptions {
+    std::string device, point, value;
+};
+struct SendOptions {
+    std::string device;
+    bool dry_run = false;
+};
+struct ScanOptions {
+    std::string source;
+    int unit = -1;             ///< -1: look for unit ids
+    std::string units;         ///< range "1-247"; empty: the plugin's own
+    std::vector<int> bauds;
+    int explain = -1;          ///< address; -1: none
+    std::string table;
+    int from = -1, to = -1, count = -1;
+};
+struct LetterOptions {
+    std::string device; ///< empty: all
+    std::vector<std::uint64_t> ids;
+    bool all = false;
+};
+struct StatusOptions {
+    bool watch = false;
+};
+struct CommandsOptions {
+    std::string device;
+    int most = 50;
+};
+struct ProvisionOptions {
+    int count = 1;
+    int first = 1;
+    int unit_id = 0; ///< of the first device; 0: none
+    std::filesystem::path directory = "secrets";
+    std::filesystem::path portal; ///< empty: none is written
+    std::string prefix = "device";
+    std::vector<std::string> names;
+    std::string format = "yaml";
+    std::string source, profile;
+};
+
+int run_daemon(const Common& common);
+int check(const Common& common, const CheckOptions& options);
+int read(const Common& common, const ReadOptions& options);
+int write(const Common& common, const WriteOptions& options);
+int send(const Common& common, const SendOptions& options);
+int scan(const Common& common, const ScanOptions& options);
+int queue_list(const Common& common);
+int queue_show(const Common& common, const LetterOptions& options);
+int queue_retry(const Common& common, const LetterOptions& options);
+int queue_drop(const Common& common, const LetterOptions& options);
+int status(const Common& common, const StatusOptions& options);
+int commands_list(const Common& common, const CommandsOptions& options);
+int plugins_list(const Common& common);
+int plugins_show(const Common& common, const std::string& name);
+int plugins_test(const Common& common, const std::filesystem::path& file);
+int profiles_list(const Common& common);
+int profiles_show(const Common& common, const std::string& name);
+int provision(const Common& common, const ProvisionOptions& options);
+int schema(const Common& common);
 /// Parses the command line, runs one subcommand and returns its exit code. Throws nothing.
 int run(int argc, char** argv);
 

@@ -28,7 +28,10 @@ std::int64_t SystemClock::boot_ms() const {
 
 bool SystemClock::is_synchronised() const {
     timex state{};
-    return adjtimex(&state) != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+    const int result = adjtimex(&state);
+    if (result < 0)
+        return time_service_.is_synchronised(boot_ms());
+    return result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
 }
 
 std::string SystemClock::boot_id() const {

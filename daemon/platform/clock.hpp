@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "platform/time_service.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -14,7 +16,8 @@ public:
     [[nodiscard]] virtual std::int64_t wall_ms() const = 0;
     /// CLOCK_BOOTTIME in milliseconds: never steps, goes on during suspend, starts anew with each boot.
     [[nodiscard]] virtual std::int64_t boot_ms() const = 0;
-    /// Whether the kernel says that the system clock is synchronised (adjtimex, STA_UNSYNC clear).
+    /// Whether the system clock is synchronised: adjtimex, STA_UNSYNC clear; where that is forbidden,
+    /// TimeService.
     [[nodiscard]] virtual bool is_synchronised() const = 0;
     /// Identifies the present boot (/proc/sys/kernel/random/boot_id).
     [[nodiscard]] virtual std::string boot_id() const = 0;
@@ -27,6 +30,9 @@ public:
     [[nodiscard]] std::int64_t boot_ms() const override;
     [[nodiscard]] bool is_synchronised() const override;
     [[nodiscard]] std::string boot_id() const override;
+
+private:
+    TimeService time_service_;
 };
 
 } // namespace things

@@ -2,45 +2,60 @@
 #pragma once
 
 #include "setting.hpp"
+#include "things_plugin.h"
 
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-struct things_plugin;
-
 // A loaded plugin. The only user of dlopen. The handle outlives every source made from it (shared by the
-// gateway and by sources whose thread hangs).
+// gateway and by sources whose thread hangs). Immutable once loaded; any thread.
 namespace things {
 
-class PluginLibrary {
+struct SourceOptions;
+
+class PluginLibrary : public std::enable_shared_from_this<PluginLibrary> {
 public:
     /// Loads FILE, checks ABI version and struct sizes before anything of it is called, and copies its
-    /// description. Throws std::runtime_error with the file and the reason.
+    /// description. Refuses a file that everybody may overwrite. Throws std::runtime_error with the file and
+    /// the reason.
     static std::shared_ptr<const PluginLibrary> load(const std::filesystem::path& file, bool shipped);
+    /// Asks FILE for its description in a process of its own, so that nothing of it runs here; for plugins
+    /// that are not shipped. `table` is then empty. Throws as `load` does.
+    static std::shared_ptr<const PluginLibrary> probe(const std::filesystem::path& file,
+                                                      const SourceOptions& options);
     ~PluginLibrary();
     PluginLibrary(const PluginLibrary&) = delete;
     PluginLibrary& operator=(const PluginLibrary&) = delete;
 
     [[nodiscard]] const PluginDescription& description() const { return description_; }
-    [[nodiscard]] const things_plugin& table() const { return *table_; }
+    /// Whether its code is in this process.
+    [[nodiscard]] bool is_loaded() const { return handle_ != nullptr; }
+    /// A copy of the plugin's table: what an older plugin's shorter table lacks is null.
+    [[nodiscard]] const things_plugin& table() const { return table_; }
     [[nodiscard]] const std::filesystem::path& file() const { return file_; }
 
 private:
     PluginLibrary() = default;
     void* handle_ = nullptr;
-    const things_plugin* table_ = nullptr;
+    things_plugin table_{};
     std::filesystem::path file_;
     PluginDescription description_;
 };
 
-/// All plugins of a directory, by name. Problems are returned, not thrown: one bad file hides no good one.
+/// All plugins of some directories, by name. Problems are returned, not thrown: one bad file hides no good
+/// one. Of two plugins of one name the one in the earlier directory counts.
 struct PluginDirectory {
     std::vector<std::shared_ptr<const PluginLibrary>> plugins;
     std::vector<std::string> problems; ///< one line each: file and reason
     [[nodiscard]] std::shared_ptr<const PluginLibrary> find(const std::string& name) const;
 };
+/// `shipped`: the package's own directory; plugins that lie in it are loaded here, others are only asked, in
+/// a process of their own. A directory that does not exist is no problem.
+PluginDirectory load_plugins(const std::vector<std::filesystem::path>& directories,
+                             const std::filesystem::path& shipped, const SourceOptions& options);
+/// The same with the first directory as the package's own.
 PluginDirectory load_plugins(const std::vector<std::filesystem::path>& directories);
 
 } // namespace things

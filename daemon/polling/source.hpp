@@ -6,6 +6,7 @@
 #include "reading.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -89,8 +90,10 @@ public:
     virtual ~Source() = default; ///< stops first if need be
     /// Starts the thread or process. Mistakes only the plugin can find were found by `validate` before.
     virtual void start() = 0;
-    /// Writes one point, before anything else that waits.
-    virtual void write(std::uint32_t point, Value value, std::function<void(BusResult)> handler) = 0;
+    /// Writes one point, before anything else that waits. A write that has not begun at `not_after_boot_ms`
+    /// (CLOCK_BOOTTIME; it waited behind a hanging call) is not begun any more and ends as `timeout`.
+    virtual void write(std::uint32_t point, Value value, std::int64_t not_after_boot_ms,
+                       std::function<void(BusResult)> handler) = 0;
     /// Reads one point outside its schedule, after writes and before polls.
     virtual void read(std::uint32_t point, std::function<void(BusResult)> handler) = 0;
     /// Looks around on the bus; `on_found` gets JSON lines, `on_done` an error text or "".
@@ -103,11 +106,25 @@ public:
     /// loaded.
     virtual bool join(Milliseconds deadline) = 0;
     [[nodiscard]] virtual SourceStatus status() const = 0;
+    /// Call every second or so: notices a plugin that hangs, says so through the listener and answers what
+    /// waits for it. The only case in which listener and handlers are called on the caller's thread.
+    virtual void check() = 0;
+};
+
+/// What a source needs from its surroundings, beside its configuration.
+struct SourceOptions {
+    std::function<Stamp()> now; ///< stamps readings; any thread, cheap. Empty: the clock's wall time
+    std::filesystem::path host_executable =
+        "/proc/self/exe"; ///< runs `plugin-host` (polling/plugin_host.hpp)
+    std::int64_t host_memory = std::int64_t{256} * 1024 * 1024; ///< address space of a host process, bytes
+    Milliseconds call_time = seconds(5);                        ///< deadline of one poll, read or write
+    Milliseconds grace = seconds(3); ///< past its deadline by this much a call counts as hanging
 };
 
 /// Makes a source in a thread of this process, or in a host process where the configuration asks for one.
+/// `clock` and `listener` outlive it; a thread that hangs past `join` never reaches the listener again.
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
-                                    const Clock& clock, SourceListener& listener);
+                                    const Clock& clock, SourceListener& listener, SourceOptions options = {});
 
 /// A mistake in a plugin's settings, found by the plugin itself.
 struct SettingProblem {
@@ -122,6 +139,6 @@ struct Validation {
     std::vector<SettingProblem> problems;
     std::vector<std::string> plan;
 };
-Validation validate(const SourceWork& work, const PluginLibrary& library);
+Validation validate(const SourceWork& work, const PluginLibrary& library, const SourceOptions& options = {});
 
 } // namespace things

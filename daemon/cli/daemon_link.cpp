@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/daemon_link.hpp"
+
+#include "cli/command_line.hpp"
+#include "control/client.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace things::cli {
+
+DaemonAnswer ask(const Config& config, const std::string& request, Milliseconds patience,
+                 const std::function<void(const std::string&)>& on_progress) {
+    if (config.control_socket.empty())
+        return {};
+    ControlAnswer answer = ask_daemon(config.control_socket, request, patience, on_progress);
+    if (answer.status == ControlAnswer::Status::absent)
+        return {};
+    if (answer.status == ControlAnswer::Status::ok)
+        return {true, done, std::move(answer.result)};
+    fmt::print(stderr, "error: {}\n", answer.error);
+    return {true, answer.exit_code, {}};
+}
+
+} // namespace things::cli

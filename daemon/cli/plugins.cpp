@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/setup.hpp"
+
+#include "platform/json.hpp"
+#include "polling/conformance.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace things::cli {
+
+namespace {
+
+std::string_view level_word(Level level) {
+    switch (level) {
+    case Level::source:
+        return "source";
+    case Level::device:
+        return "device";
+    case Level::point:
+        return "point";
+    }
+    return "";
+}
+
+std::string_view type_word(SettingType type) {
+    switch (type) {
+    case SettingType::boolean:
+        return "true or false";
+    case SettingType::integer:
+        return "whole number";
+    case SettingType::number:
+        return "number";
+    case SettingType::text:
+        return "text";
+    case SettingType::duration:
+        return "duration";
+    case SettingType::choice:
+        return "choice";
+    case SettingType::list:
+        return "list";
+    case SettingType::map:
+        return "map";
+    }
+    return "";
+}
+
+std::string abilities(const PluginDescription& plugin) {
+    std::string text;
+    const auto note = [&text](bool has, const char* word) {
+        if (has)
+            text += std::string(text.empty() ? "" : ", ") + word;
+    };
+    note(plugin.polls, "polls");
+    note(plugin.listens, "listens");
+    note(plugin.writes, "writes");
+    note(plugin.discovers, "scans");
+    note(plugin.plans, "plans");
+    return text;
+}
+
+std::string key_line(const KeyDescription& key) {
+    std::string line = fmt::format("  {:<18} {}", key.name, type_word(key.type));
+    if (!key.choices.empty()) {
+        line += " of";
+        for (const std::string& choice : key.choices)
+            line += ' ' + choice;
+    }
+    if (key.minimum != 0 || key.maximum != 0)
+        line += fmt::format(" from {} to {}{}", key.minimum, key.maximum,
+                            key.type == SettingType::duration ? " ms" : "");
+    if (!key.unit.empty())
+        line += ", in " + key.unit;
+    if (!key.fallback.empty())
+        line += ", default " + key.fallback;
+    if (key.required)
+        line += ", required";
+    if (!key.group.empty())
+        line += fmt::format(", one of the {} keys", key.group);
+    if (key.inherit)
+        line += ", a point may override it";
+    return line + fmt::format("\n  {:<18} {}\n", "", key.help);
+}
+
+void describe(JsonWriter& json, const PluginDescription& plugin) {
+    json.object()
+        .member("name", plugin.name)
+        .member("version", plugin.version)
+        .member("summary", plugin.summary)
+        .member("shipped", plugin.shipped)
+        .member("abilities", abilities(plugin))
+        .key("keys")
+        .array();
+    for (const KeyDescription& key : plugin.keys) {
+        json.object()
+            .member("level", level_word(key.level))
+            .member("name", key.name)
+            .member("type", type_word(key.type))
+            .member("unit", key.unit)
+            .member("default", key.fallback)
+            .member("required", key.required)
+            .member("group", key.group)
+            .member("help", key.help)
+            .key("choices")
+            .array();
+        for (const std::string& choice : key.choices)
+            json.value(choice);
+        json.end().end();
+    }
+    json.end().end();
+}
+
+} // namespace
+
+int plugins_list(const Common& common) {
+    const PluginDirectory plugins = installed_plugins(common);
+    JsonWriter json;
+    json.array();
+    for (const auto& plugin : plugins.plugins) {
+        const PluginDescription& description = plugin->description();
+        if (common.json)
+            describe(json, description);
+        else
+            fmt::print("{:<12} {:<8} {} ({})\n", description.name, description.version, description.summary,
+                       abilities(description));
+    }
+    if (common.json)
+        fmt::print("{}\n", json.end().take());
+    if (plugins.plugins.empty())
+        fmt::print(stderr, "no plugin in {}\n", plugin_directories(common).front().string());
+    return plugins.plugins.empty() ? failed : done;
+}
+
+int plugins_show(const Common& common, const std::string& name) {
+    const PluginDirectory plugins = installed_plugins(common);
+    const auto plugin = plugins.find(name);
+    if (!plugin) {
+        fmt::print(stderr, "error: there is no plugin \"{}\" in {}\n", name,
+                   plugin_directories(common).front().string());
+        return failed;
+    }
+    const PluginDescription& description = plugin->description();
+    if (common.json) {
+        JsonWriter json;
+        describe(json, description);
+        fmt::print("{}\n", json.take());
+        return done;
+    }
+    fmt::print("{} {}: {}\n{}\n", description.name, description.version, description.summary,
+               abilities(description));
+    for (const Level level : {Level::source, Level::device, Level::point}) {
+        fmt::print("\nkeys of a {}:\n", level_word(level));
+        for (const KeyDescription& key : description.keys)
+            if (key.level == level)
+                fmt::print("{}", key_line(key));
+    }
+    return done;
+}
+
+int plugins_test(const Common&, const std::filesystem::path& file) {
+    const bool ok = test_plugin(file, {}, {}, [](const Finding& finding) {
+        const char* grade = finding.grade == Finding::Grade::pass      ? "ok  "
+                            : finding.grade == Finding::Grade::warning ? "warn"
+                                                                       : "FAIL";
+        fmt::print("{} {}{}{}\n", grade, finding.what, finding.text.empty() ? "" : ": ", finding.text);
+    });
+    return ok ? done : failed;
+}
+
+} // namespace things::cli

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/setup.hpp"
+
+#include "gateway.hpp"
+#include "platform/log.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <stdexcept>
+
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace things::cli {
+
+namespace {
+
+CheckedConfig with_plans(Checked checked) {
+    CheckedConfig result{std::move(*checked.config), {}};
+    for (const SourcePlan& plan : checked.plans)
+        result.plans[plan.source] = {plan.requests, plan.cycle_ms, plan.load};
+    return result;
+}
+
+/// Keeps secrets out of core dumps and other processes' reach, and memory from spreading over many arenas.
+void protect_process() {
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    const rlimit none{0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 2);
+    umask(0077);
+}
+
+void log_problems(const Checked& checked) {
+    for (const Problem& problem : checked.problems)
+        log::write(problem.severity == Severity::error ? log::Level::error : log::Level::warning, problem.text());
+}
+
+} // namespace
+
+int run_daemon(const Common& common) {
+    log::open(log::Level::info);
+    protect_process();
+    const PluginDirectory plugins = load_plugins(plugin_directories(common));
+    for (const std::string& problem : plugins.problems)
+        log::warning("{}", problem);
+    Checked checked = check_config(common.config, plugins);
+    for (const Problem& problem : checked.problems)
+        fmt::print(stderr, "{}\n", problem.text());
+    if (!checked.config)
+        return configuration;
+    log::set_level(static_cast<log::Level>(checked.config->log_level));
+    const SystemClock clock;
+    try {
+        Gateway gateway(with_plans(std::move(checked)), plugins, clock,
+                        [&common, &plugins]() -> std::optional<CheckedConfig> {
+                            Checked next = check_config(common.config, plugins);
+                            log_problems(next);
+                            if (!next.config)
+                                return std::nullopt;
+                            return with_plans(std::move(next));
+                        });
+        gateway.run();
+    } catch (const std::exception& e) {
+        log::error("cannot start: {}", e.what());
+        return failed;
+    }
+    return done;
+}
+
+} // namespace things::cli

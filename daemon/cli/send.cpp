@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/daemon_link.hpp"
+#include "cli/open_bus.hpp"
+
+#include "delivery/explanation.hpp"
+#include "delivery/https.hpp"
+#include "delivery/signer.hpp"
+#include "platform/json.hpp"
+#include "read_report.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <cstdio>
+#include <future>
+#include <set>
+
+namespace things::cli {
+
+namespace {
+
+std::vector<PointResult> read_all(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device) {
+    std::set<std::string> sources;
+    for (const PointConfig& point : device.points)
+        sources.insert(point.source.empty() ? device.source : point.source);
+    OpenBus bus(config, plugins, [&sources](const SourceConfig& s) { return sources.contains(s.name); });
+    std::vector<PointResult> results;
+    for (const PointConfig& point : device.points) {
+        results.push_back({&point, bus.read(device.name, point.name)});
+        if (results.back().result.status != BusResult::Status::ok)
+            fmt::print(stderr, "{}: {}\n", point.name, results.back().result.text);
+    }
+    return results;
+}
+
+void print_request(const Config& config, const std::string& body, const std::string& token) {
+    fmt::print("POST {}\nContent-Type: application/json\nThings-Message-Token: {}\nContent-Length: {}\n\n{}\n",
+               config.things.url, token, body.size(), body);
+}
+
+Answer post(const Config& config, const std::string& body, const std::string& token) {
+    HttpsSettings settings;
+    settings.url = config.things.url;
+    settings.ca_file = config.things.ca_file;
+    settings.proxy = config.things.proxy;
+    settings.connect_timeout = config.things.connect_timeout;
+    settings.timeout = config.things.timeout;
+    const std::unique_ptr<Https> https = make_https(settings);
+    auto promise = std::make_shared<std::promise<Answer>>(); // with the upload thread
+    std::future<Answer> answer = promise->get_future();
+    https->post({body, token}, [promise](Answer a) { promise->set_value(std::move(a)); });
+    return answer.get(); // bounded by the configured timeouts
+}
+
+/// Says what the platform answered; a downlink in it would be lost if nobody told.
+int print_answer(const Common& common, const Config& config, const DeviceConfig& device, const Answer& answer) {
+    const std::int64_t now = SystemClock().wall_ms();
+    const Verdict verdict = judge(answer, now);
+    const bool ok = verdict.next == Next::delivered || verdict.next == Next::delivered_with_error;
+    const Explanation words = explain(answer, {host_of(config.things.url), device.name, device.dvnuuid, now, true});
+    if (common.json)
+        fmt::print("{}\n", JsonWriter()
+                               .object()
+                               .member("accepted", ok)
+                               .member("status", answer.status)
+                               .member("answer", words.text())
+                               .member("duration_ms", std::int64_t{answer.duration.count()})
+                               .member("downlink", answer.body)
+                               .end()
+                               .take());
+    else
+        fmt::print("{}\n", words.text());
+    if (ok && !answer.body.empty())
+        fmt::print(stderr,
+                   "the answer carried a downlink, which was not carried out because the daemon does not run: {}\n",
+                   answer.body);
+    return ok ? done : unavailable;
+}
+
+/// Prints what the daemon found out.
+int print_daemon(const Common& common, const std::string& result) {
+    simdjson::dom::parser parser;
+    const simdjson::dom::element json = parser.parse(result);
+    const bool ok = json["accepted"];
+    if (common.json)
+        fmt::print("{}\n", result);
+    else
+        fmt::print("{}\n", std::string_view(json["answer"]));
+    return ok ? done : unavailable;
+}
+
+} // namespace
+
+int send(const Common& common, const SendOptions& options) {
+    const PluginDirectory plugins = installed_plugins(common);
+    const std::optional<Config> config = load_config(common, plugins);
+    if (!config)
+        return configuration;
+    const DeviceConfig* device = find_device(*config, options.device);
+    if (!device)
+        return usage;
+    if (!options.dry_run) {
+        const std::string request =
+            JsonWriter().object().member("verb", "send").member("device", options.device).end().take();
+        const DaemonAnswer answer = ask(*config, request, minutes(2));
+        if (answer.is_running)
+            return answer.exit_code == done ? print_daemon(common, answer.result) : answer.exit_code;
+    }
+    std::string body;
+    if (options.dry_run) {
+        const std::string request =
+            JsonWriter().object().member("verb", "read").member("device", options.device).end().take();
+        const DaemonAnswer answer = ask(*config, request, minutes(2));
+        simdjson::dom::parser parser;
+        if (answer.is_running && answer.exit_code == done)
+            body = std::string(std::string_view(parser.parse(answer.result)["senml"]));
+        else if (answer.is_running)
+            return answer.exit_code;
+    }
+    if (body.empty())
+        body = pack_of(*device, read_all(*config, plugins, *device), SystemClock().wall_ms());
+    if (body.empty()) {
+        fmt::print(stderr, "error: no point of \"{}\" could be read, so there is nothing to send\n", device->name);
+        return unavailable;
+    }
+    const std::string token = Signer().sign(body, device->secret);
+    if (options.dry_run) {
+        print_request(*config, body, token);
+        return done;
+    }
+    return print_answer(common, *config, *device, post(*config, body, token));
+}
+
+} // namespace things::cli

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/setup.hpp"
+
+#include "config/nearest.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace things::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The root of the build tree in which this executable stands as daemon/kpn-things-gateway; empty if it is
+/// installed.
+fs::path build_tree() {
+    std::error_code error;
+    const fs::path self = fs::read_symlink("/proc/self/exe", error);
+    const fs::path root = self.parent_path().parent_path();
+    const bool built =
+        self.parent_path().filename() == "daemon" && fs::exists(root / "CMakeCache.txt", error);
+    return built ? root : fs::path();
+}
+
+/// The source's own setting, device's or point's setting that the plugin complains of, as a place in a file.
+Place place_of(const SourceWork& work, const SettingProblem& problem) {
+    const auto in = [&problem](const std::vector<Setting>& settings, const Place& fallback) {
+        for (const Setting& setting : settings)
+            if (setting.key == problem.key && setting.place.line > 0)
+                return setting.place;
+        return fallback;
+    };
+    if (problem.level == Level::point && problem.index < work.points.size())
+        return in(work.points[problem.index].config.settings, work.points[problem.index].config.place);
+    if (problem.level == Level::device && problem.index < work.devices.size())
+        for (const SourcePoint& point : work.points)
+            if (point.device == problem.index)
+                return in(work.devices[problem.index].settings, point.config.place);
+    return in(work.config.settings, work.config.place);
+}
+
+/// One line for people from one request of a plugin's plan.
+std::string plan_line(simdjson::dom::object request) {
+    std::string line;
+    for (const auto [key, value] : request) {
+        if (!line.empty())
+            line += ", ";
+        if (value.is_string())
+            line += fmt::format("{} {}", key, std::string_view(value));
+        else
+            line += fmt::format("{} {}", key, simdjson::minify(value));
+    }
+    return line;
+}
+
+/// A plugin's plan: JSON objects, one a request, the last one about the source (things_plugin.h, plan).
+SourcePlan read_plan(const std::string& source, const std::vector<std::string>& lines) {
+    SourcePlan plan;
+    plan.source = source;
+    simdjson::dom::parser parser;
+    for (const std::string& line : lines) {
+        simdjson::dom::object object;
+        if (parser.parse(line).get(object) != simdjson::SUCCESS)
+            continue;
+        double cycle = 0;
+        if (object["cycle_ms"].get(cycle) != simdjson::SUCCESS) {
+            plan.lines.push_back(plan_line(object));
+            continue;
+        }
+        plan.cycle_ms = cycle;
+        if (object["load"].get(plan.load) != simdjson::SUCCESS)
+            plan.load = 0;
+        if (object["requests"].get(plan.requests) != simdjson::SUCCESS)
+            plan.requests = 0;
+    }
+    return plan;
+}
+
+void check_sources(const Config& config, const PluginDirectory& plugins, Checked& checked) {
+    for (const SourceWork& work : make_work(config).sources) {
+        const auto library = plugins.find(work.config.plugin);
+        if (!library || work.points.empty())
+            continue;
+        const Validation validation = validate(work, *library);
+        for (const SettingProblem& problem : validation.problems)
+            checked.problems.push_back({place_of(work, problem), Severity::error, problem.message});
+        checked.plans.push_back(read_plan(work.config.name, validation.plan));
+        const SourcePlan& plan = checked.plans.back();
+        if (plan.load > 1 && !work.config.allow_overload)
+            checked.problems.push_back(
+                {work.config.place, Severity::error,
+                 fmt::format("source \"{}\" is asked for {:.0f} % of what its line can carry ({} requests, "
+                             "{:.0f} ms a "
+                             "cycle): use longer intervals or a faster line, or say allow_overload: true",
+                             work.config.name, plan.load * 100, plan.requests, plan.cycle_ms)});
+    }
+}
+
+} // namespace
+
+std::vector<fs::path> plugin_directories(const Common& common) {
+    if (!common.plugin_dirs.empty())
+        return common.plugin_dirs;
+    const fs::path tree = build_tree();
+    return {tree.empty() ? fs::path(THINGS_PLUGIN_DIR) : tree / "plugins"};
+}
+
+std::vector<fs::path> profile_directories(const fs::path& config) {
+    return system_load_options(config).profile_directories;
+}
+
+PluginDirectory installed_plugins(const Common& common) {
+    PluginDirectory plugins = load_plugins(plugin_directories(common));
+    for (const std::string& problem : plugins.problems)
+        fmt::print(stderr, "warning: {}\n", problem);
+    return plugins;
+}
+
+LoadOptions load_options(const fs::path& file, const PluginDirectory& plugins) {
+    LoadOptions options = system_load_options(file);
+    options.find_plugin = [&plugins](const std::string& name) -> const PluginDescription* {
+        const auto library = plugins.find(name);
+        return library ? &library->description() : nullptr;
+    };
+    for (const auto& plugin : plugins.plugins)
+        options.plugin_names.push_back(plugin->description().name);
+    return options;
+}
+
+Checked check_config(const fs::path& file, const PluginDirectory& plugins) {
+    Loaded loaded = load(file, load_options(file, plugins));
+    Checked checked{std::move(loaded.config), std::move(loaded.problems), {}};
+    if (checked.config) {
+        check_sources(*checked.config, plugins, checked);
+        const bool wrong = std::any_of(checked.problems.begin(), checked.problems.end(),
+                                       [](const Problem& p) { return p.severity == Severity::error; });
+        if (wrong)
+            checked.config.reset();
+    }
+    return checked;
+}
+
+std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins) {
+    Checked checked = check_config(common.config, plugins);
+    for (const Problem& problem : checked.problems)
+        fmt::print(stderr, "{}\n", problem.text());
+    return std::move(checked.config);
+}
+
+const DeviceConfig* find_device(const Config& config, const std::string& name) {
+    std::vector<std::string_view> names;
+    for (const DeviceConfig& device : config.devices) {
+        if (device.name == name)
+            return &device;
+        names.push_back(device.name);
+    }
+    const std::string hint = nearest(name, names);
+    fmt::print(stderr, "error: there is no device \"{}\"{}\n", name,
+               hint.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", hint));
+    return nullptr;
+}
+
+} // namespace things::cli

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cli/command_line.hpp"
+#include "config/loader.hpp"
+#include "config/summary.hpp"
+#include "polling/plugin_library.hpp"
+#include "polling/work.hpp"
+
+#include <optional>
+#include <vector>
+
+// What most subcommands begin with: the installed plugins, and the configuration checked against them.
+namespace things::cli {
+
+/// The directories in which plugins lie: those named on the command line, else the build tree's if this executable
+/// stands in one, else the installed one.
+std::vector<std::filesystem::path> plugin_directories(const Common& common);
+/// Where shipped profiles lie, by the same rule.
+std::vector<std::filesystem::path> profile_directories(const std::filesystem::path& config);
+
+/// Loads them; problems go to stderr as warnings.
+PluginDirectory installed_plugins(const Common& common);
+
+LoadOptions load_options(const std::filesystem::path& file, const PluginDirectory& plugins);
+
+/// Loads and checks the configuration, plugins' own checks included, and collects the bus plans on the way.
+/// `problems` is in the order of the files; `config` is there if none of them is an error.
+struct Checked {
+    std::optional<Config> config;
+    std::vector<Problem> problems;
+    std::vector<SourcePlan> plans;
+};
+Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins);
+
+/// The same for a subcommand: problems are printed to stderr; nothing returned: exit with Exit::configuration.
+std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins);
+
+/// Finds a device, or prints the nearest name and returns null.
+const DeviceConfig* find_device(const Config& config, const std::string& name);
+
+} // namespace things::cli

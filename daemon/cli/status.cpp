@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/daemon_link.hpp"
+#include "cli/setup.hpp"
+
+#include "platform/json.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
+#include <unistd.h>
+
+namespace things::cli {
+
+namespace {
+
+using simdjson::dom::element;
+
+std::string text_of(element value) {
+    if (value.is_null())
+        return "-";
+    return value.is_string() ? std::string(std::string_view(value)) : simdjson::minify(value);
+}
+
+std::string ago(std::int64_t ms, std::int64_t now) {
+    if (ms <= 0)
+        return "never";
+    const std::int64_t s = std::max<std::int64_t>(0, (now - ms) / 1000);
+    if (s < 120)
+        return fmt::format("{} s ago", s);
+    if (s < 7200)
+        return fmt::format("{} min ago", s / 60);
+    return s < 172'800 ? fmt::format("{} h ago", s / 3600) : fmt::format("{} days ago", s / 86'400);
+}
+
+void print_devices(element root, std::int64_t now) {
+    for (const element device : root["devices"]) {
+        fmt::print("\n{}: {}; {} waiting, last upload {}\n", text_of(device["name"]), text_of(device["state"]),
+                   text_of(device["waiting"]), ago(device["last_upload_ms"], now));
+        for (const element point : device["points"]) {
+            const std::string problem = text_of(point["problem"]);
+            fmt::print("  {:<24} {:>16} {:<6} {}\n", text_of(point["name"]), text_of(point["value"]),
+                       text_of(point["unit"]), problem.empty() ? ago(point["time_ms"], now) : problem);
+        }
+    }
+}
+
+void print_status(const std::string& json) {
+    simdjson::dom::parser parser;
+    const element root = parser.parse(json);
+    const std::int64_t now = root["now_ms"];
+    const element queue = root["queue"], uplink = root["uplink"];
+    for (const element alarm : root["alarms"])
+        fmt::print("{} {} (since {}){}{}\n", bool(alarm["urgent"]) ? "ALARM:" : "notice:", text_of(alarm["text"]),
+                   ago(alarm["since_ms"], now), text_of(alarm["advice"]).empty() ? "" : "; ",
+                   text_of(alarm["advice"]));
+    fmt::print("platform: {}, last answer after {:.0f} ms\n", text_of(uplink["state"]), double(uplink["latency_ms"]));
+    fmt::print("readings: {} read, {} accepted, {} waiting, {} dead letters\n", text_of(queue["read"]),
+               text_of(queue["accepted"]), text_of(queue["queued"]), text_of(queue["dead"]));
+    fmt::print("flash:    {} bytes used of {}, {:.1f} MB a day written\n", text_of(queue["file_bytes"]),
+               text_of(queue["max_bytes"]), double(queue["disk_bytes_per_day"]) / 1e6);
+    if (!bool(root["clock_trusted"]))
+        fmt::print("clock:    not synchronised; readings wait for their time\n");
+    for (const element source : root["sources"])
+        fmt::print("source {:<16} {:<10} {} points, load {:.1f} %, {}\n", text_of(source["name"]),
+                   text_of(source["plugin"]), text_of(source["points"]), double(source["load"]) * 100,
+                   text_of(source["state"]));
+    print_devices(root, now);
+}
+
+} // namespace
+
+int status(const Common& common, const StatusOptions& options) {
+    const PluginDirectory plugins = installed_plugins(common);
+    const std::optional<Config> config = load_config(common, plugins);
+    if (!config)
+        return configuration;
+    const std::string request = JsonWriter().object().member("verb", "status").end().take();
+    do { // NOLINT(bugprone-infinite-loop): --watch ends with the process
+        const DaemonAnswer answer = ask(*config, request, seconds(10));
+        if (!answer.is_running) {
+            fmt::print(stderr, "the daemon does not run (nobody answers on {})\n", config->control_socket.string());
+            return unavailable;
+        }
+        if (answer.exit_code != done)
+            return answer.exit_code;
+        if (options.watch && isatty(1) != 0)
+            fmt::print("\x1b[H\x1b[2J");
+        if (common.json)
+            fmt::print("{}\n", answer.result);
+        else
+            print_status(answer.result);
+        std::fflush(stdout);
+        if (options.watch)
+            std::this_thread::sleep_for(seconds(2));
+    } while (options.watch);
+    return done;
+}
+
+} // namespace things::cli

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/daemon_link.hpp"
+#include "cli/open_bus.hpp"
+
+#include "platform/after.hpp"
+#include "platform/json.hpp"
+#include "queue/queue.hpp"
+#include "routing/router.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace things::cli {
+
+namespace {
+
+/// The bus as the router wants it, over one that this process opened.
+class DirectBus : public Bus {
+public:
+    explicit DirectBus(OpenBus& bus) : bus_(bus) {}
+    void write(const std::string& device, const std::string& point, Value value, std::int64_t,
+               std::function<void(BusAnswer)> handler) override {
+        handler(answer(bus_.write(device, point, value)));
+    }
+    void read(const std::string& device, const std::string& point,
+              std::function<void(BusAnswer)> handler) override {
+        handler(answer(bus_.read(device, point)));
+    }
+    [[nodiscard]] std::optional<Value> last(const std::string&, const std::string&) const override { return {}; }
+
+private:
+    static BusAnswer answer(BusResult result) {
+        return {result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
+                std::move(result.text)};
+    }
+    OpenBus& bus_;
+};
+
+/// The daemon does not run: opens the queue and the bus, and lets the same router do the same as for a downlink. The
+/// outcome is queued, for the daemon to send.
+int write_by_hand(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device,
+                  const WriteOptions& options, std::string& outcome) {
+    const SystemClock clock;
+    boost::asio::io_context loop;
+    QueueOptions queue_options;
+    queue_options.config = config.queue;
+    queue_options.time = config.time;
+    Queue queue(loop.get_executor(), clock, queue_options);
+    OpenBus open(config, plugins, [&device, &options](const SourceConfig& source) {
+        for (const PointConfig& point : device.points)
+            if (point.name == options.point)
+                return source.name == (point.source.empty() ? device.source : point.source);
+        return false;
+    });
+    DirectBus bus(open);
+    const DeviceId id = queue.device(device.dvnuuid);
+    Router router({bus, queue, clock, make_after(loop),
+                   [&queue, id](const Outcome& o) {
+                       queue.append({queue.series(id, o.name, o.unit), o.stamp, o.value}, true);
+                   },
+                   [](const std::string&) {}},
+                  config);
+    int code = failed;
+    router.write_local(device.name, options.point, options.value,
+                       [&outcome, &code, &queue, &loop](std::string text, bool ok) {
+                           outcome = std::move(text);
+                           code = ok ? done : failed;
+                           queue.shutdown([&loop](bool) { loop.stop(); });
+                       });
+    loop.run();
+    return code;
+}
+
+} // namespace
+
+int write(const Common& common, const WriteOptions& options) {
+    const PluginDirectory plugins = installed_plugins(common);
+    const std::optional<Config> config = load_config(common, plugins);
+    if (!config)
+        return configuration;
+    const DeviceConfig* device = find_device(*config, options.device);
+    if (!device)
+        return usage;
+    const std::string request = JsonWriter()
+                                    .object()
+                                    .member("verb", "write")
+                                    .member("device", options.device)
+                                    .member("point", options.point)
+                                    .member("value", options.value)
+                                    .end()
+                                    .take();
+    DaemonAnswer answer = ask(*config, request, minutes(2));
+    if (!answer.is_running) {
+        std::string outcome;
+        answer.exit_code = write_by_hand(*config, plugins, *device, options, outcome);
+        if (answer.exit_code != done)
+            fmt::print(stderr, "error: {}\n", outcome);
+        answer.result = JsonWriter().object().member("outcome", outcome).end().take();
+    }
+    if (answer.exit_code == done)
+        fmt::print("{}\n", answer.result);
+    return answer.exit_code;
+}
+
+} // namespace things::cli

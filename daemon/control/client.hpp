@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+// The command line's end of the control socket. Blocking, for a process that has nothing else to do.
+namespace things {
+
+/// How a request ended. `absent`: nobody listens there, so the caller may open the bus itself.
+struct ControlAnswer {
+    enum class Status : unsigned char { ok, failed, absent, denied, broken };
+    Status status = Status::broken;
+    std::string result; ///< ok: JSON
+    std::string error;  ///< otherwise: in words
+    int exit_code = 1;  ///< as the daemon suggests; 69 for absent, denied and broken
+};
+
+/// Sends one request line (a JSON object as text, without newline) and waits for its end. `on_progress` gets
+/// the JSON of every progress line. `patience` is the longest silence between two lines.
+[[nodiscard]] ControlAnswer ask_daemon(const std::filesystem::path& socket, const std::string& request,
+                                       std::chrono::milliseconds patience,
+                                       const std::function<void(const std::string&)>& on_progress = {});
+
+} // namespace things

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/server.hpp"
+
+#include "control/connection.hpp"
+#include "platform/log.hpp"
+#include "platform/token_bucket.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace things {
+
+namespace {
+
+using Protocol = boost::asio::local::stream_protocol;
+
+constexpr mode_t socket_mode = 0660;
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+
+[[noreturn]] void fail(const std::filesystem::path& path, std::string_view what) {
+    throw std::runtime_error(fmt::format("control socket {}: {}", path.string(), what));
+}
+
+/// Removes what a daemon that is no more has left behind. Never anything but a dead socket.
+void clear_the_way(boost::asio::io_context& loop, const std::filesystem::path& path) {
+    struct stat file {};
+    if (lstat(path.c_str(), &file) != 0)
+        return;
+    if (!S_ISSOCK(file.st_mode))
+        fail(path, "there is a file of that name that is no socket");
+    Protocol::socket probe(loop);
+    boost::system::error_code error;
+    probe.connect(Protocol::endpoint(path.string()), error);
+    if (!error)
+        fail(path, "another gateway is running and answers there");
+    if (error.value() != ECONNREFUSED && error.value() != ENOENT)
+        fail(path, error.message());
+    if (unlink(path.c_str()) != 0 && errno != ENOENT)
+        fail(path, "the socket of an earlier run cannot be removed: " +
+                       boost::system::error_code(errno, boost::system::system_category()).message());
+}
+
+std::int64_t steady_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+} // namespace
+
+class ControlServer::Core : public ControlHost, public std::enable_shared_from_this<Core> {
+public:
+    Core(boost::asio::io_context& loop, ControlLimits limits)
+        : loop_(loop), limits_(limits), acceptor_(loop), pause_(loop),
+          requests_(2 * std::int64_t{limits.requests_per_second}, 1000 / limits.requests_per_second) {}
+
+    void listen(const std::filesystem::path& path);
+    void close();
+    void accept();
+
+    void answer(const ControlRequest& request, std::shared_ptr<ControlReply> reply) override;
+    std::chrono::milliseconds admit() override;
+    void on_closed(const ControlConnection& connection) override;
+
+    struct Verb {
+        ControlHandler handler;
+        bool changes = false;
+    };
+    std::map<std::string, Verb, std::less<>> verbs;
+    [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+
+private:
+    void on_accept(boost::system::error_code error, Protocol::socket socket);
+    bool make_room();
+
+    boost::asio::io_context& loop_;
+    ControlLimits limits_;
+    Protocol::acceptor acceptor_;
+    boost::asio::steady_timer pause_;
+    TokenBucket requests_;
+    std::filesystem::path path_;
+    struct stat file_ {};
+    std::vector<std::shared_ptr<ControlConnection>> connections_; ///< shared: see ControlConnection
+};
+
+void ControlServer::Core::listen(const std::filesystem::path& path) {
+    if (path.string().size() >= sizeof(sockaddr_un::sun_path))
+        fail(path, fmt::format("the path is longer than the {} bytes a socket may have",
+                               sizeof(sockaddr_un::sun_path) - 1));
+    std::error_code ignored; // bind says what is wrong
+    if (path.has_parent_path())
+        std::filesystem::create_directories(path.parent_path(), ignored);
+    clear_the_way(loop_, path);
+    boost::system::error_code error;
+    acceptor_.open(Protocol(), error);
+    // On Linux the mode of the descriptor becomes that of the file, so it is never wider, not for a moment.
+    if (!error && fchmod(acceptor_.native_handle(), socket_mode) == 0)
+        acceptor_.bind(Protocol::endpoint(path.string()), error);
+    if (!error && (chmod(path.c_str(), socket_mode) != 0 || lstat(path.c_str(), &file_) != 0))
+        error.assign(errno, boost::system::system_category());
+    if (!error)
+        acceptor_.listen(SOMAXCONN, error);
+    if (error)
+        fail(path, error.message());
+    path_ = path;
+    accept();
+}
+
+void ControlServer::Core::accept() {
+    acceptor_.async_accept(
+        [weak = weak_from_this()](boost::system::error_code error, Protocol::socket socket) {
+            if (const auto core = weak.lock())
+                core->on_accept(error, std::move(socket));
+        });
+}
+
+void ControlServer::Core::on_accept(boost::system::error_code error, Protocol::socket socket) {
+    if (!acceptor_.is_open())
+        return;
+    if (error) { // no descriptors left, most likely: try again when some may have been closed
+        pause_.expires_after(accept_pause);
+        pause_.async_wait([weak = weak_from_this()](boost::system::error_code cancelled) {
+            if (const auto core = weak.lock(); core && !cancelled)
+                core->accept();
+        });
+        return;
+    }
+    if (make_room()) {
+        auto connection = std::make_shared<ControlConnection>(std::move(socket), weak_from_this(), limits_);
+        connections_.push_back(connection);
+        connection->start();
+    } else {
+        constexpr std::string_view busy = R"({"done":true,"ok":false,"exit":69,"error":"too many clients"})"
+                                          "\n";
+        socket.non_blocking(true, error);
+        socket.write_some(boost::asio::buffer(busy), error); // best effort: it is closed either way
+    }
+    accept();
+}
+
+/// Whether one more fits. A client that only sits there makes place for one that asks something.
+bool ControlServer::Core::make_room() {
+    if (connections_.size() < limits_.connections)
+        return true;
+    std::shared_ptr<ControlConnection> idlest;
+    for (const auto& connection : connections_)
+        if (connection->is_idle() && (!idlest || connection->idle_since() < idlest->idle_since()))
+            idlest = connection;
+    if (idlest)
+        idlest->close();
+    return connections_.size() < limits_.connections;
+}
+
+void ControlServer::Core::on_closed(const ControlConnection& connection) {
+    const auto found = std::find_if(connections_.begin(), connections_.end(),
+                                    [&connection](const auto& c) { return c.get() == &connection; });
+    if (found != connections_.end())
+        connections_.erase(found);
+}
+
+std::chrono::milliseconds ControlServer::Core::admit() {
+    const auto now = steady_ms();
+    if (requests_.take(now))
+        return std::chrono::milliseconds(0);
+    return std::chrono::milliseconds(std::max<std::int64_t>(requests_.wait_ms(now), 1));
+}
+
+void ControlServer::Core::answer(const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+    const auto verb = verbs.find(request.verb);
+    if (verb == verbs.end()) {
+        reply->fail(64, fmt::format("the running daemon knows no '{}'", request.verb));
+        return;
+    }
+    if (verb->second.changes)
+        log::write(log::Level::info,
+                   fmt::format("control: '{}' asked by process {} of user {}", request.verb, request.pid,
+                               request.uid),
+                   {{"VERB", request.verb}, {"PEER_UID", std::to_string(request.uid)}});
+    try {
+        verb->second.handler(request, reply);
+    } catch (const std::exception& e) { // a handler's mistake must not end the daemon
+        log::error("control: '{}' failed: {}", request.verb, e.what());
+        reply->fail(1, e.what());
+    }
+}
+
+void ControlServer::Core::close() {
+    boost::system::error_code ignored; // whatever it says, the descriptor is gone
+    if (acceptor_.is_open()) {
+        acceptor_.close(ignored);
+        struct stat now {};
+        // Not the socket of a daemon that has taken over meanwhile.
+        if (lstat(path_.c_str(), &now) == 0 && now.st_ino == file_.st_ino && now.st_dev == file_.st_dev)
+            unlink(path_.c_str());
+    }
+    pause_.cancel();
+    for (const auto& connection : std::exchange(connections_, {}))
+        connection->close();
+}
+
+ControlServer::ControlServer(boost::asio::io_context& loop, ControlLimits limits)
+    : core_(std::make_shared<Core>(loop, limits)) {}
+
+ControlServer::~ControlServer() {
+    core_->close();
+}
+
+void ControlServer::add(std::string verb, ControlHandler handler, bool changes) {
+    core_->verbs[std::move(verb)] = {std::move(handler), changes};
+}
+
+void ControlServer::listen(const std::filesystem::path& path) {
+    core_->listen(path);
+}
+
+void ControlServer::close() {
+    core_->close();
+}
+
+std::size_t ControlServer::connection_count() const {
+    return core_->connection_count();
+}
+
+} // namespace things

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "control/request.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace boost::asio {
+class io_context;
+}
+
+// The control socket: the command line talks to the running daemon through it. Its file permissions (0660)
+// and those of its directory decide who may. Loop only.
+namespace things {
+
+/// Answers one request. Handed to the verb's handler, which may keep it; calls after the client went away do
+/// nothing. A reply that is dropped without an end ends itself as failed. Loop only.
+class ControlReply {
+public:
+    virtual ~ControlReply() = default;
+    virtual void progress(const std::string& json) = 0;
+    /// Ends it well; `json` is the result, any JSON value.
+    virtual void finish(const std::string& json = "null") = 0;
+    /// Ends it badly; `exit_code` is what the command line shall return.
+    virtual void fail(int exit_code, const std::string& text) = 0;
+    [[nodiscard]] virtual bool is_open() const = 0;
+};
+
+/// A reply is shared by the connection (which closes it) and by the handler (which answers).
+using ControlHandler = std::function<void(const ControlRequest&, std::shared_ptr<ControlReply>)>;
+
+struct ControlLimits {
+    std::size_t connections = 32;      ///< one more ends the one that idled longest, or is turned away
+    std::size_t max_pending = 8 << 20; ///< bytes a slow client may leave unread before it is cut off
+    int requests_per_second = 50;      ///< over all connections; more wait
+    int idle_ms = 60'000;              ///< a client that asks nothing, or never ends its line
+    int stalled_ms = 10'000;           ///< a client that does not take its answer
+};
+
+class ControlServer {
+public:
+    ControlServer(boost::asio::io_context& loop, ControlLimits limits = {});
+    ~ControlServer();
+    ControlServer(const ControlServer&) = delete;
+    ControlServer& operator=(const ControlServer&) = delete;
+
+    /// A verb added twice is replaced. Requests of a verb that `changes` something are logged with the user
+    /// and the process that asked.
+    void add(std::string verb, ControlHandler handler, bool changes = false);
+
+    /// Takes the socket over: a stale one is removed, a living daemon behind it is an error, and so is a file
+    /// that is no socket. Throws std::runtime_error with the path and the reason. Permissions 0660.
+    void listen(const std::filesystem::path& path);
+
+    /// Closes everything and removes the file.
+    void close();
+
+    [[nodiscard]] std::size_t connection_count() const;
+
+private:
+    class Core;
+    std::shared_ptr<Core> core_; ///< shared with the handlers of running operations, which hold it weakly
+};
+
+} // namespace things

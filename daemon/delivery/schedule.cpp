@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/schedule.hpp"
+
+namespace things {
+
+void Schedule::set_due(DeviceId device, std::int64_t when_ms) {
+    if (const auto found = places_.find(device);
+        found != places_.end() && !found->second.is_ready && found->second.when_ms == when_ms)
+        return;
+    forget(device);
+    places_[device] = {false, Rank::first, when_ms, 0};
+    due_.emplace(when_ms, device);
+}
+
+void Schedule::set_ready(DeviceId device, Rank rank) {
+    if (const auto found = places_.find(device);
+        found != places_.end() && found->second.is_ready && found->second.rank == rank)
+        return;
+    forget(device);
+    places_[device] = {true, rank, 0, ++tickets_};
+    (rank == Rank::first ? first_ : second_).emplace_back(device, tickets_);
+    ++ready_;
+}
+
+void Schedule::forget(DeviceId device) {
+    const auto found = places_.find(device);
+    if (found == places_.end())
+        return;
+    if (found->second.is_ready)
+        --ready_; // its entry in the line is skipped when its turn comes
+    else
+        due_.erase({found->second.when_ms, device});
+    places_.erase(found);
+}
+
+std::optional<DeviceId> Schedule::pop_due(std::int64_t now_ms) {
+    if (due_.empty() || due_.begin()->first > now_ms)
+        return std::nullopt;
+    const DeviceId device = due_.begin()->second;
+    forget(device);
+    return device;
+}
+
+std::optional<std::int64_t> Schedule::next_due_ms() const {
+    return due_.empty() ? std::nullopt : std::optional(due_.begin()->first);
+}
+
+std::optional<DeviceId> Schedule::pop(Line& line) {
+    while (!line.empty()) {
+        const auto [device, ticket] = line.front();
+        line.pop_front();
+        const auto found = places_.find(device);
+        if (found == places_.end() || !found->second.is_ready || found->second.ticket != ticket)
+            continue;
+        places_.erase(found);
+        --ready_;
+        return device;
+    }
+    return std::nullopt;
+}
+
+std::optional<DeviceId> Schedule::pop_ready() {
+    constexpr int most_in_a_row = 3;
+    if (first_in_a_row_ >= most_in_a_row) {
+        first_in_a_row_ = 0;
+        if (const auto device = pop(second_))
+            return device;
+    }
+    if (const auto device = pop(first_)) {
+        ++first_in_a_row_;
+        return device;
+    }
+    first_in_a_row_ = 0;
+    return pop(second_);
+}
+
+} // namespace things

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/uplink.hpp"
+
+namespace things {
+
+namespace {
+
+constexpr int failures_to_open = 3;
+constexpr std::int64_t tell_after_ms = 30'000;
+
+} // namespace
+
+/// One device whose packs make the host stumble must not stop the others: unless the error itself speaks of
+/// the host, several failures in a row, of more than one device, are needed.
+bool Uplink::opens(DeviceId device, const Verdict& verdict, bool is_only_device) {
+    ++failures_;
+    if (!first_failed_)
+        first_failed_ = device;
+    have_several_failed_ = have_several_failed_ || *first_failed_ != device;
+    if (verdict.scope == Scope::uplink || breaker_.state() != Breaker::State::closed)
+        return true;
+    return failures_ >= failures_to_open && (have_several_failed_ || is_only_device);
+}
+
+Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
+                                 std::int64_t now_ms, double random) {
+    if (verdict.next == Next::retry && !verdict.counts_for_breaker) {
+        breaker_.on_probe_dropped(now_ms);
+        return Change::none;
+    }
+    if (verdict.next != Next::retry && verdict.next != Next::misdirected) {
+        breaker_.on_answer();
+        if (breaker_.state() != Breaker::State::closed)
+            return Change::none;
+        failures_ = 0;
+        first_failed_.reset();
+        have_several_failed_ = is_misdirected_ = is_told_ = false;
+        if (!is_down_)
+            return Change::none;
+        is_down_ = false;
+        return Change::came_up;
+    }
+    if (!opens(device, verdict, is_only_device))
+        return Change::none;
+    breaker_.on_failure(now_ms, random, verdict.wait);
+    reason_ = verdict.reason;
+    const bool was_down = is_down_;
+    if (!was_down)
+        down_since_ms_ = now_ms;
+    is_down_ = true;
+    if (verdict.next == Next::misdirected && !is_misdirected_) {
+        is_misdirected_ = true;
+        return Change::misdirected;
+    }
+    if (!was_down)
+        return Change::went_down;
+    if (!is_told_ && now_ms - down_since_ms_ >= tell_after_ms) {
+        is_told_ = true;
+        return Change::stayed_down;
+    }
+    return Change::none;
+}
+
+} // namespace things

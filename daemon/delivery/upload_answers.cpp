@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/upload_work.hpp"
+
+#include "platform/log.hpp"
+
+#include <algorithm>
+
+namespace things {
+
+namespace {
+
+constexpr std::int64_t recheck_after_ms = 60'000;
+constexpr std::size_t most_rechecks = 64;
+// A search among n readings is refused log2(n) + 1 times in a row at worst, if one of them is poisoned.
+constexpr int most_refusals_in_a_row = 24;
+constexpr std::int64_t dead_log_interval_ms = 60'000;
+constexpr std::int64_t retry_log_interval_ms = 600'000;
+constexpr std::int64_t cancelled_wait_ms = 1000;
+
+} // namespace
+
+Circumstances UploadWork::around(const DeviceUpload& device) const {
+    return {host_, device.device.name, device.device.dvnuuid, clock_.wall_ms(), hooks_.is_clock_plausible()};
+}
+
+void UploadWork::settle(const Flight& flight, Fate fate, const std::string& reason) {
+    // What was repeated for a downlink is no longer in the queue.
+    if (flight.purpose != Purpose::repeat)
+        backlog_.settle(*flight.slice.batch, flight.slice.from, flight.slice.count, fate, reason);
+}
+
+void UploadWork::keep(const Slice& slice) {
+    backlog_.settle(*slice.batch, slice.from, slice.count, Fate::kept, {});
+}
+
+void UploadWork::on_answer(DeviceId id, Answer answer) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr || !device->flight)
+        return; // settled when the uploader was closed
+    Flight flight = std::move(*device->flight);
+    device->flight.reset();
+    const Verdict verdict = judge(answer, clock_.wall_ms());
+    const std::int64_t now = clock_.boot_ms();
+    ++totals_.answers.at(static_cast<std::size_t>(classify(answer)));
+    device->stats.last_status = answer.status;
+    device->stats.last_answer = verdict.reason;
+    if (answer.error == TransportError::none)
+        device->stats.latency = totals_.latency = answer.duration;
+    on_uplink(uplink_.on_answer(id, verdict, devices_.size() == 1, now, hooks_.random()), *device, answer);
+    switch (verdict.next) {
+    case Next::delivered:
+    case Next::delivered_with_error:
+        on_delivered(*device, std::move(flight), answer);
+        break;
+    case Next::retry:
+    case Next::misdirected:
+        on_retry(*device, std::move(flight), answer, verdict);
+        break;
+    case Next::park:
+        on_refused_device(*device, std::move(flight), answer);
+        break;
+    case Next::halve:
+        on_too_large(*device, std::move(flight), verdict);
+        break;
+    case Next::bisect:
+        on_refused_content(*device, std::move(flight), answer, verdict);
+        break;
+    }
+    release(*device);
+    device = find(id); // gone if it was removed meanwhile
+    if (device != nullptr && verdict.next == Next::delivered && !answer.body.empty())
+        hooks_.on_answer(id, answer.body);
+}
+
+void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer) {
+    if (change == Uplink::Change::none)
+        return;
+    if (change == Uplink::Change::came_up) {
+        const std::string text = fmt::format("{} answers again, after {} s", host_,
+                                             (clock_.boot_ms() - uplink_.down_since_ms()) / 1000);
+        log::info("upload: {}", text);
+        if (std::exchange(is_down_told_, false))
+            hooks_.on_recovered({UploadAlarm::Kind::uplink_down, std::nullopt, text});
+        if (std::exchange(is_misdirected_told_, false))
+            hooks_.on_recovered({UploadAlarm::Kind::misdirected, std::nullopt, text});
+        return;
+    }
+    const std::string text = explain(answer, around(device)).text();
+    if (change == Uplink::Change::went_down) {
+        log::warning("upload: {} Trying again by itself.", text);
+        return;
+    }
+    log::error("upload: {}", text);
+    const auto kind = change == Uplink::Change::misdirected ? UploadAlarm::Kind::misdirected
+                                                            : UploadAlarm::Kind::uplink_down;
+    (change == Uplink::Change::misdirected ? is_misdirected_told_ : is_down_told_) = true;
+    hooks_.on_alarm({kind, std::nullopt, text});
+}
+
+void UploadWork::on_delivered(DeviceUpload& device, Flight flight, const Answer& answer) {
+    settle(flight, Fate::accepted);
+    const Slice& slice = flight.slice;
+    if (flight.purpose == Purpose::again)
+        device.again.clear();
+    const Reading& last = slice.batch->readings[slice.from + slice.count - 1];
+    if (!device.newest || device.newest->stamp.ms <= last.stamp.ms)
+        device.newest = last;
+    device.backoff.succeed();
+    device.not_before_ms = 0;
+    device.refusals_in_a_row = 0;
+    device.recover_limits(things_, batch_);
+    device.stats.last_accepted_ms = clock_.wall_ms();
+    ++totals_.packs_accepted;
+    ++device.stats.packs;
+    totals_.bytes_accepted += flight.bytes;
+    device.stats.bytes += flight.bytes;
+    if (flight.purpose != Purpose::repeat) {
+        totals_.readings_accepted += slice.count;
+        device.stats.readings += slice.count;
+    }
+    if (answer.error != TransportError::none)
+        ++totals_.accepted_with_error;
+    if (device.is_parked)
+        unpark(device);
+}
+
+void UploadWork::unpark(DeviceUpload& device) {
+    device.unpark();
+    const std::string text = device.device.name + ": the platform knows it again";
+    log::info("upload: {}", text);
+    hooks_.on_recovered({UploadAlarm::Kind::device_parked, device.device.id, text});
+}
+
+void UploadWork::on_retry(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict) {
+    ++device.stats.failures;
+    ++totals_.retries;
+    if (flight.purpose == Purpose::search) {
+        device.suspects.push_back(std::move(flight.slice));
+    } else if (flight.purpose == Purpose::recheck) {
+        device.rechecks.push_front({std::move(flight.slice), clock_.boot_ms(), verdict.reason});
+    } else if (flight.purpose != Purpose::repeat) {
+        settle(flight, Fate::kept);
+        // It may have arrived: what is sent again must be the same bytes, so that doubles can be told.
+        if (verdict.next == Next::misdirected)
+            device.again.clear();
+        else if (answer.sent || answer.status != 0)
+            device.again = spans_of(flight.slice);
+    }
+    if (verdict.scope == Scope::uplink)
+        return; // the breaker says when
+    if (answer.error == TransportError::cancelled) {
+        device.not_before_ms = clock_.boot_ms() + cancelled_wait_ms;
+        return;
+    }
+    const Milliseconds jittered = device.backoff.next(hooks_.random());
+    device.is_wait_asked = verdict.wait.has_value();
+    device.not_before_ms =
+        clock_.boot_ms() + std::max(jittered, verdict.wait.value_or(Milliseconds(0))).count();
+    device.waits_for = verdict.reason;
+    log_retry(device, answer, verdict.reason);
+}
+
+void UploadWork::log_retry(DeviceUpload& device, const Answer& answer, const std::string& reason) {
+    const std::int64_t now = clock_.boot_ms();
+    const int kind = answer.status * 100 + static_cast<int>(answer.error);
+    if (device.logged_retry == kind && now - device.logged_retry_ms < retry_log_interval_ms)
+        return;
+    device.logged_retry = kind;
+    device.logged_retry_ms = now;
+    log::info("upload: {}: {}; its readings are kept and sent again", device.device.name, reason);
+}
+
+void UploadWork::on_refused_device(DeviceUpload& device, Flight flight, const Answer& answer) {
+    ++device.stats.failures;
+    if (flight.purpose == Purpose::recheck)
+        device.rechecks.push_back({flight.slice, clock_.boot_ms() + recheck_after_ms, {}});
+    else
+        settle(flight, Fate::kept);
+    for (const Slice& slice : device.suspects)
+        keep(slice);
+    device.suspects.clear();
+    park(device, answer, false);
+}
+
+void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_content) {
+    const bool is_news = !device.is_parked || device.stats.last_answer != device.park_reason;
+    device.park(device.stats.last_answer, by_content, clock_.boot_ms(), hooks_.random());
+    if (!is_news)
+        return;
+    const std::string text = device.device.name + " is parked: " + explain(answer, around(device)).text();
+    log::error("upload: {}", text);
+    hooks_.on_alarm({UploadAlarm::Kind::device_parked, device.device.id, text});
+}
+
+void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Verdict& verdict) {
+    ++device.stats.failures;
+    if (flight.purpose == Purpose::again)
+        device.again.clear();
+    if (flight.slice.count <= 1) {
+        if (flight.purpose != Purpose::repeat)
+            set_aside(device, flight.slice,
+                      verdict.reason + ": one reading alone is larger than the platform takes");
+        return;
+    }
+    device.cut_limits(flight.slice.count / 2, flight.bytes / 2);
+    log::info("upload: {}: {} for {} bytes; packs are at most {} bytes from now on", device.device.name,
+              verdict.reason, flight.bytes, flight.bytes / 2);
+    if (flight.purpose != Purpose::search) {
+        settle(flight, Fate::kept);
+        return;
+    }
+    const Slice& all = flight.slice;
+    const std::size_t half = all.count / 2;
+    device.suspects.push_back({all.batch, all.from + half, all.count - half});
+    device.suspects.push_back({all.batch, all.from, half});
+}
+
+void UploadWork::on_refused_content(DeviceUpload& device, Flight flight, const Answer& answer,
+                                    const Verdict& verdict) {
+    ++device.stats.failures;
+    ++device.refusals_in_a_row;
+    if (flight.purpose == Purpose::again)
+        device.again.clear();
+    const Slice& all = flight.slice;
+    if (flight.purpose == Purpose::repeat) {
+        device.newest.reset();
+    } else if (flight.purpose == Purpose::recheck && !device.is_parked_by_content) {
+        set_aside(device, all, verdict.reason);
+    } else if (flight.purpose == Purpose::probe && device.is_parked_by_content) {
+        settle(flight, Fate::kept);
+    } else if (all.count == 1) {
+        if (device.rechecks.size() >= most_rechecks)
+            set_aside(device, all, verdict.reason);
+        else
+            device.rechecks.push_back({all, clock_.boot_ms() + recheck_after_ms, verdict.reason});
+    } else {
+        if (flight.purpose != Purpose::search)
+            log::warning("upload: {}: {}; searching the reading among {} that is not accepted",
+                         device.device.name, verdict.reason, all.count);
+        const std::size_t half = all.count / 2;
+        device.suspects.push_back({all.batch, all.from + half, all.count - half});
+        device.suspects.push_back({all.batch, all.from, half});
+    }
+    if (device.is_parked_by_content || device.refusals_in_a_row >= most_refusals_in_a_row)
+        park(device, answer, true);
+    else if (device.is_parked)
+        unpark(device); // it is known again, only the content was not liked
+}
+
+void UploadWork::set_aside(DeviceUpload& device, const Slice& slice, const std::string& reason) {
+    backlog_.settle(*slice.batch, slice.from, slice.count, Fate::dead, reason);
+    device.stats.dead += slice.count;
+    totals_.readings_dead += slice.count;
+    log_dead(device, reason);
+}
+
+void UploadWork::log_dead(DeviceUpload& device, const std::string& reason) {
+    ++device.dead_unlogged;
+    const std::int64_t now = clock_.boot_ms();
+    if (device.last_dead_log_ms != 0 && now - device.last_dead_log_ms < dead_log_interval_ms)
+        return;
+    const std::string text = fmt::format("{}: {} readings set aside as dead letters: {}", device.device.name,
+                                         device.dead_unlogged, reason);
+    device.last_dead_log_ms = now;
+    device.dead_unlogged = 0;
+    log::warning("upload: {}", text);
+    hooks_.on_alarm({UploadAlarm::Kind::dead_letter, device.device.id, text});
+}
+
+} // namespace things

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "delivery/verdict.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+// What the uploader tells about itself. Plain values.
+namespace things {
+
+/// One device's uploads. Times are Unix milliseconds, 0: never.
+struct DeviceUploads {
+    std::string state; ///< "idle", "sending", "waiting for a retry: ...", "parked: ...", "searching for ..."
+    bool is_parked = false;
+    std::int64_t last_accepted_ms = 0;
+    std::int64_t last_attempt_ms = 0;
+    int last_status = 0;
+    std::string last_answer;                          ///< in words
+    Milliseconds latency{0};                          ///< of the last complete answer
+    std::uint64_t packs = 0, readings = 0, bytes = 0; ///< accepted
+    std::uint64_t failures = 0;
+    std::uint64_t dead = 0;      ///< readings set aside
+    std::size_t max_records = 0; ///< present limits, lower than configured after a 413
+    std::size_t max_bytes = 0;
+};
+
+/// All devices together, since the start.
+struct UploadTotals {
+    std::uint64_t packs_accepted = 0, readings_accepted = 0, bytes_accepted = 0;
+    std::uint64_t accepted_with_error = 0; ///< among packs_accepted: a 2xx, then a transport error
+    std::array<std::uint64_t, answer_classes> answers{}; ///< by AnswerClass
+    std::uint64_t readings_dead = 0;
+    std::uint64_t retries = 0;
+    std::size_t in_flight = 0;
+    std::size_t parked = 0;
+    bool is_uplink_open = true; ///< false: the host does not answer, or asked for a pause
+    std::string uplink;         ///< "up", or why not
+    Milliseconds latency{0};    ///< of the last complete answer
+};
+
+/// Something an operator should know, or that it is over.
+struct UploadAlarm {
+    enum class Kind : std::uint8_t { device_parked, uplink_down, misdirected, dead_letter };
+    Kind kind = Kind::uplink_down;
+    std::optional<std::uint32_t> device; ///< DeviceId; none: the uplink as a whole
+    std::string text;
+};
+
+} // namespace things

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/upload_work.hpp"
+
+#include "platform/log.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace things {
+
+namespace {
+
+constexpr std::size_t probe_readings = 10;
+constexpr std::int64_t nothing_wait_ms = 1000;
+constexpr std::int64_t longest_timer_ms = 60'000;
+constexpr PackLimits no_limits{std::numeric_limits<std::size_t>::max(),
+                               std::numeric_limits<std::size_t>::max()};
+
+Schedule::Rank rank_of(Purpose purpose) {
+    return purpose == Purpose::backlog ? Schedule::Rank::second : Schedule::Rank::first;
+}
+
+/// Leaves the readings [0, count) without the refused ones.
+void shrink(Batch& batch, std::size_t count, const std::vector<Refused>& refused) {
+    std::size_t to = 0;
+    auto next_refused = refused.begin();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (next_refused != refused.end() && next_refused->index == i) {
+            ++next_refused;
+            continue;
+        }
+        if (to != i) {
+            batch.readings[to] = std::move(batch.readings[i]);
+            batch.sequence[to] = batch.sequence[i];
+        }
+        ++to;
+    }
+    batch.readings.resize(to);
+    batch.sequence.resize(to);
+}
+
+} // namespace
+
+UploadWork::UploadWork(boost::asio::io_context& loop, const Clock& clock, Backlog& backlog, Https& https,
+                       const ThingsConfig& things, const BatchConfig& batch, UploadHooks hooks)
+    : loop_(loop), clock_(clock), backlog_(backlog), https_(https), things_(things), batch_(batch),
+      hooks_(std::move(hooks)), host_(host_of(things.url)), packer_(hooks_.find_series),
+      uplink_(things.retry_initial, things.retry_max), timer_(loop) {}
+
+DeviceUpload* UploadWork::find(DeviceId device) {
+    const auto found = devices_.find(device);
+    return found == devices_.end() ? nullptr : &found->second;
+}
+
+void UploadWork::update(const UploadDevice& what) {
+    DeviceUpload* device = find(what.id);
+    if (device == nullptr) {
+        device = &devices_.try_emplace(what.id, what, things_).first->second;
+    } else {
+        device->is_removed = false;
+        const bool is_changed =
+            device->device.secret != what.secret || device->device.dvnuuid != what.dvnuuid;
+        if (device->device.dvnuuid != what.dvnuuid)
+            device->again.clear();
+        device->device = what;
+        device->base_name = senml_base_name(what.dvnuuid);
+        if (is_changed)
+            device->try_now(clock_.boot_ms());
+    }
+    notify(what.id);
+}
+
+void UploadWork::remove(DeviceId id) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr)
+        return;
+    schedule_.forget(id);
+    give_back(*device);
+    device->is_removed = true;
+    if (!device->is_busy)
+        devices_.erase(id);
+}
+
+void UploadWork::configure(const ThingsConfig& things, const BatchConfig& batch) {
+    things_ = things;
+    batch_ = batch;
+    host_ = host_of(things.url);
+    for (const auto& [id, device] : devices_)
+        notify(id);
+}
+
+void UploadWork::notify(DeviceId id) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr || device->is_notified || device->is_busy)
+        return; // a busy device is looked at when its answer has come
+    device->is_notified = true;
+    notified_.push_back(id);
+    post_tick();
+}
+
+void UploadWork::request_post(DeviceId id) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr)
+        return;
+    device->ask_for_fetch(clock_.boot_ms());
+    notify(id);
+}
+
+void UploadWork::retry_now(DeviceId id) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr)
+        return;
+    device->try_now(clock_.boot_ms());
+    uplink_.breaker().wake(clock_.boot_ms());
+    notify(id);
+}
+
+void UploadWork::on_link_up() {
+    https_.renew();
+    uplink_.breaker().wake(clock_.boot_ms());
+    for (auto& [id, device] : devices_) {
+        if (device.not_before_ms != 0 && !device.is_wait_asked)
+            device.not_before_ms = 0;
+        notify(id);
+    }
+    post_tick();
+}
+
+void UploadWork::post_tick() {
+    if (is_tick_posted_)
+        return;
+    is_tick_posted_ = true;
+    boost::asio::post(loop_, [weak = weak_from_this()] {
+        if (const auto self = weak.lock())
+            self->tick();
+    });
+}
+
+void UploadWork::tick() {
+    is_tick_posted_ = false;
+    if (is_closed_)
+        return;
+    std::vector<DeviceId> notified;
+    notified.swap(notified_);
+    for (const DeviceId id : notified) {
+        if (DeviceUpload* device = find(id)) {
+            device->is_notified = false;
+            look_at(*device);
+        }
+    }
+    const std::int64_t now = clock_.boot_ms();
+    while (const auto id = schedule_.pop_due(now))
+        if (DeviceUpload* device = find(*id))
+            look_at(*device);
+    pump();
+    if (is_flushing_ && (now >= flush_until_ms_ || (in_flight_ == 0 && !schedule_.has_ready()) ||
+                         (in_flight_ == 0 && uplink_.is_down())))
+        finish_shutdown();
+    arm_timer();
+}
+
+void UploadWork::arm_timer() {
+    const std::int64_t now = clock_.boot_ms();
+    std::int64_t next = now + longest_timer_ms;
+    if (const auto due = schedule_.next_due_ms())
+        next = std::min(next, *due);
+    const auto limit = static_cast<std::size_t>(std::max(1, things_.parallel));
+    if (schedule_.has_ready() && in_flight_ < limit)
+        next = std::min(next, uplink_.breaker().next_try_ms().value_or(next));
+    if (is_flushing_)
+        next = std::min(next, flush_until_ms_);
+    next = std::max(next, now + 1);
+    if (is_closed_ || next == timer_ms_)
+        return;
+    timer_ms_ = next;
+    timer_.expires_after(Milliseconds(next - now));
+    timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (error || self == nullptr)
+            return;
+        self->timer_ms_ = 0;
+        self->tick();
+    });
+}
+
+/// Decides when the device's next post is due, and puts it where it will be found then.
+void UploadWork::look_at(DeviceUpload& device) {
+    const DeviceId id = device.device.id;
+    if (device.is_busy || device.is_removed || is_closed_)
+        return;
+    const std::int64_t now = clock_.boot_ms();
+    const auto plan = device.plan(backlog_.waiting(id), things_, batch_, is_flushing_, now);
+    if (!plan)
+        schedule_.forget(id);
+    else if (plan->when_ms <= now)
+        schedule_.set_ready(id, rank_of(plan->purpose));
+    else
+        schedule_.set_due(id, plan->when_ms);
+}
+
+void UploadWork::pump() {
+    while (!is_closed_ && in_flight_ < static_cast<std::size_t>(std::max(1, things_.parallel)) &&
+           start_next()) {
+    }
+}
+
+/// Starts one post; false if none may start now.
+bool UploadWork::start_next() {
+    const std::int64_t now = clock_.boot_ms();
+    const auto next_try = uplink_.breaker().next_try_ms();
+    if (uplink_.breaker().state() != Breaker::State::closed && (!next_try || *next_try > now))
+        return false;
+    const auto id = schedule_.pop_ready();
+    if (!id)
+        return false;
+    DeviceUpload* device = find(*id);
+    if (device == nullptr || device->is_busy)
+        return true;
+    // Things may have changed while it stood in line.
+    const auto plan = device->plan(backlog_.waiting(*id), things_, batch_, is_flushing_, now);
+    if (!plan || plan->when_ms > now) {
+        look_at(*device);
+        return true;
+    }
+    if (!uplink_.breaker().admit(now)) {
+        look_at(*device);
+        return false;
+    }
+    start(*device, plan->purpose);
+    return true;
+}
+
+void UploadWork::start(DeviceUpload& device, Purpose purpose) {
+    device.is_busy = true;
+    ++in_flight_;
+    if (purpose == Purpose::search) {
+        const Slice slice = device.suspects.back();
+        device.suspects.pop_back();
+        send_slice(device, purpose, slice);
+    } else if (purpose == Purpose::recheck) {
+        const Slice slice = device.rechecks.front().slice;
+        device.rechecks.pop_front();
+        send_slice(device, purpose, slice);
+    } else if (purpose == Purpose::repeat) {
+        send_repeat(device);
+    } else {
+        take(device, purpose);
+    }
+}
+
+void UploadWork::take(DeviceUpload& device, Purpose purpose) {
+    const DeviceId id = device.device.id;
+    auto handler = [weak = weak_from_this(), id, purpose](Batch batch) {
+        if (const auto self = weak.lock())
+            self->on_taken(id, purpose, std::move(batch));
+    };
+    if (purpose == Purpose::again) {
+        backlog_.take(id, device.again, std::move(handler));
+        return;
+    }
+    const Waiting waiting = backlog_.waiting(id);
+    std::size_t most = device.readings_for(device.limits(things_, batch_));
+    Lane lane = purpose == Purpose::backlog ? Lane::backlog : Lane::live;
+    if (purpose == Purpose::probe) {
+        most = std::min(most, probe_readings);
+        lane = waiting.live > 0 ? Lane::live : Lane::backlog;
+    }
+    backlog_.take(id, lane, most, std::move(handler));
+}
+
+void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr)
+        return;
+    if (is_closed_ || device->is_removed) {
+        if (!batch.readings.empty())
+            backlog_.settle(batch, 0, batch.readings.size(), Fate::kept, {});
+        release(*device);
+        return;
+    }
+    if (batch.readings.empty()) {
+        if (purpose == Purpose::again)
+            device->again.clear(); // dropped by the queue meanwhile
+        else
+            device->nothing_until_ms = clock_.boot_ms() + nothing_wait_ms;
+        uplink_.breaker().on_probe_dropped(clock_.boot_ms());
+        release(*device);
+        return;
+    }
+    Pack pack;
+    auto sent = std::make_shared<const Batch>(pack_batch(*device, purpose, std::move(batch), pack));
+    if (pack.records == 0) {
+        uplink_.breaker().on_probe_dropped(clock_.boot_ms());
+        release(*device);
+        return;
+    }
+    device->live_in_a_row = purpose == Purpose::live ? device->live_in_a_row + 1 : 0;
+    const std::size_t count = sent->readings.size();
+    send(*device, {purpose, {std::move(sent), 0, count}, 0}, std::move(pack.body));
+}
+
+/// Packs what fits of the batch, settles the rest, and leaves what is in the pack.
+Batch UploadWork::pack_batch(DeviceUpload& device, Purpose purpose, Batch batch, Pack& pack) {
+    const std::size_t taken = batch.readings.size();
+    const PackLimits limits = purpose == Purpose::again ? no_limits : device.limits(things_, batch_);
+    pack = packer_.pack(device.base_name, batch, 0, taken, limits);
+    for (const Refused& refused : pack.refused) {
+        backlog_.settle(batch, refused.index, 1, Fate::dead, refused.reason);
+        ++device.stats.dead;
+        ++totals_.readings_dead;
+        log_dead(device, refused.reason);
+    }
+    if (pack.used < taken)
+        backlog_.settle(batch, pack.used, taken - pack.used, Fate::kept, {});
+    shrink(batch, pack.used, pack.refused);
+    return batch;
+}
+
+void UploadWork::send_slice(DeviceUpload& device, Purpose purpose, Slice slice) {
+    Pack pack = packer_.pack(device.base_name, *slice.batch, slice.from, slice.count, no_limits);
+    send(device, {purpose, std::move(slice), 0}, std::move(pack.body));
+}
+
+void UploadWork::send_repeat(DeviceUpload& device) {
+    auto batch = std::make_shared<Batch>();
+    batch->device = device.device.id;
+    batch->readings.push_back(*device.newest);
+    Pack pack = packer_.pack(device.base_name, *batch, 0, 1, no_limits);
+    send(device, {Purpose::repeat, {std::move(batch), 0, 1}, 0}, std::move(pack.body));
+}
+
+void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
+    flight.bytes = body.size();
+    device.note_packed(flight.slice.count, flight.bytes);
+    device.note_posted(clock_.boot_ms());
+    device.stats.last_attempt_ms = clock_.wall_ms();
+    device.flight = std::move(flight);
+    std::string token = signer_.sign(body, device.device.secret);
+    auto handler = [weak = weak_from_this(), &loop = loop_, id = device.device.id](Answer answer) {
+        boost::asio::post(loop, [weak, id, answer = std::move(answer)]() mutable {
+            if (const auto self = weak.lock())
+                self->on_answer(id, std::move(answer));
+        });
+    };
+    https_.post({std::move(body), std::move(token)}, std::move(handler));
+}
+
+/// The device's turn is over, whatever came of it.
+void UploadWork::release(DeviceUpload& device) {
+    device.is_busy = false;
+    --in_flight_;
+    if (device.is_removed) {
+        const DeviceId id = device.device.id;
+        give_back(device);
+        devices_.erase(id);
+    } else {
+        look_at(device);
+    }
+    post_tick();
+}
+
+/// Hands back what is held here apart from a post in flight.
+void UploadWork::give_back(DeviceUpload& device) {
+    for (const Slice& slice : device.suspects)
+        keep(slice);
+    for (const Recheck& recheck : device.rechecks)
+        keep(recheck.slice);
+    device.suspects.clear();
+    device.rechecks.clear();
+}
+
+void UploadWork::shutdown(Milliseconds within, std::function<void()> done) {
+    is_flushing_ = true;
+    flush_until_ms_ = clock_.boot_ms() + within.count();
+    on_flushed_ = std::move(done);
+    for (const auto& [id, device] : devices_)
+        notify(id);
+    post_tick();
+}
+
+void UploadWork::finish_shutdown() {
+    close();
+    if (on_flushed_)
+        boost::asio::post(loop_, std::exchange(on_flushed_, {}));
+}
+
+void UploadWork::close() {
+    if (is_closed_)
+        return;
+    is_closed_ = true;
+    timer_.cancel();
+    for (auto& [id, device] : devices_) {
+        if (device.flight) {
+            settle(*device.flight, Fate::kept);
+            device.flight.reset();
+        }
+        give_back(device);
+    }
+}
+
+DeviceUploads UploadWork::status(DeviceId id) const {
+    const auto found = devices_.find(id);
+    if (found == devices_.end())
+        return {};
+    const DeviceUpload& device = found->second;
+    DeviceUploads stats = device.stats;
+    const PackLimits limits = device.limits(things_, batch_);
+    stats.max_records = limits.max_records;
+    stats.max_bytes = limits.max_bytes;
+    stats.is_parked = device.is_parked;
+    if (device.is_parked)
+        stats.state = "parked: " + device.park_reason;
+    else if (device.flight)
+        stats.state = "sending";
+    else if (!device.suspects.empty())
+        stats.state = "searching for a reading that the platform refuses";
+    else if (uplink_.is_down())
+        stats.state = "waiting for the uplink: " + uplink_.reason();
+    else if (device.not_before_ms > clock_.boot_ms())
+        stats.state = "waiting for a retry: " + device.waits_for;
+    else
+        stats.state = "idle";
+    return stats;
+}
+
+UploadTotals UploadWork::totals() const {
+    UploadTotals totals = totals_;
+    totals.in_flight = in_flight_;
+    totals.parked = static_cast<std::size_t>(std::count_if(
+        devices_.begin(), devices_.end(), [](const auto& entry) { return entry.second.is_parked; }));
+    totals.is_uplink_open = !uplink_.is_down();
+    totals.uplink = uplink_.is_down() ? uplink_.reason() : "up";
+    return totals;
+}
+
+} // namespace things

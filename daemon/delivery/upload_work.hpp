@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "delivery/device_upload.hpp"
+#include "delivery/explanation.hpp"
+#include "delivery/schedule.hpp"
+#include "delivery/signer.hpp"
+#include "delivery/uplink.hpp"
+#include "delivery/uploader.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <unordered_map>
+
+// The inside of the uploader. Loop only. Its functions come in two files: upload_work.cpp decides what is
+// sent when, upload_answers.cpp what an answer means for the readings that were sent.
+namespace things {
+
+class UploadWork : public std::enable_shared_from_this<UploadWork> {
+public:
+    UploadWork(boost::asio::io_context& loop, const Clock& clock, Backlog& backlog, Https& https,
+               const ThingsConfig& things, const BatchConfig& batch, UploadHooks hooks);
+
+    void update(const UploadDevice& device);
+    void remove(DeviceId device);
+    void configure(const ThingsConfig& things, const BatchConfig& batch);
+    void notify(DeviceId device);
+    void request_post(DeviceId device);
+    void retry_now(DeviceId device);
+    void on_link_up();
+    void shutdown(Milliseconds within, std::function<void()> done);
+    void tick();
+    /// The uploader goes: nothing more is done, handlers that come later find nobody.
+    void close();
+    [[nodiscard]] DeviceUploads status(DeviceId device) const;
+    [[nodiscard]] UploadTotals totals() const;
+
+private:
+    // upload_work.cpp
+    [[nodiscard]] DeviceUpload* find(DeviceId device);
+    void post_tick();
+    void arm_timer();
+    void look_at(DeviceUpload& device);
+    void pump();
+    [[nodiscard]] bool start_next();
+    void start(DeviceUpload& device, Purpose purpose);
+    void take(DeviceUpload& device, Purpose purpose);
+    void on_taken(DeviceId id, Purpose purpose, Batch batch);
+    [[nodiscard]] Batch pack_batch(DeviceUpload& device, Purpose purpose, Batch batch, Pack& pack);
+    void send_slice(DeviceUpload& device, Purpose purpose, Slice slice);
+    void send_repeat(DeviceUpload& device);
+    void send(DeviceUpload& device, Flight flight, std::string body);
+    void release(DeviceUpload& device);
+    void give_back(DeviceUpload& device);
+    void finish_shutdown();
+
+    // upload_answers.cpp
+    void on_answer(DeviceId id, Answer answer);
+    void on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer);
+    void on_delivered(DeviceUpload& device, Flight flight, const Answer& answer);
+    void on_retry(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict);
+    void on_refused_device(DeviceUpload& device, Flight flight, const Answer& answer);
+    void on_too_large(DeviceUpload& device, Flight flight, const Verdict& verdict);
+    void on_refused_content(DeviceUpload& device, Flight flight, const Answer& answer,
+                            const Verdict& verdict);
+    void park(DeviceUpload& device, const Answer& answer, bool by_content);
+    void unpark(DeviceUpload& device);
+    void log_retry(DeviceUpload& device, const Answer& answer, const std::string& reason);
+    void set_aside(DeviceUpload& device, const Slice& slice, const std::string& reason);
+    void settle(const Flight& flight, Fate fate, const std::string& reason = {});
+    void keep(const Slice& slice);
+    void log_dead(DeviceUpload& device, const std::string& reason);
+    [[nodiscard]] Circumstances around(const DeviceUpload& device) const;
+
+    boost::asio::io_context& loop_;
+    const Clock& clock_;
+    Backlog& backlog_;
+    Https& https_;
+    ThingsConfig things_;
+    BatchConfig batch_;
+    UploadHooks hooks_;
+    std::string host_;
+    Packer packer_;
+    Signer signer_;
+    Uplink uplink_;
+    Schedule schedule_;
+    std::unordered_map<DeviceId, DeviceUpload> devices_;
+    std::vector<DeviceId> notified_;
+    UploadTotals totals_;
+    boost::asio::steady_timer timer_;
+    std::int64_t timer_ms_ = 0; ///< what it is set to; 0: not set
+    std::size_t in_flight_ = 0; ///< devices that take readings or wait for an answer
+    bool is_tick_posted_ = false;
+    bool is_down_told_ = false, is_misdirected_told_ = false; ///< alarms that are raised
+    bool is_flushing_ = false;                                ///< shutdown has begun
+    bool is_closed_ = false;                                  ///< nothing may start any more
+    std::int64_t flush_until_ms_ = 0;
+    std::function<void()> on_flushed_;
+};
+
+} // namespace things

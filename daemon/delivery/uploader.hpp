@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "backlog.hpp"
+#include "config/config.hpp"
+#include "delivery/https.hpp"
+#include "delivery/packer.hpp"
+#include "delivery/upload_status.hpp"
+#include "platform/clock.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace boost::asio {
+class io_context;
+}
+
+// Decides what is sent when: due packs, live before backlog, one request in flight per device and
+// `things.parallel` over all, retries, parked devices, poisoned readings. Loop only. Holds no readings but
+// those in flight (and, while a poisoned one is searched for, those of that pack): after a crash everything
+// that was not settled is still in the queue.
+namespace things {
+
+struct UploadDevice {
+    DeviceId id = 0;
+    std::string name;
+    std::string dvnuuid;
+    Secret secret;
+};
+
+/// What the uploader calls, always on the loop. None may be empty.
+struct UploadHooks {
+    FindSeries find_series;
+    /// A complete 2xx answer had a body. Its readings are settled already.
+    std::function<void(DeviceId, const std::string& body)> on_answer;
+    std::function<void(const UploadAlarm&)> on_alarm;
+    std::function<void(const UploadAlarm&)> on_recovered;
+    /// Whether the system clock can be right; a TLS failure is explained as a wrong clock when not.
+    std::function<bool()> is_clock_plausible;
+    /// Uniform in [0, 1).
+    std::function<double()> random;
+};
+
+class UploadWork;
+
+class Uploader {
+public:
+    /// All references outlive the uploader.
+    Uploader(boost::asio::io_context& loop, const Clock& clock, Backlog& backlog, Https& https,
+             const ThingsConfig& things, const BatchConfig& batch, UploadHooks hooks);
+    ~Uploader();
+
+    /// Adds a device, or changes one: a parked device whose secret or DvnUUID changed is tried at once.
+    void update(const UploadDevice& device);
+    /// Forgets a device; what is in flight for it is still settled.
+    void remove(DeviceId device);
+    /// New limits and intervals after a reload. The URL and TLS settings belong to Https.
+    void configure(const ThingsConfig& things, const BatchConfig& batch);
+
+    /// Readings of the device were appended. Cheap: marks the device, works later.
+    void notify(DeviceId device);
+    /// Post soon, to fetch the next downlink; re-posts the newest reading if nothing waits.
+    void request_post(DeviceId device);
+    /// An operator asks: forget waits, try this device now.
+    void retry_now(DeviceId device);
+    /// The network came up: try at once.
+    void on_link_up();
+
+    /// Best effort: sends what waits in the live lanes until `within` has passed, then calls `done` once.
+    /// Nothing new is sent afterwards, everything unanswered goes back to the queue.
+    void shutdown(Milliseconds within, std::function<void()> done);
+
+    /// Does what is due by the clock. The timer calls it; tests do after moving their clock.
+    void tick();
+
+    [[nodiscard]] DeviceUploads status(DeviceId device) const;
+    [[nodiscard]] UploadTotals totals() const;
+
+private:
+    std::shared_ptr<UploadWork> work_; // shared with handlers of posts and takes, which may outlive it
+};
+
+} // namespace things

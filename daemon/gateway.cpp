@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway.hpp"
+
+#include "platform/after.hpp"
+#include "platform/log.hpp"
+#include "platform/notify.hpp"
+#include "queue/clock_trust.hpp"
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+namespace things {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Urgent readings and downlink posts apart, this is how often alarms, charts and the watchdog are looked at.
+constexpr std::chrono::seconds beat{1};
+
+QueueOptions queue_options(const Config& config) {
+    QueueOptions options;
+    options.config = config.queue;
+    options.time = config.time;
+    options.live_limit = static_cast<std::size_t>(config.batch.max_records);
+    return options;
+}
+
+HttpsSettings https_settings(const ThingsConfig& things) {
+    HttpsSettings settings;
+    settings.url = things.url;
+    settings.ca_file = things.ca_file;
+    settings.proxy = things.proxy;
+    settings.user_agent = "kpn-things-gateway/" THINGS_VERSION;
+    settings.connect_timeout = things.connect_timeout;
+    settings.timeout = things.timeout;
+    settings.parallel = things.parallel;
+    return settings;
+}
+
+std::string key_of(const std::string& device, const std::string& point) { return device + '/' + point; }
+
+} // namespace
+
+Gateway::Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clock& clock, Reload reload)
+    : clock_(clock), plugins_(plugins), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
+      signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_), started_ms_(clock.wall_ms()),
+      queue_(loop_.get_executor(), clock, queue_options(config_.config)),
+      https_(make_https(https_settings(config_.config.things))),
+      uploader_(loop_, clock, queue_, *https_, config_.config.things, config_.config.batch, upload_hooks()),
+      links_(loop_, [this] { uploader_.on_link_up(); }), router_(router_ports(), config_.config),
+      sources_(loop_, clock,
+               [this] {
+                   SourceOptions options;
+                   options.now = [&trust = queue_.clock_trust()] { return trust.now(); };
+                   return options;
+               }(),
+               source_hooks()),
+      control_(loop_) {
+    queue_.on_available([this](DeviceId device) { uploader_.notify(device); });
+    if (config_.config.web.on)
+        web_.emplace(loop_, config_.config.web, pages());
+    add_verbs();
+    if (!config_.config.control_socket.empty())
+        control_.listen(config_.config.control_socket);
+}
+
+Gateway::~Gateway() {
+    if (reloader_.joinable())
+        reloader_.join();
+}
+
+void Gateway::run() {
+    signals_.async_wait([this](boost::system::error_code error, int signal) {
+        if (!error)
+            on_signal(signal);
+    });
+    queue_.start();
+    apply_devices(config_.config);
+    sources_.apply(make_work(config_.config), plugins_);
+    router_.start();
+    wait_second();
+    log::info("running: {} devices on {} sources, uploading to {}{}", config_.config.devices.size(),
+              config_.config.sources.size(), host_of(config_.config.things.url),
+              web_ ? fmt::format(", page on http://{}:{}/", config_.config.web.address, web_->port())
+                   : std::string());
+    notify::ready();
+    loop_.run();
+    log::info("stopped: everything that was not sent is stored");
+}
+
+UploadHooks Gateway::upload_hooks() {
+    UploadHooks hooks;
+    hooks.find_series = [this](SeriesId id) {
+        const Series& series = queue_.series(id);
+        return SeriesText{series.name, series.unit};
+    };
+    hooks.on_answer = [this](DeviceId id, const std::string& body) {
+        if (const auto name = names_.find(id); name != names_.end())
+            router_.on_answer(name->second, body);
+    };
+    hooks.on_alarm = [this](const UploadAlarm& alarm) { on_upload_alarm(alarm, false); };
+    hooks.on_recovered = [this](const UploadAlarm& alarm) { on_upload_alarm(alarm, true); };
+    hooks.is_clock_plausible = [this] { return queue_.clock_trust().is_plausible(); };
+    hooks.random = [this] { return std::uniform_real_distribution<double>(0, 1)(random_); };
+    return hooks;
+}
+
+RouterPorts Gateway::router_ports() {
+    return {*this,
+            queue_,
+            clock_,
+            make_after(loop_),
+            [this](const Outcome& outcome) { on_outcome(outcome); },
+            [this](const std::string& device) {
+                if (const auto id = ids_.find(device); id != ids_.end())
+                    uploader_.request_post(id->second);
+            }};
+}
+
+SourceHooks Gateway::source_hooks() {
+    SourceHooks hooks;
+    hooks.series_of = [this](const std::string& device, const PointConfig& point) {
+        return queue_.series(ids_.at(device), point.name, point.unit);
+    };
+    hooks.on_readings = [this](const RunningSource& source, std::vector<PointReading>& readings) {
+        on_readings(source, readings);
+    };
+    hooks.on_event = [this](const RunningSource& source, const SourceEvent& event) { on_event(source, event); };
+    hooks.on_flood = [](std::uint64_t lost) {
+        log::error("{} readings lost: the sources produce more than this machine can take in", lost);
+    };
+    return hooks;
+}
+
+void Gateway::on_readings(const RunningSource& source, std::vector<PointReading>& readings) {
+    const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
+    std::uint32_t noted = UINT32_MAX; // readings of one device come in a row
+    for (PointReading& reading : readings) {
+        const SourcePoint& point = source.work.points[reading.point];
+        const std::string& device = source.work.devices[point.device].name;
+        live_.set(key_of(device, point.config.name), reading.value,
+                  reading.stamp.clock == Stamp::Clock::wall ? reading.stamp.ms : wall_ms, boot_ms);
+        if (!reading.report)
+            continue;
+        queue_.append({source.series[reading.point], reading.stamp, std::move(reading.value)});
+        if (point.device == noted)
+            continue;
+        noted = point.device;
+        uploader_.notify(ids_.at(device));
+    }
+}
+
+void Gateway::on_event(const RunningSource& source, const SourceEvent& event) {
+    const std::string& name = source.work.config.name;
+    const bool is_problem = event.kind == SourceEvent::Kind::problem;
+    std::string device, point, key = "source/" + name;
+    if (event.level == Level::device && event.index < source.work.devices.size()) {
+        device = source.work.devices[event.index].name;
+        key = fmt::format("source/{}/device/{}", name, device);
+    } else if (event.level == Level::point && event.index < source.work.points.size()) {
+        const SourcePoint& at = source.work.points[event.index];
+        device = source.work.devices[at.device].name;
+        point = at.config.name;
+        live_.set_problem(key_of(device, point), is_problem ? event.text : std::string());
+    }
+    const std::string where = fmt::format("{}{}{}{}{}", name, device.empty() ? "" : ", ", device,
+                                          point.empty() ? "" : "/", point);
+    if (is_problem && point.empty())
+        alarms_.raise(key, fmt::format("{}: {}", where, event.text), "", false, clock_.wall_ms());
+    else if (event.kind == SourceEvent::Kind::recovered && point.empty())
+        alarms_.clear(key);
+    else
+        log::write(is_problem ? log::Level::warning : log::Level::info,
+                   fmt::format("{}: {}{}", where, event.text,
+                               event.count > 1 ? fmt::format(" ({} times)", event.count) : std::string()),
+                   {{"SOURCE", name}, {"DEVICE", device}, {"POINT", point}, {"CODE", event.code}});
+}
+
+void Gateway::on_outcome(const Outcome& outcome) {
+    const auto id = ids_.find(outcome.device);
+    if (id == ids_.end())
+        return;
+    live_.set(key_of(outcome.device, outcome.name), outcome.value,
+              outcome.stamp.clock == Stamp::Clock::wall ? outcome.stamp.ms : clock_.wall_ms(), clock_.boot_ms());
+    queue_.append({queue_.series(id->second, outcome.name, outcome.unit), outcome.stamp, outcome.value}, true);
+    uploader_.notify(id->second);
+}
+
+void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
+    const auto name = alarm.device ? names_.find(*alarm.device) : names_.end();
+    const std::string device = name == names_.end() ? std::string() : name->second;
+    std::string key = "uplink";
+    if (alarm.kind == UploadAlarm::Kind::device_parked)
+        key = "device/" + device + "/parked";
+    else if (alarm.kind == UploadAlarm::Kind::dead_letter)
+        key = "device/" + device + "/dead";
+    else if (alarm.kind == UploadAlarm::Kind::misdirected)
+        key = "uplink/misdirected";
+    if (is_over)
+        return alarms_.clear(key);
+    const bool urgent = alarm.kind != UploadAlarm::Kind::uplink_down;
+    alarms_.raise(key, alarm.text, "", urgent, clock_.wall_ms());
+}
+
+void Gateway::wait_second() {
+    second_.expires_after(beat);
+    second_.async_wait([this](boost::system::error_code error) {
+        if (!error)
+            on_second();
+    });
+}
+
+void Gateway::on_second() {
+    const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
+    const QueueStatus queue = queue_.status();
+    for (const char* code : {"flash", "hot", "full", "damaged", "clock"}) {
+        const auto alarm = std::find_if(queue.alarms.begin(), queue.alarms.end(),
+                                        [code](const QueueAlarm& a) { return a.code == code; });
+        const std::string key = fmt::format("queue/{}", code);
+        if (alarm == queue.alarms.end())
+            alarms_.clear(key);
+        else
+            alarms_.raise(key, alarm->text, "", std::string_view(code) != "clock", wall_ms);
+    }
+    queued_history_.add(static_cast<double>(queue.queued), boot_ms);
+    uploads_history_.add(static_cast<double>(queue.books.accepted - uploaded_before_) * 60, boot_ms);
+    uploaded_before_ = queue.books.accepted;
+    for (const Sources::View& source : sources_.view()) {
+        const std::string& name = source.running->work.config.name;
+        const std::uint64_t busy = source.status.busy_us, before = std::exchange(busy_before_[name], busy);
+        const double now = busy < before ? 0 : static_cast<double>(busy - before) / 1e6;
+        double& load = loads_[name];
+        load += (std::min(now, 1.0) - load) / 60; // about the mean of the last minute
+    }
+    sources_.check();
+    notify::watchdog();
+    if (!is_stopping_)
+        wait_second();
+}
+
+void Gateway::write(const std::string& device, const std::string& point, Value value, std::int64_t not_after_boot_ms,
+                    std::function<void(BusAnswer)> handler) {
+    sources_.write(device, point, std::move(value), not_after_boot_ms,
+                   [handler = std::move(handler)](BusResult result) {
+                       handler({result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
+                                std::move(result.text)});
+                   });
+}
+
+void Gateway::read(const std::string& device, const std::string& point, std::function<void(BusAnswer)> handler) {
+    sources_.read(device, point, [handler = std::move(handler)](BusResult result) {
+        handler({result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
+                 std::move(result.text)});
+    });
+}
+
+std::optional<Value> Gateway::last(const std::string& device, const std::string& point) const {
+    const LiveValues::Last* known = live_.find(key_of(device, point));
+    return known ? known->value : std::nullopt;
+}
+
+} // namespace things

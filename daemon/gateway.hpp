@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/config.hpp"
+#include "control/server.hpp"
+#include "delivery/https.hpp"
+#include "delivery/uploader.hpp"
+#include "platform/clock.hpp"
+#include "platform/link_watch.hpp"
+#include "polling/sources.hpp"
+#include "queue/queue.hpp"
+#include "routing/bus.hpp"
+#include "routing/router.hpp"
+#include "status/alarms.hpp"
+#include "status/live_values.hpp"
+#include "status/snapshot.hpp"
+#include "status/web_server.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+// The daemon: the only place that joins the stages. Its members stand in the order in which a reading flows, from
+// the sources to the platform and back; they end in reverse. Everything here runs on the loop.
+namespace things {
+
+/// How a source will read its points, as its plugin predicts; for the status page.
+struct LinePlan {
+    std::uint64_t requests = 0;
+    double cycle_ms = 0, load = 0;
+};
+
+/// A configuration that was checked whole, plugins' own checks included.
+struct CheckedConfig {
+    Config config;
+    std::unordered_map<std::string, LinePlan> plans; ///< by source
+};
+
+class Gateway : private Bus {
+public:
+    /// Loads and checks the configuration anew; logs what is wrong and returns nothing then. Called on a thread of
+    /// its own.
+    using Reload = std::function<std::optional<CheckedConfig>()>;
+
+    /// Opens the queue, the web page and the control socket. Throws std::runtime_error if one of them cannot be had.
+    Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clock& clock, Reload reload);
+    ~Gateway() override;
+    Gateway(const Gateway&) = delete;
+    Gateway& operator=(const Gateway&) = delete;
+
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored.
+    void run();
+
+private:
+    // set-up
+    [[nodiscard]] UploadHooks upload_hooks();
+    [[nodiscard]] RouterPorts router_ports();
+    [[nodiscard]] SourceHooks source_hooks();
+    [[nodiscard]] std::map<std::string, WebServer::Handler> pages();
+    void add_verbs();
+    void add_bus_verbs();
+    void add_queue_verbs();
+
+    // what happens
+    void on_readings(const RunningSource& source, std::vector<PointReading>& readings);
+    void on_event(const RunningSource& source, const SourceEvent& event);
+    void on_outcome(const Outcome& outcome);
+    void on_upload_alarm(const UploadAlarm& alarm, bool is_over);
+    void on_second();
+    void on_signal(int signal);
+
+    // Bus, for the router
+    void write(const std::string& device, const std::string& point, Value value, std::int64_t not_after_boot_ms,
+               std::function<void(BusAnswer)> handler) override;
+    void read(const std::string& device, const std::string& point,
+              std::function<void(BusAnswer)> handler) override;
+    [[nodiscard]] std::optional<Value> last(const std::string& device, const std::string& point) const override;
+
+    // life cycle
+    void apply(CheckedConfig next);
+    void apply_devices(const Config& next);
+    void begin_reload();
+    void end_reload(std::optional<CheckedConfig> next);
+    void begin_stop();
+    void wait_for_sources(std::int64_t until_boot_ms);
+    void flush_and_end();
+    void wait_second();
+
+    // views
+    [[nodiscard]] Snapshot snapshot();
+    void view_queue(Snapshot& view);
+    void view_uploads(Snapshot& view);
+    void view_sources(Snapshot& view) const;
+    void view_devices(Snapshot& view);
+    [[nodiscard]] std::vector<ChartView> charts() const;
+    [[nodiscard]] const DeviceConfig* find_device(const std::string& name) const;
+    void read_points(const DeviceConfig& device, std::vector<std::string> points,
+                     std::function<void(std::string json)> done);
+    void send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply);
+    void wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t until_boot_ms,
+                         std::shared_ptr<ControlReply> reply);
+
+    const Clock& clock_;
+    const PluginDirectory& plugins_;
+    Reload reload_;
+    CheckedConfig config_;
+    boost::asio::io_context loop_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer second_, stop_timer_;
+    std::mt19937_64 random_{std::random_device{}()};
+    Alarms alarms_;
+    LiveValues live_;
+    History queued_history_, uploads_history_;
+    std::uint64_t uploaded_before_ = 0;
+    std::unordered_map<std::string, std::uint64_t> busy_before_;
+    std::unordered_map<std::string, double> loads_;
+    std::int64_t started_ms_;
+
+    Queue queue_;
+    std::unordered_map<std::string, DeviceId> ids_; ///< by device name
+    std::unordered_map<DeviceId, std::string> names_;
+    std::unique_ptr<Https> https_;
+    Uploader uploader_;
+    LinkWatch links_;
+    Router router_;
+    Sources sources_;
+    std::optional<WebServer> web_;
+    ControlServer control_;
+    std::thread reloader_;
+    bool is_stopping_ = false;
+    bool reload_again_ = false;
+};
+
+} // namespace things

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway.hpp"
+
+#include "platform/log.hpp"
+#include "platform/notify.hpp"
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <set>
+#include <utility>
+
+#include <time.h>
+
+// How the gateway takes over a configuration, reloads and stops.
+namespace things {
+
+namespace {
+
+constexpr Milliseconds sources_stop_within{2500};
+constexpr Milliseconds uploads_stop_within{3000};
+constexpr Milliseconds look_again{20};
+
+std::int64_t monotonic_us() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+log::Level level_of(LogLevel level) { return static_cast<log::Level>(level); }
+
+/// Keys whose change needs a restart, for the log.
+std::string frozen_changes(const Config& now, const Config& next) {
+    std::string keys;
+    const auto note = [&keys](bool changed, const char* key) {
+        if (changed)
+            keys += std::string(keys.empty() ? "" : ", ") + key;
+    };
+    note(now.things.url != next.things.url, "things.url");
+    note(now.things.ca_file != next.things.ca_file, "things.ca_file");
+    note(now.things.proxy != next.things.proxy, "things.proxy");
+    note(now.things.connect_timeout != next.things.connect_timeout, "things.connect_timeout");
+    note(now.things.timeout != next.things.timeout, "things.timeout");
+    note(now.queue.path != next.queue.path, "queue.path");
+    note(now.queue.hot_path != next.queue.hot_path, "queue.hot_path");
+    note(now.web != next.web, "web");
+    note(now.control_socket != next.control_socket, "control.socket");
+    return keys;
+}
+
+} // namespace
+
+void Gateway::apply_devices(const Config& next) {
+    std::set<std::string> wanted;
+    for (const DeviceConfig& device : next.devices) {
+        wanted.insert(device.name);
+        const DeviceId id = queue_.device(device.dvnuuid);
+        const auto known = ids_.find(device.name);
+        if (known != ids_.end() && known->second != id)
+            names_.erase(known->second); // the name moved to another identity; what is queued stays the old one's
+        ids_[device.name] = id;
+        names_[id] = device.name;
+        uploader_.update({id, device.name, device.dvnuuid, device.secret});
+    }
+    for (auto at = ids_.begin(); at != ids_.end();) {
+        if (wanted.contains(at->first)) {
+            ++at;
+            continue;
+        }
+        alarms_.clear_all("device/" + at->first + "/");
+        names_.erase(at->second);
+        if (!next.keep_removed) {
+            uploader_.remove(at->second);
+            queue_.drop_device(at->second);
+        } // else the uploader keeps its secret and sends what is left
+        at = ids_.erase(at);
+    }
+}
+
+void Gateway::apply(CheckedConfig next) {
+    const std::string frozen = frozen_changes(config_.config, next.config);
+    if (!frozen.empty())
+        log::warning("reload: these changed and take effect after a restart: {}", frozen);
+    log::set_level(level_of(next.config.log_level));
+    queue_.configure(next.config.queue, next.config.time, static_cast<std::size_t>(next.config.batch.max_records));
+    uploader_.configure(next.config.things, next.config.batch);
+    apply_devices(next.config);
+    const std::vector<std::string> changed = sources_.apply(make_work(next.config), plugins_);
+    config_ = std::move(next);
+    router_.update(config_.config);
+    std::vector<std::string> keys;
+    for (const DeviceConfig& device : config_.config.devices)
+        for (const PointConfig& point : device.points)
+            keys.push_back(device.name + '/' + point.name);
+    live_.keep(keys);
+    for (const std::string& name : changed)
+        alarms_.clear_all("source/" + name);
+    std::string names;
+    for (const std::string& name : changed)
+        names += (names.empty() ? "" : ", ") + name;
+    log::info("reloaded: {} devices on {} sources; {}", config_.config.devices.size(), config_.config.sources.size(),
+              changed.empty() ? "no source had to be restarted" : "restarted: " + names);
+}
+
+void Gateway::begin_reload() {
+    if (reloader_.joinable()) {
+        reload_again_ = true;
+        return;
+    }
+    notify::reloading(monotonic_us());
+    reloader_ = std::thread([this] {
+        auto next = reload_();
+        boost::asio::post(loop_, [this, next = std::move(next)]() mutable { end_reload(std::move(next)); });
+    });
+}
+
+void Gateway::end_reload(std::optional<CheckedConfig> next) {
+    reloader_.join();
+    if (is_stopping_)
+        return;
+    if (next)
+        apply(std::move(*next));
+    else
+        log::error("reload refused: the configuration has the errors above; the old one goes on");
+    notify::ready();
+    if (std::exchange(reload_again_, false))
+        begin_reload();
+}
+
+void Gateway::on_signal(int signal) {
+    if (signal != SIGHUP)
+        return begin_stop();
+    begin_reload();
+    signals_.async_wait([this](boost::system::error_code error, int next) {
+        if (!error)
+            on_signal(next);
+    });
+}
+
+void Gateway::begin_stop() {
+    is_stopping_ = true;
+    log::info("stopping");
+    notify::stopping();
+    second_.cancel();
+    control_.close();
+    web_.reset();
+    router_.stop();
+    sources_.stop();
+    wait_for_sources(clock_.boot_ms() + sources_stop_within.count());
+}
+
+void Gateway::wait_for_sources(std::int64_t until_boot_ms) {
+    if (!sources_.join(Milliseconds(0)) && clock_.boot_ms() < until_boot_ms) {
+        stop_timer_.expires_after(look_again);
+        stop_timer_.async_wait([this, until_boot_ms](boost::system::error_code error) {
+            if (!error)
+                wait_for_sources(until_boot_ms);
+        });
+        return;
+    }
+    sources_.drain();
+    queue_.commit([this](bool) { flush_and_end(); }); // safe first, then sent as far as time allows
+}
+
+void Gateway::flush_and_end() {
+    uploader_.shutdown(uploads_stop_within, [this] {
+        https_->stop(Milliseconds(0));
+        queue_.shutdown([this](bool stored) {
+            if (!stored)
+                log::error("the last commit failed: what it held is in {} only",
+                           config_.config.queue.hot_path.string());
+            loop_.stop();
+        });
+    });
+}
+
+} // namespace things

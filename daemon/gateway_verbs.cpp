@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway.hpp"
+#include "gateway_view.hpp"
+
+#include "platform/json.hpp"
+#include "read_report.hpp"
+#include "status/status_json.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+// What the command line may ask of the running daemon through the control socket.
+namespace things {
+
+
+
+namespace {
+
+constexpr int exit_failed = 1, exit_usage = 64, exit_unavailable = 69;
+constexpr std::int64_t answer_within_ms = 60'000;
+constexpr Milliseconds look_again{50};
+
+std::vector<std::uint64_t> numbers_of(const std::vector<std::string>& texts) {
+    std::vector<std::uint64_t> numbers;
+    for (const std::string& text : texts) {
+        std::uint64_t number = 0;
+        if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc())
+            numbers.push_back(number);
+    }
+    return numbers;
+}
+
+/// The arguments of `scan` as the plugin's options: every argument that is not the request's own.
+std::vector<Setting> scan_options(const ControlRequest& request) {
+    std::vector<Setting> options;
+    for (const auto& [key, values] : request.arguments) {
+        if (key == "source" || values.empty())
+            continue;
+        Setting option;
+        option.key = key;
+        for (const std::string& text : values) {
+            std::int64_t number = 0;
+            const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+            option.items.emplace_back(end.ec == std::errc() && end.ptr == text.data() + text.size()
+                                          ? Scalar(number)
+                                          : Scalar(text));
+        }
+        option.value = option.items.front();
+        options.push_back(std::move(option));
+    }
+    return options;
+}
+
+/// Results of a scan on their way from the source's thread to the client: each is a progress line, and the end.
+struct ScanRelay {
+    boost::asio::io_context& loop;
+    std::shared_ptr<ControlReply> reply; // with the connection: either may end first
+    template <typename Call>
+    void relay(Call call) const {
+        boost::asio::post(loop, [reply = reply, call = std::move(call)] { call(*reply); });
+    }
+};
+
+} // namespace
+
+const DeviceConfig* Gateway::find_device(const std::string& name) const {
+    for (const DeviceConfig& device : config_.config.devices)
+        if (device.name == name)
+            return &device;
+    return nullptr;
+}
+
+void Gateway::add_verbs() {
+    control_.add("status", [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
+        reply->finish(status_json(snapshot()));
+    });
+    control_.add("reload", [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
+        begin_reload();
+        reply->finish();
+    });
+    control_.add("commands", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        const auto most = numbers_of(request.list("most"));
+        queue_.load_audit(request.text("device"), most.empty() ? 50 : most.front(),
+                          [reply](std::vector<Command> commands) {
+                              std::vector<CommandView> views;
+                              for (const Command& command : commands)
+                                  views.push_back(view_of(command));
+                              reply->finish(commands_json(views));
+                          });
+    });
+    add_bus_verbs();
+    add_queue_verbs();
+}
+
+void Gateway::add_bus_verbs() {
+    const auto with_device = [this](auto act) {
+        return [this, act](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+            const DeviceConfig* device = find_device(request.text("device"));
+            if (!device)
+                return reply->fail(exit_usage, fmt::format("there is no device \"{}\"", request.text("device")));
+            act(*device, request, std::move(reply));
+        };
+    };
+    control_.add("read", with_device([this](const DeviceConfig& device, const ControlRequest& request,
+                                            std::shared_ptr<ControlReply> reply) {
+                     read_points(device, request.list("points"),
+                                 [reply](std::string json) { reply->finish(json); });
+                 }));
+    control_.add("send", with_device([this](const DeviceConfig& device, const ControlRequest&,
+                                            std::shared_ptr<ControlReply> reply) {
+                     send_now(device, std::move(reply));
+                 }));
+    control_.add("write", with_device([this](const DeviceConfig& device, const ControlRequest& request,
+                                             std::shared_ptr<ControlReply> reply) {
+                     router_.write_local(device.name, request.text("point"), request.text("value"),
+                                         [reply](const std::string& outcome, bool ok) {
+                                             if (ok)
+                                                 reply->finish(
+                                                     JsonWriter().object().member("outcome", outcome).end().take());
+                                             else
+                                                 reply->fail(exit_failed, outcome);
+                                         });
+                 }));
+    control_.add("scan", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        Source* source = sources_.find(request.text("source"));
+        if (!source)
+            return reply->fail(exit_usage, fmt::format("no running source \"{}\"", request.text("source")));
+        const ScanRelay relay{loop_, std::move(reply)};
+        source->discover(
+            scan_options(request),
+            [relay](std::string json) {
+                relay.relay([json = std::move(json)](ControlReply& to) {
+                    to.progress(JsonWriter().object().key("found").raw(json).end().take());
+                });
+            },
+            [relay](double part) {
+                relay.relay([part](ControlReply& to) {
+                    to.progress(JsonWriter().object().member("part", part).end().take());
+                });
+            },
+            [relay](std::string error) {
+                relay.relay([error = std::move(error)](ControlReply& to) {
+                    if (error.empty())
+                        to.finish();
+                    else
+                        to.fail(exit_unavailable, error);
+                });
+            });
+    });
+}
+
+void Gateway::add_queue_verbs() {
+    control_.add("queue show", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        const DeviceConfig* device = find_device(request.text("device"));
+        JsonWriter json;
+        json.array();
+        for (const DeadLetter& letter : queue_.dead_letters())
+            if (!device || letter.dvnuuid == device->dvnuuid)
+                json.object()
+                    .member("id", letter.id)
+                    .member("dvnuuid", letter.dvnuuid)
+                    .member("name", letter.name)
+                    .member("unit", letter.unit)
+                    .member("value", letter.reading.value)
+                    .member("time_ms", letter.reading.stamp.ms)
+                    .member("reason", letter.reason)
+                    .member("dead_since_ms", letter.wall_ms)
+                    .end();
+        reply->finish(json.end().take());
+    });
+    const auto letters = [this](const ControlRequest& request) {
+        std::vector<std::uint64_t> ids = numbers_of(request.list("ids"));
+        const DeviceConfig* device = find_device(request.text("device"));
+        for (const DeadLetter& letter : queue_.dead_letters())
+            if (request.is_set("all") || (device && letter.dvnuuid == device->dvnuuid))
+                ids.push_back(letter.id);
+        return ids;
+    };
+    const auto count = [](std::size_t n) {
+        return JsonWriter().object().member("count", std::uint64_t{n}).end().take();
+    };
+    control_.add("queue retry",
+                 [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+                     const std::size_t n = queue_.retry_dead(letters(request));
+                     if (const auto id = ids_.find(request.text("device")); id != ids_.end())
+                         uploader_.retry_now(id->second);
+                     reply->finish(count(n));
+                 });
+    control_.add("queue drop",
+                 [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+                     reply->finish(count(queue_.drop_dead(letters(request))));
+                 });
+}
+
+void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> points,
+                          std::function<void(std::string)> done) {
+    struct Gathered {
+        DeviceConfig device; // a copy: a reload may come in between
+        std::vector<PointResult> results;
+        std::size_t missing = 0;
+    };
+    auto all = std::make_shared<Gathered>(); // owned by the handlers that are still to come
+    all->device = device;
+    for (const PointConfig& point : all->device.points)
+        if (points.empty() || std::find(points.begin(), points.end(), point.name) != points.end())
+            all->results.push_back({&point, {}});
+    all->missing = all->results.size();
+    if (all->missing == 0)
+        return done(read_report(all->device, {}, clock_.wall_ms()));
+    for (std::size_t i = 0; i < all->results.size(); ++i)
+        sources_.read(all->device.name, all->results[i].point->name, [this, all, i, done](BusResult result) {
+            all->results[i].result = std::move(result);
+            if (--all->missing == 0)
+                done(read_report(all->device, all->results, clock_.wall_ms()));
+        });
+}
+
+void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply) {
+    const DeviceId id = ids_.at(device.name);
+    const std::int64_t since = clock_.wall_ms();
+    auto missing = std::make_shared<std::size_t>(device.points.size()); // owned by the handlers still to come
+    for (const PointConfig& point : device.points)
+        sources_.read(device.name, point.name, [this, id, since, missing, reply, name = device.name,
+                                                point = point.name](BusResult result) {
+            const PointConfig* config = sources_.find_point(name, point);
+            if (result.status == BusResult::Status::ok && config)
+                on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
+            if (--*missing == 0) {
+                uploader_.request_post(id);
+                wait_for_answer(id, since, clock_.boot_ms() + answer_within_ms, reply);
+            }
+        });
+}
+
+void Gateway::wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t until_boot_ms,
+                              std::shared_ptr<ControlReply> reply) {
+    const DeviceUploads status = uploader_.status(id);
+    const bool is_answered = status.last_attempt_ms >= since_ms && status.state != "sending";
+    if (is_answered) {
+        const bool ok = status.last_accepted_ms >= since_ms;
+        return reply->finish(JsonWriter()
+                                 .object()
+                                 .member("accepted", ok)
+                                 .member("status", status.last_status)
+                                 .member("answer", status.last_answer)
+                                 .end()
+                                 .take());
+    }
+    if (clock_.boot_ms() > until_boot_ms)
+        return reply->fail(exit_unavailable, "no answer within a minute; the readings stay in the queue");
+    auto timer = std::make_shared<boost::asio::steady_timer>(loop_, look_again); // owned by its own handler
+    timer->async_wait([this, id, since_ms, until_boot_ms, reply, timer](boost::system::error_code error) {
+        if (!error)
+            wait_for_answer(id, since_ms, until_boot_ms, reply);
+    });
+}
+
+} // namespace things

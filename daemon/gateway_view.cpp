@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway.hpp"
+#include "gateway_view.hpp"
+
+#include "queue/clock_trust.hpp"
+#include "status/metrics.hpp"
+#include "status/page.hpp"
+#include "status/status_json.hpp"
+
+#include <fmt/format.h>
+
+// What can be seen of the gateway from outside.
+namespace things {
+
+namespace {
+
+constexpr std::size_t shown_commands = 50;
+constexpr const char* json_type = "application/json; charset=utf-8";
+
+std::string text_of(const std::optional<Value>& value) { return value ? value_text(*value) : std::string(); }
+
+std::string_view state_word(CommandState state) {
+    switch (state) {
+    case CommandState::waiting:
+        return "waiting";
+    case CommandState::begun:
+        return "begun";
+    case CommandState::done:
+        return "done";
+    case CommandState::failed:
+        return "failed";
+    case CommandState::expired:
+        return "expired";
+    case CommandState::refused:
+        return "refused";
+    case CommandState::repeated:
+        return "repeated";
+    }
+    return "";
+}
+
+} // namespace
+
+CommandView view_of(const Command& command) {
+    return {command.id,
+            command.received_wall_ms,
+            command.device,
+            command.point,
+            command.origin,
+            value_text(command.value),
+            text_of(command.before),
+            text_of(command.after),
+            std::string(state_word(command.state)),
+            command.verdict};
+}
+
+std::map<std::string, WebServer::Handler> Gateway::pages() {
+    std::map<std::string, WebServer::Handler> pages;
+    for (const PageFile& file : page_files())
+        pages[file.path] = [file] { return WebAnswer{200, file.type, std::string(file.body)}; };
+    pages["/metrics"] = [this] { return WebAnswer{200, open_metrics_type, open_metrics(snapshot())}; };
+    pages["/api/v1/status"] = [this] { return WebAnswer{200, json_type, status_json(snapshot())}; };
+    pages["/api/v1/charts"] = [this] { return WebAnswer{200, json_type, charts_json(charts())}; };
+    pages["/healthz"] = [this] {
+        std::string reasons;
+        for (const AlarmView& alarm : alarms_.list())
+            if (alarm.urgent)
+                reasons += alarm.text + '\n';
+        return reasons.empty() ? WebAnswer{200, "text/plain; charset=utf-8", "ok\n"}
+                               : WebAnswer{503, "text/plain; charset=utf-8", reasons};
+    };
+    return pages;
+}
+
+Snapshot Gateway::snapshot() {
+    Snapshot view;
+    view.version = THINGS_VERSION;
+    view.now_ms = clock_.wall_ms();
+    view.started_ms = started_ms_;
+    view.writes = config_.config.writes;
+    view.alarms = alarms_.list();
+    view_uploads(view);
+    view_sources(view);
+    view_devices(view);
+    view_queue(view);
+    for (const Command& command : queue_.audit("", shown_commands))
+        view.commands.push_back(view_of(command));
+    return view;
+}
+
+void Gateway::view_queue(Snapshot& view) {
+    const QueueStatus status = queue_.status();
+    view.clock_trusted = status.clock_trusted;
+    view.queue.read = status.books.read;
+    view.queue.accepted = status.books.accepted;
+    view.queue.dead = status.books.dead;
+    view.queue.queued = status.queued;
+    for (std::size_t i = 0; i < drop_reasons; ++i)
+        view.queue.dropped[std::string(name_of(static_cast<DropReason>(i)))] = status.books.dropped[i];
+    view.queue.file_bytes = static_cast<std::uint64_t>(status.file_size);
+    view.queue.max_bytes = static_cast<std::uint64_t>(config_.config.queue.max_size);
+    view.queue.commits = status.commits;
+    view.queue.disk_bytes = status.bytes_written;
+    view.queue.disk_bytes_per_day = status.bytes_per_day;
+    for (const DeviceBacklog& backlog : status.devices) {
+        if (backlog.oldest_ms > 0 && (view.queue.oldest_ms == 0 || backlog.oldest_ms < view.queue.oldest_ms))
+            view.queue.oldest_ms = backlog.oldest_ms;
+        for (DeviceView& device : view.devices)
+            if (device.dvnuuid == backlog.dvnuuid) {
+                device.waiting = backlog.waiting + backlog.in_flight + backlog.held;
+                device.oldest_ms = backlog.oldest_ms;
+            }
+    }
+}
+
+void Gateway::view_uploads(Snapshot& view) {
+    const UploadTotals totals = uploader_.totals();
+    for (std::size_t i = 0; i < answer_classes; ++i)
+        view.uploads.answers[std::string(name_of(static_cast<AnswerClass>(i)))] = totals.answers[i];
+    view.uploads.readings = totals.readings_accepted;
+    view.uploads.bytes = totals.bytes_accepted;
+    view.uploads.in_flight = totals.in_flight;
+    view.uploads.latency_ms = static_cast<double>(totals.latency.count());
+    view.uploads.host_state = totals.uplink;
+    view.uploads.healthy = totals.is_uplink_open;
+}
+
+void Gateway::view_sources(Snapshot& view) const {
+    for (const auto& [running, status] : sources_.view()) {
+        SourceView source;
+        source.name = running->work.config.name;
+        source.plugin = running->work.config.plugin;
+        source.state = status.state;
+        source.healthy = status.healthy;
+        source.devices = running->work.devices.size();
+        source.points = running->work.points.size();
+        source.polls = status.polls;
+        source.readings = status.readings;
+        source.missed = status.missed;
+        source.restarts = status.restarts;
+        if (const auto load = loads_.find(source.name); load != loads_.end())
+            source.load = load->second;
+        if (const auto plan = config_.plans.find(source.name); plan != config_.plans.end()) {
+            source.planned_load = plan->second.load;
+            source.planned_cycle_ms = plan->second.cycle_ms;
+            source.planned_requests = plan->second.requests;
+        }
+        view.sources.push_back(std::move(source));
+    }
+}
+
+void Gateway::view_devices(Snapshot& view) {
+    for (const DeviceConfig& device : config_.config.devices) {
+        const DeviceUploads uploads = uploader_.status(ids_.at(device.name));
+        DeviceView shown;
+        shown.name = device.name;
+        shown.dvnuuid = device.dvnuuid;
+        shown.state = uploads.state;
+        shown.healthy = !uploads.is_parked;
+        shown.last_upload_ms = uploads.last_accepted_ms;
+        shown.last_answer = uploads.last_answer;
+        shown.packs = uploads.packs;
+        shown.readings = uploads.readings;
+        view.devices.push_back(std::move(shown));
+        for (const PointConfig& point : device.points) {
+            PointView value;
+            value.device = device.name;
+            value.name = point.name;
+            value.unit = point.unit;
+            value.source = point.source.empty() ? device.source : point.source;
+            value.writable = point.writable.has_value();
+            if (const LiveValues::Last* last = live_.find(device.name + '/' + point.name)) {
+                value.value = last->value;
+                value.time_ms = last->time_ms;
+                value.problem = last->problem;
+            }
+            view.points.push_back(std::move(value));
+        }
+    }
+}
+
+std::vector<ChartView> Gateway::charts() const {
+    const std::int64_t now = clock_.boot_ms();
+    std::vector<ChartView> all;
+    all.push_back({"queued", "readings", History::step_ms, queued_history_.values(now)});
+    all.push_back({"uploads", "readings a minute", History::step_ms, uploads_history_.values(now)});
+    for (const DeviceConfig& device : config_.config.devices)
+        for (const PointConfig& point : device.points)
+            if (const LiveValues::Last* last = live_.find(device.name + '/' + point.name))
+                all.push_back({device.name + '/' + point.name, point.unit, History::step_ms,
+                               last->history.values(now)});
+    return all;
+}
+
+} // namespace things

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "command.hpp"
+#include "status/snapshot.hpp"
+
+namespace things {
+
+/// A command as it is shown.
+CommandView view_of(const Command& command);
+
+} // namespace things

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "reading.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// JSON written as text (RFC 8259), for the control socket, the status API and `--json`. Any thread.
+namespace things {
+
+/// `text` as a JSON string with its quotes. Control characters are escaped; bytes that are no UTF-8 become
+/// U+FFFD, so that the result is always valid.
+[[nodiscard]] std::string json_string(std::string_view text);
+
+/// The shortest text that reads back as the same double; `null` if it is not finite. 1e21 and beyond with an
+/// exponent.
+[[nodiscard]] std::string json_number(double value);
+
+/// Builds one document. Commas and nesting are its business; that keys come only in objects is the caller's
+/// (asserted). Example: json.object().key("a").value(1).key("b").array().value(true).end().end().
+class JsonWriter {
+public:
+    JsonWriter& object();
+    JsonWriter& array();
+    JsonWriter& end(); ///< closes the innermost object or array
+    JsonWriter& key(std::string_view name);
+    JsonWriter& value(std::string_view text);
+    JsonWriter& value(const char* text) { return value(std::string_view(text)); }
+    JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
+    JsonWriter& value(bool value);
+    JsonWriter& value(double value);
+    JsonWriter& value(std::int64_t value);
+    JsonWriter& value(std::uint64_t value);
+    JsonWriter& value(int value) { return this->value(std::int64_t{value}); }
+    JsonWriter& value(const Value& value);
+    JsonWriter& null();
+    /// Puts in a value that is JSON already.
+    JsonWriter& raw(std::string_view json);
+
+    /// key(name).value(v)
+    template <typename T>
+    JsonWriter& member(std::string_view name, const T& v) {
+        return key(name).value(v);
+    }
+
+    [[nodiscard]] const std::string& text() const { return text_; }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+private:
+    void separate();
+    std::string text_;
+    std::vector<char> closers_;
+    bool needs_comma_ = false;
+};
+
+} // namespace things

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace things {
+
+/// So many at once, then one every `period_ms`. The clock is an argument. Loop only.
+class TokenBucket {
+public:
+    TokenBucket(std::int64_t most, std::int64_t period_ms) : most_(most), period_ms_(period_ms) {}
+
+    bool take(std::int64_t now_ms) {
+        // full_at_: when the bucket would be full again; each token taken puts it off by one period.
+        full_at_ = std::max(full_at_, now_ms);
+        if (full_at_ - now_ms > (most_ - 1) * period_ms_)
+            return false;
+        full_at_ += period_ms_;
+        return true;
+    }
+    /// How long until `take` succeeds.
+    [[nodiscard]] std::int64_t wait_ms(std::int64_t now_ms) const {
+        return std::max<std::int64_t>(full_at_ - now_ms - (most_ - 1) * period_ms_, 0);
+    }
+
+private:
+    std::int64_t most_, period_ms_;
+    std::int64_t full_at_ = INT64_MIN / 2;
+};
+
+} // namespace things

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "polling/source.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+// The plugin as a source's thread sees it: the same calls whether its table is in this process (local_driver)
+// or behind a socket pair (remote_driver). Everything here happens on the source's thread, one call at a
+// time.
+namespace things {
+
+/// A reading as it came from the plugin, copied and well-formed, but not yet believed.
+struct RawReading {
+    std::uint32_t point = 0;
+    Value value;
+    std::optional<std::int64_t> own_time_ms; ///< since the Unix epoch, if the device says when
+    std::uint32_t duration_us = 0;
+    std::string raw;
+    bool unchanged = false; ///< reported before: of use only to who asks by hand
+    friend bool operator==(const RawReading&, const RawReading&) = default;
+};
+
+/// Where what a plugin says goes to, during a call of the driver.
+class DriverSink {
+public:
+    virtual ~DriverSink() = default;
+    virtual void on_readings(std::vector<RawReading> readings) = 0;
+    /// Readings that could not be taken over, and why.
+    virtual void on_garbage(std::uint64_t count, const std::string& why) = 0;
+    virtual void on_event(SourceEvent event) = 0;
+    virtual void on_problem(SettingProblem problem) = 0;
+    virtual void on_found(std::string json) = 0;
+    virtual void on_progress(double part) = 0;
+    /// True while the present call should return early.
+    [[nodiscard]] virtual bool is_interrupted() const = 0;
+    /// True once the source is to end.
+    [[nodiscard]] virtual bool is_stopping() const = 0;
+    /// Readable while `is_interrupted`.
+    [[nodiscard]] virtual int wake_fd() const = 0;
+};
+
+/// How a call ended. `dead`: the plugin is gone (its process ended or was ended) and must be created anew.
+struct CallResult {
+    enum class Status : std::uint8_t {
+        ok,
+        interrupted,
+        failed,
+        refused,
+        timeout,
+        invalid,
+        unsupported,
+        dead
+    };
+    Status status = Status::ok;
+    std::string text;             ///< why it is dead, or what the host found wrong; usually empty
+    std::optional<Value> written; ///< of write: the value as it should read back
+};
+
+/// Deadlines are milliseconds of CLOCK_MONOTONIC. No call throws.
+class Driver {
+public:
+    virtual ~Driver() = default;
+    virtual CallResult create() = 0;
+    virtual void destroy() = 0;
+    virtual CallResult poll(const std::vector<std::uint32_t>& points, std::int64_t deadline_ms) = 0;
+    virtual CallResult listen(std::int64_t deadline_ms) = 0;
+    virtual CallResult write(std::uint32_t point, const Value& value, std::int64_t deadline_ms) = 0;
+    virtual CallResult discover(const std::vector<Setting>& options, std::int64_t deadline_ms) = 0;
+    virtual CallResult plan() = 0;
+    /// To wait on between calls; -1: nothing to wait for. When readable call `attend`, which says whether the
+    /// plugin still is there.
+    [[nodiscard]] virtual int attention_fd() const { return -1; }
+    virtual CallResult attend() { return {}; }
+};
+
+/// CLOCK_MONOTONIC in milliseconds.
+[[nodiscard]] std::int64_t steady_ms();
+
+} // namespace things

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/host_limits.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace things {
+
+namespace {
+
+void set_limit(__rlimit_resource resource, rlim_t most) {
+    rlimit limit{};
+    getrlimit(resource, &limit);
+    limit.rlim_max = std::min(limit.rlim_max, most);
+    limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max);
+    setrlimit(resource, &limit);
+}
+
+void close_from(unsigned first) {
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, first, ~0U, 0) == 0)
+        return;
+#endif
+    for (int fd = static_cast<int>(first); fd < 4096; ++fd)
+        ::close(fd);
+}
+
+/// The kernel's memory killer takes this process before the gateway.
+void volunteer_for_the_killer() {
+    const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    (void)!::write(file, "1000", 4);
+    ::close(file);
+}
+
+} // namespace
+
+bool limit_host(const HostLimits& limits) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (limits.parent > 0 && getppid() != limits.parent)
+        return false; // it died before the line above
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_NAME, "plugin-host");
+    close_from(static_cast<unsigned>(std::max(limits.socket, limits.wake) + 1));
+    for (const int fd : {limits.socket, limits.wake})
+        fcntl(fd, F_SETFD, FD_CLOEXEC); // not for programs that the plugin starts
+    set_limit(RLIMIT_CORE, 0);
+    set_limit(RLIMIT_NOFILE, 256);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they map terabytes
+    if (limits.memory > 0) {
+        // Data is what counts; address space, which threads and libraries reserve without using it, is
+        // bounded more loosely.
+        set_limit(RLIMIT_DATA, static_cast<rlim_t>(limits.memory));
+        set_limit(RLIMIT_AS, static_cast<rlim_t>(limits.memory) * 4 + (rlim_t{512} << 20U));
+    }
+#endif
+    volunteer_for_the_killer();
+    return true;
+}
+
+} // namespace things

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "polling/inbox.hpp"
+#include "polling/source.hpp"
+
+#include <atomic>
+#include <mutex>
+
+// The only way from a source's thread back to the gateway. A thread that hangs in its plugin is left behind
+// when the source is stopped; `cut` makes sure that it reaches nobody when it comes back. For that the mutex
+// is held over the listener's and the handlers' calls, which must not block.
+namespace things {
+
+class Outlet {
+public:
+    Outlet(const Clock& clock, SourceListener& listener, std::function<Stamp()> now);
+
+    void send(std::vector<PointReading> readings);
+    void send(SourceEvent event);
+    /// Now, for a reading; and CLOCK_BOOTTIME. After `cut` what they were last.
+    [[nodiscard]] Stamp stamp();
+    [[nodiscard]] std::int64_t boot_ms();
+
+    /// The request that is being carried out; `answer` calls its handler, once, whoever comes first.
+    void expect(Request request);
+    void answer(BusResult result);
+    void found(std::string json);
+    void progress(double part);
+    void finish_discovery(std::string error);
+    /// Answers with a result that suits any kind of request.
+    static void dismiss(Request request, BusResult::Status status, const std::string& text);
+    /// Answers the present request the same way, if there is one.
+    void dismiss(BusResult::Status status, const std::string& text);
+
+    /// From now on nothing gets out. Any thread.
+    void cut();
+
+private:
+    std::mutex mutex_; ///< guards the next two
+    SourceListener* listener_;
+    std::optional<Request> present_;
+    std::mutex clock_mutex_; ///< guards what follows
+    const Clock* clock_;
+    std::function<Stamp()> now_;
+    Stamp last_stamp_;
+    std::int64_t last_boot_ms_ = 0;
+};
+
+} // namespace things

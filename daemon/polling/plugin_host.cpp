@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/plugin_host.hpp"
+
+#include "polling/host_limits.hpp"
+#include "polling/host_protocol.hpp"
+#include "polling/local_driver.hpp"
+#include "polling/plugin_library.hpp"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace things {
+
+namespace {
+
+constexpr int usage = 64;
+
+/// The socket to the gateway. Whatever goes wrong with it means that nobody is left to serve: the process
+/// ends.
+class Wire final : public DriverSink {
+public:
+    Wire(int socket, int wake_fd) : socket_(socket), wake_fd_(wake_fd) {}
+
+    /// The next request; nothing once the gateway is gone.
+    std::optional<Frame> receive();
+    void send(FrameType type, std::string payload);
+
+    void on_readings(std::vector<RawReading> readings) override {
+        if (!readings.empty())
+            send(FrameType::readings, encode(readings));
+    }
+    void on_garbage(std::uint64_t count, const std::string& why) override {
+        send(FrameType::garbage, encode(GarbageFrame{count, why}));
+    }
+    void on_event(SourceEvent event) override { send(FrameType::event, encode(event)); }
+    void on_problem(SettingProblem problem) override { send(FrameType::problem, encode(problem)); }
+    void on_found(std::string json) override { send(FrameType::found, std::move(json)); }
+    void on_progress(double part) override { send(FrameType::progress, encode_number(part)); }
+    [[nodiscard]] bool is_interrupted() const override {
+        pollfd ready{wake_fd_, POLLIN, 0};
+        return ::poll(&ready, 1, 0) > 0;
+    }
+    [[nodiscard]] bool is_stopping() const override { return false; }
+    [[nodiscard]] int wake_fd() const override { return wake_fd_; }
+
+private:
+    int socket_, wake_fd_;
+    FrameReader reader_{longest_request};
+};
+
+std::optional<Frame> Wire::receive() {
+    while (true) {
+        if (auto frame = reader_.next())
+            return frame;
+        std::array<char, 65536> buffer; // NOLINT: filled by recv
+        const ssize_t count = ::recv(socket_, buffer.data(), buffer.size(), 0);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0 || reader_.is_broken())
+            return std::nullopt;
+        reader_.feed({buffer.data(), static_cast<std::size_t>(count)});
+    }
+}
+
+void Wire::send(FrameType type, std::string payload) {
+    const std::string bytes = encode(Frame{type, std::move(payload)});
+    for (std::size_t sent = 0; sent < bytes.size();) {
+        const ssize_t count = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            _exit(0); // not exit(): the plugin's code must not run on
+        sent += static_cast<std::size_t>(count);
+    }
+}
+
+/// Carries out requests until the gateway has enough.
+class Host {
+public:
+    Host(Wire& wire, std::shared_ptr<const PluginLibrary> library)
+        : wire_(wire), library_(std::move(library)) {}
+
+    /// False: the source was destroyed, nothing more to do.
+    bool serve(const Frame& frame);
+
+private:
+    CallResult carry_out(const Frame& frame);
+
+    Wire& wire_;
+    std::shared_ptr<const PluginLibrary> library_;
+    SourceWork work_;
+    std::unique_ptr<Driver> driver_;
+};
+
+bool Host::serve(const Frame& frame) {
+    CallResult result = carry_out(frame);
+    if (result.text.size() > 4000)
+        result.text.resize(4000);
+    wire_.send(FrameType::result, encode(result));
+    return frame.type != FrameType::destroy;
+}
+
+CallResult Host::carry_out(const Frame& frame) {
+    const CallResult nonsense = {CallResult::Status::invalid, "the host process did not understand", {}};
+    if (frame.type == FrameType::create) {
+        driver_.reset();
+        work_ = SourceWork();
+        if (!decode(frame.payload, work_))
+            return nonsense;
+        driver_ = make_local_driver(work_, library_, wire_);
+        return driver_->create();
+    }
+    if (!driver_)
+        return nonsense;
+    PollFrame poll;
+    WriteFrame write;
+    DiscoverFrame discover;
+    std::int64_t deadline = 0;
+    switch (frame.type) {
+    case FrameType::poll:
+        return decode(frame.payload, poll) ? driver_->poll(poll.points, poll.deadline_ms) : nonsense;
+    case FrameType::listen:
+        return decode(frame.payload, deadline) ? driver_->listen(deadline) : nonsense;
+    case FrameType::write:
+        return decode(frame.payload, write) ? driver_->write(write.point, write.value, write.deadline_ms)
+                                            : nonsense;
+    case FrameType::discover:
+        return decode(frame.payload, discover) ? driver_->discover(discover.options, discover.deadline_ms)
+                                               : nonsense;
+    case FrameType::plan:
+        return driver_->plan();
+    case FrameType::destroy:
+        driver_->destroy();
+        return {};
+    default:
+        return nonsense;
+    }
+}
+
+struct Arguments {
+    int fd = -1, wake = -1;
+    std::int64_t memory = 0, parent = 0;
+    std::string plugin;
+};
+
+template <typename Number>
+bool parse(const char* text, Number& number) {
+    const char* end = text + std::strlen(text);
+    const auto result = std::from_chars(text, end, number);
+    return result.ec == std::errc() && result.ptr == end;
+}
+
+bool parse(int argc, char** argv, Arguments& out) {
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string name = argv[i];
+        const char* value = argv[i + 1];
+        if (name == "--plugin")
+            out.plugin = value;
+        else if (!(name == "--fd" && parse(value, out.fd)) && !(name == "--wake" && parse(value, out.wake)) &&
+                 !(name == "--memory" && parse(value, out.memory)) &&
+                 !(name == "--parent" && parse(value, out.parent)))
+            return false;
+    }
+    return argc % 2 == 1 && out.fd >= 0 && out.wake >= 0 && !out.plugin.empty();
+}
+
+} // namespace
+
+int run_plugin_host(int argc, char** argv) {
+    Arguments arguments;
+    if (!parse(argc, argv, arguments))
+        return usage;
+    if (!limit_host({arguments.fd, arguments.wake, arguments.memory, arguments.parent, arguments.plugin}))
+        return 0; // the gateway is gone already
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    Wire wire(arguments.fd, arguments.wake);
+    HelloFrame hello;
+    std::shared_ptr<const PluginLibrary> library;
+    try {
+        library = PluginLibrary::load(arguments.plugin, false);
+        hello.description = library->description();
+    } catch (const std::exception& error) {
+        hello.error = error.what();
+    }
+    wire.send(FrameType::hello, encode(hello));
+    if (!library)
+        return 1;
+    Host host(wire, library);
+    while (auto frame = wire.receive())
+        if (!host.serve(*frame))
+            break;
+    // Not exit(): destructors of a foreign library have hung before.
+    _exit(0);
+}
+
+} // namespace things

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "setting.hpp"
+#include "things_plugin.h"
+
+#include <string>
+
+// What a plugin's table says of itself, believed only as far as its sizes reach. Pure; any thread.
+namespace things {
+
+/// Copies a foreign table: fields beyond its size are null. Throws std::runtime_error with the reason if it
+/// is no table of ours: null, another major version, too short for what every plugin must have.
+things_plugin copy_table(const things_plugin* table);
+
+/// The description in a table that `copy_table` returned. Every text is bounded and copied. Throws
+/// std::runtime_error with the reason if a name is missing or a key makes no sense.
+PluginDescription describe(const things_plugin& table);
+
+} // namespace things

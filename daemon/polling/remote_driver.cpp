@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/remote_driver.hpp"
+
+#include "polling/host_process.hpp"
+#include "polling/host_protocol.hpp"
+#include "polling/keeping_sink.hpp"
+#include "polling/plugin_config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace things {
+
+namespace {
+
+constexpr std::int64_t hello_time_ms = 10'000, plan_time_ms = 10'000;
+constexpr std::int64_t destroy_time_ms = 3500; ///< exec gives its program up to 3 s to end
+constexpr std::int64_t stop_patience_ms = 1500, tick_ms = 100;
+constexpr std::uint64_t most_readings_a_call = 200'000;
+constexpr std::size_t longest_line = 500;
+
+class RemoteDriver final : public Driver {
+public:
+    RemoteDriver(const SourceWork& work, std::filesystem::path plugin, const SourceOptions& options,
+                 DriverSink& sink)
+        : work_(work), plugin_(std::move(plugin)), options_(options), sink_(sink),
+          attention_(epoll_create1(EPOLL_CLOEXEC)) {}
+    RemoteDriver(const RemoteDriver&) = delete;
+    RemoteDriver& operator=(const RemoteDriver&) = delete;
+    ~RemoteDriver() override {
+        process_.kill();
+        ::close(attention_);
+    }
+
+    CallResult create() override;
+    void destroy() override;
+    CallResult poll(const std::vector<std::uint32_t>& points, std::int64_t deadline_ms) override {
+        return ask({FrameType::poll, encode(PollFrame{points, deadline_ms})}, deadline_ms);
+    }
+    CallResult listen(std::int64_t deadline_ms) override {
+        return ask({FrameType::listen, encode_time(deadline_ms)}, deadline_ms);
+    }
+    CallResult write(std::uint32_t point, const Value& value, std::int64_t deadline_ms) override {
+        return ask({FrameType::write, encode(WriteFrame{point, value, deadline_ms})}, deadline_ms);
+    }
+    CallResult discover(const std::vector<Setting>& options, std::int64_t deadline_ms) override {
+        return ask({FrameType::discover, encode(DiscoverFrame{options, deadline_ms})}, deadline_ms);
+    }
+    CallResult plan() override { return ask({FrameType::plan, {}}, steady_ms() + plan_time_ms); }
+    [[nodiscard]] int attention_fd() const override { return process_.is_running() ? attention_ : -1; }
+    CallResult attend() override;
+
+    /// Starts the process; its hello or the reason why there is none.
+    HelloFrame start();
+
+private:
+    CallResult ask(const Frame& frame, std::int64_t deadline_ms);
+    CallResult die(const std::string& how);
+    bool send(const std::string& bytes, std::int64_t until_ms);
+    /// Waits and reads once. False if the stream has ended or makes no sense.
+    bool pump(std::int64_t until_ms);
+    enum class Stream : std::uint8_t { more, empty, ended };
+    Stream read_socket();
+    Stream drain();
+    void read_messages();
+    void tell_line();
+    void watch(int fd);
+    bool handle(const Frame& frame);
+
+    const SourceWork& work_;
+    const std::filesystem::path plugin_;
+    const SourceOptions options_;
+    DriverSink& sink_;
+    int attention_;
+    HostProcess process_;
+    FrameReader reader_{longest_answer};
+    std::optional<CallResult> result_;
+    std::optional<HelloFrame> hello_;
+    std::uint64_t readings_ = 0; ///< of the present call
+    std::string line_, last_line_;
+    bool is_ending_ = false; ///< in destroy
+    std::string fault_;      ///< why the stream makes no sense
+};
+
+void RemoteDriver::watch(int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    (void)epoll_ctl(attention_, EPOLL_CTL_ADD, fd, &event);
+}
+
+HelloFrame RemoteDriver::start() {
+    HelloFrame hello;
+    reader_ = FrameReader(longest_answer);
+    hello_.reset();
+    line_.clear();
+    last_line_.clear();
+    hello.error = process_.start(options_, plugin_, sink_.wake_fd());
+    if (!hello.error.empty()) {
+        hello.error = "its host process cannot be started: " + hello.error;
+        return hello;
+    }
+    watch(process_.socket());
+    watch(process_.messages());
+    const std::int64_t until = steady_ms() + hello_time_ms;
+    while (!hello_ && pump(until))
+        if (steady_ms() >= until) {
+            hello.error = die("did not answer in time while it was loaded").text;
+            return hello;
+        }
+    if (hello_)
+        return *hello_;
+    hello.error = die("").text;
+    return hello;
+}
+
+CallResult RemoteDriver::create() {
+    process_.kill();
+    const HelloFrame hello = start();
+    if (!hello.error.empty()) {
+        process_.kill();
+        return {CallResult::Status::dead, hello.error, {}};
+    }
+    return ask({FrameType::create, encode(work_)}, steady_ms() + options_.call_time.count());
+}
+
+void RemoteDriver::destroy() {
+    if (process_.is_running()) {
+        is_ending_ = true;
+        (void)ask({FrameType::destroy, {}}, steady_ms() + destroy_time_ms - options_.grace.count());
+        process_.kill();
+    }
+}
+
+CallResult RemoteDriver::ask(const Frame& frame, std::int64_t deadline_ms) {
+    if (!process_.is_running())
+        return {CallResult::Status::dead, "the plugin's host process is gone", {}};
+    result_.reset();
+    readings_ = 0;
+    std::int64_t until = deadline_ms + options_.grace.count();
+    if (!send(encode(frame), until))
+        return die(steady_ms() >= until ? "did not take the request and had to be ended" : "");
+    bool was_stopping = is_ending_ || sink_.is_stopping();
+    while (!result_) {
+        if (!pump(until))
+            return die("");
+        if (result_)
+            break;
+        if (sink_.is_stopping() && !was_stopping) {
+            was_stopping = true;
+            until = std::min(until, steady_ms() + stop_patience_ms);
+        }
+        if (steady_ms() >= until)
+            return die(was_stopping ? "did not return when the source was stopped and had to be ended"
+                                    : "did not return within its deadline and had to be ended");
+    }
+    return std::move(*result_);
+}
+
+/// Ends the process if it still runs, reads what it had sent, and says how it came to that. `how` is empty if
+/// it went by itself.
+CallResult RemoteDriver::die(const std::string& how) {
+    std::string text = fault_.empty() ? how : fault_;
+    if (text.empty())
+        text = process_.bury(seconds(1));
+    else
+        process_.end();
+    (void)drain();
+    read_messages();
+    tell_line();
+    process_.kill();
+    fault_.clear();
+    text = "the plugin's process " + text;
+    if (!last_line_.empty())
+        text += fmt::format("; its last words: {}", last_line_);
+    return {CallResult::Status::dead, text, {}};
+}
+
+bool RemoteDriver::send(const std::string& bytes, std::int64_t until_ms) {
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+        const ssize_t count =
+            ::send(process_.socket(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+        if (count > 0) {
+            sent += static_cast<std::size_t>(count);
+            continue;
+        }
+        if (count < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+        const std::int64_t left = until_ms - steady_ms();
+        if (left <= 0)
+            return false;
+        pollfd ready{process_.socket(), POLLOUT, 0};
+        ::poll(&ready, 1, static_cast<int>(std::min(left, tick_ms)));
+    }
+    return true;
+}
+
+bool RemoteDriver::pump(std::int64_t until_ms) {
+    const std::int64_t left = std::clamp<std::int64_t>(until_ms - steady_ms(), 0, tick_ms);
+    pollfd ready[2] = {{process_.socket(), POLLIN, 0}, {process_.messages(), POLLIN, 0}};
+    const int count = ::poll(ready, 2, static_cast<int>(left));
+    if (count <= 0)
+        return true;
+    if (ready[1].revents != 0)
+        read_messages();
+    return ready[0].revents == 0 || read_socket() != Stream::ended;
+}
+
+/// What there is now, within reason.
+RemoteDriver::Stream RemoteDriver::drain() {
+    Stream stream = Stream::more;
+    for (int i = 0; i < 1000 && stream == Stream::more; ++i)
+        stream = read_socket();
+    return stream;
+}
+
+RemoteDriver::Stream RemoteDriver::read_socket() {
+    std::array<char, 65536> buffer; // NOLINT: filled by recv
+    const ssize_t count = ::recv(process_.socket(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN))
+        return Stream::empty;
+    if (count <= 0)
+        return Stream::ended;
+    reader_.feed({buffer.data(), static_cast<std::size_t>(count)});
+    while (auto frame = reader_.next())
+        if (!handle(*frame)) {
+            fault_ = fmt::format("sent something that makes no sense (frame {}) and had to be ended",
+                                 static_cast<int>(frame->type));
+            return Stream::ended;
+        }
+    if (reader_.is_broken())
+        fault_ = "sent something that makes no sense and had to be ended";
+    if (readings_ > most_readings_a_call)
+        fault_ = fmt::format("emitted more than {} readings in one call and had to be ended",
+                             most_readings_a_call);
+    return fault_.empty() ? Stream::more : Stream::ended;
+}
+
+void RemoteDriver::read_messages() {
+    std::array<char, 4096> buffer; // NOLINT: filled by read
+    for (int i = 0; i < 4 && process_.messages() >= 0; ++i) {
+        const ssize_t count = ::read(process_.messages(), buffer.data(), buffer.size());
+        if (count == 0) {
+            process_.close_messages();
+            return;
+        }
+        if (count < 0)
+            return;
+        for (ssize_t k = 0; k < count; ++k) {
+            const char c = buffer[static_cast<std::size_t>(k)];
+            if (c == '\n')
+                tell_line();
+            else if (line_.size() < longest_line)
+                line_ += c;
+        }
+    }
+}
+
+void RemoteDriver::tell_line() {
+    if (line_.empty())
+        return;
+    last_line_ = clean_text(line_.c_str(), longest_line);
+    line_.clear();
+    sink_.on_event({SourceEvent::Kind::note, Level::source, 0, "stderr", last_line_, 1});
+}
+
+bool RemoteDriver::handle(const Frame& frame) {
+    switch (frame.type) {
+    case FrameType::hello:
+        return decode(frame.payload, hello_.emplace());
+    case FrameType::result:
+        return decode(frame.payload, result_.emplace());
+    case FrameType::readings: {
+        std::vector<RawReading> readings;
+        if (!decode(frame.payload, readings))
+            return false;
+        readings_ += readings.size();
+        sink_.on_readings(std::move(readings));
+        return true;
+    }
+    case FrameType::garbage: {
+        GarbageFrame garbage;
+        if (!decode(frame.payload, garbage))
+            return false;
+        sink_.on_garbage(garbage.count, clean_text(garbage.why.c_str(), longest_line));
+        return true;
+    }
+    case FrameType::event: {
+        SourceEvent event;
+        if (!decode(frame.payload, event))
+            return false;
+        event.code = clean_text(event.code.c_str(), 100);
+        event.text = clean_text(event.text.c_str(), 2000);
+        sink_.on_event(std::move(event));
+        return true;
+    }
+    case FrameType::problem: {
+        SettingProblem problem;
+        if (!decode(frame.payload, problem))
+            return false;
+        problem.message = clean_text(problem.message.c_str(), 2000);
+        sink_.on_problem(std::move(problem));
+        return true;
+    }
+    case FrameType::found:
+        sink_.on_found(clean_text(frame.payload.c_str(), frame.payload.size()));
+        return true;
+    case FrameType::progress: {
+        double part = 0;
+        const bool is_good = decode(frame.payload, part) && part >= 0 && part <= 1;
+        if (is_good)
+            sink_.on_progress(part);
+        return is_good;
+    }
+    default:
+        return false;
+    }
+}
+
+CallResult RemoteDriver::attend() {
+    read_messages();
+    if (!process_.is_running())
+        return {CallResult::Status::dead, "the plugin's host process is gone", {}};
+    readings_ = 0;
+    return drain() == Stream::ended ? die("") : CallResult();
+}
+
+} // namespace
+
+std::unique_ptr<Driver> make_remote_driver(const SourceWork& work, const std::filesystem::path& plugin,
+                                           const SourceOptions& options, DriverSink& sink) {
+    return std::make_unique<RemoteDriver>(work, plugin, options, sink);
+}
+
+HelloFrame ask_plugin(const std::filesystem::path& file, const SourceOptions& options) {
+    KeepingSink sink;
+    const SourceWork none;
+    RemoteDriver driver(none, file, options, sink);
+    return driver.start();
+}
+
+} // namespace things

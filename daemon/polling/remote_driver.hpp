@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "polling/driver.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace things {
+
+struct HelloFrame;
+
+/// Drives a plugin's table in a host process of its own. A call that does not come back within its deadline
+/// and the grace, a crash, or more readings in one call than anybody could want end the process; the call's
+/// result then is `dead`, and `create` starts another one. What was emitted before is handed on first. `work`
+/// and `sink` outlive the driver.
+std::unique_ptr<Driver> make_remote_driver(const SourceWork& work, const std::filesystem::path& plugin,
+                                           const SourceOptions& options, DriverSink& sink);
+
+/// Starts a host process just to ask what FILE says of itself. Never throws; the reason is in `error`.
+[[nodiscard]] HelloFrame ask_plugin(const std::filesystem::path& file, const SourceOptions& options);
+
+} // namespace things

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/source_thread.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include <csignal>
+#include <ctime>
+#include <poll.h>
+
+namespace things {
+
+namespace {
+
+constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t create_time_ms = 5000, discover_time_ms = 600'000, tidy_every_ms = 1000;
+constexpr std::int64_t first_listen_pause_ms = 1000, longest_listen_pause_ms = 30'000;
+constexpr int most_discoveries = 10;
+
+std::vector<TimedPoint> timing_of(const SourceWork& work) {
+    std::vector<TimedPoint> points;
+    points.reserve(work.points.size());
+    for (const SourcePoint& point : work.points) {
+        const std::string& device = point.device < work.devices.size() ? work.devices[point.device].name : "";
+        points.push_back({point.device, point.config.interval.count(), phase_seed(work.config.name, device)});
+    }
+    return points;
+}
+
+std::int64_t steady_us() {
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
+}
+
+BusResult::Status bus_status(CallResult::Status status) {
+    switch (status) {
+    case CallResult::Status::ok:
+        return BusResult::Status::ok;
+    case CallResult::Status::refused:
+    case CallResult::Status::invalid:
+        return BusResult::Status::refused;
+    case CallResult::Status::timeout:
+        return BusResult::Status::timeout;
+    case CallResult::Status::unsupported:
+        return BusResult::Status::unsupported;
+    case CallResult::Status::interrupted:
+    case CallResult::Status::failed:
+    case CallResult::Status::dead:
+        break;
+    }
+    return BusResult::Status::failed;
+}
+
+} // namespace
+
+SourceThread::SourceThread(SourceWork work, bool listens, bool polls, const MakeDriver& make_driver,
+                           const Clock& clock, SourceListener& listener, const SourceOptions& options)
+    : work_(std::move(work)), options_(options), clock_(clock), listens_(listens), polls_(polls),
+      outlet_(clock, listener, options.now),
+      schedule_(polls ? timing_of(work_) : std::vector<TimedPoint>(), clock.boot_ms()), intake_(work_),
+      driver_(make_driver(work_, *this)), heard_points_(work_.points.size()),
+      heard_devices_(work_.devices.size()) {}
+
+void SourceThread::run() noexcept {
+    sigset_t all; // signals are for the loop's thread; a broken pipe is for nobody
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    try {
+        while (!inbox_.is_closed())
+            turn();
+        end();
+    } catch (const std::exception& error) {
+        complain("gateway_fault", fmt::format("the source's thread ended: {}", error.what()));
+        set_state(fmt::format("stopped: {}", error.what()), false);
+    } catch (...) {
+        set_state("stopped by an unknown exception", false);
+    }
+    for (Request& request : inbox_.drain())
+        Outlet::dismiss(std::move(request), BusResult::Status::stopped, "the source has stopped");
+}
+
+void SourceThread::turn() {
+    const std::int64_t now = outlet_.boot_ms();
+    tidy(now);
+    if (!created_ && now >= create_at_ms_ && !create())
+        return;
+    if (auto request = inbox_.take()) {
+        if (created_)
+            serve(std::move(*request));
+        else
+            Outlet::dismiss(std::move(*request), BusResult::Status::failed, "the plugin is down: " + said_);
+        return;
+    }
+    inbox_.begin(Urgency::poll);
+    if (!created_) {
+        wait(create_at_ms_);
+        return;
+    }
+    const std::int64_t due = schedule_.next(now);
+    if (due <= now)
+        poll(now);
+    else if (listens_ && now >= listen_at_ms_)
+        listen(now);
+    else
+        wait(std::min(due, listens_ ? listen_at_ms_ : never));
+}
+
+void SourceThread::tidy(std::int64_t now_ms) {
+    if (now_ms < tidy_at_ms_)
+        return;
+    tidy_at_ms_ = now_ms + tidy_every_ms;
+    publish(events_.due(now_ms));
+    outlet_.send(intake_.due(now_ms));
+    tell_refused(now_ms);
+}
+
+bool SourceThread::create() {
+    problems_.clear();
+    const CallResult result =
+        call(Urgency::write, "create", create_time_ms, [this] { return driver_->create(); });
+    if (result.status == CallResult::Status::dead) {
+        bury(result.text);
+        return false;
+    }
+    if (result.status == CallResult::Status::ok) {
+        created_ = true;
+        retry_at_ms_ = 0;
+        set_state("running", true);
+        return true;
+    }
+    std::string text = result.text;
+    for (const SettingProblem& problem : problems_)
+        text +=
+            (text.empty() ? "" : "; ") + (problem.key.empty() ? "" : problem.key + ": ") + problem.message;
+    const std::int64_t now = outlet_.boot_ms();
+    const std::int64_t pause = restarts_.after_death(now);
+    create_at_ms_ = now + pause;
+    said_ = text.empty() ? "the plugin could not make the source and did not say why" : text;
+    complain("create", said_);
+    go_down(said_);
+    return false;
+}
+
+/// Runs one call of the plugin; sees to what is visible from outside while it lasts.
+template <typename Function>
+CallResult SourceThread::call(Urgency urgency, const char* what, std::int64_t time_ms,
+                              const Function& function) {
+    inbox_.begin(urgency);
+    ++call_number_;
+    emitted_ = 0;
+    said_.clear();
+    noted_.clear();
+    {
+        const std::lock_guard lock(state_mutex_);
+        call_name_ = what;
+    }
+    const std::int64_t start_us = steady_us();
+    call_since_ms_ = start_us / 1000;
+    call_until_ms_ = start_us / 1000 + time_ms;
+    CallResult result = function();
+    call_until_ms_ = 0;
+    busy_us_ += static_cast<std::uint64_t>(steady_us() - start_us);
+    progress_ms_ = steady_ms();
+    if (hang_told_.exchange(false))
+        outlet_.send({SourceEvent::Kind::recovered, Level::source, 0, "hanging",
+                      fmt::format("{} came back after {} s", what, (steady_us() - start_us) / 1'000'000), 1});
+    return result;
+}
+
+/// What the host itself found wrong with a call, and the end of that. False if the plugin is gone.
+bool SourceThread::survived(const CallResult& result) {
+    if (result.status == CallResult::Status::dead) {
+        bury(result.text);
+        return false;
+    }
+    if (!result.text.empty() && result.status != CallResult::Status::unsupported) {
+        said_ = result.text;
+        complain("plugin", result.text);
+    } else if (faulty_ && created_) {
+        faulty_ = false;
+        on_event({SourceEvent::Kind::recovered, Level::source, 0, "plugin", "the plugin works again", 1});
+    }
+    return true;
+}
+
+void SourceThread::bury(const std::string& text) {
+    const std::int64_t now = outlet_.boot_ms();
+    const std::int64_t pause = restarts_.after_death(now);
+    created_ = false;
+    create_at_ms_ = now + pause;
+    ++restart_count_;
+    said_ = text;
+    complain("died",
+             fmt::format("{}; it is started again in {} s{}", text, pause / 1000,
+                         restarts_.in_quarantine() ? " (it died three times within ten minutes)" : ""));
+    go_down(text);
+}
+
+void SourceThread::go_down(const std::string& reason) {
+    set_state(reason, false);
+    retry_at_ms_ = create_at_ms_;
+}
+
+void SourceThread::serve(Request request) {
+    outlet_.expect(request);
+    std::visit([this](const auto& asked) { serve(asked); }, request);
+}
+
+void SourceThread::serve(const WriteRequest& request) {
+    if (request.point >= work_.points.size()) {
+        outlet_.dismiss(BusResult::Status::refused, "there is no such point");
+        return;
+    }
+    if (clock_.boot_ms() > request.not_after_boot_ms) {
+        outlet_.dismiss(BusResult::Status::timeout, "not written: it waited too long for its turn on the bus");
+        return;
+    }
+    const auto raw = remove_labels(intake_.labels(request.point), request.value);
+    if (!raw) {
+        outlet_.dismiss(BusResult::Status::refused, "the word is none of the point's labels");
+        return;
+    }
+    const std::int64_t start = steady_us();
+    const CallResult result = call(Urgency::write, "write", options_.call_time.count(), [&] {
+        return driver_->write(request.point, *raw, steady_ms() + options_.call_time.count());
+    });
+    BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
+    if (result.written)
+        answer.value = apply_labels(intake_.labels(request.point), *result.written);
+    if (result.status == CallResult::Status::dead)
+        answer.text += "; whether the value was written is not known";
+    outlet_.answer(std::move(answer));
+    survived(result);
+}
+
+void SourceThread::serve(const ReadRequest& request) {
+    if (request.point >= work_.points.size()) {
+        outlet_.dismiss(BusResult::Status::refused, "there is no such point");
+        return;
+    }
+    wanted_point_ = request.point;
+    wanted_.reset();
+    const std::int64_t start = steady_us();
+    const CallResult result = call(Urgency::read, "read", options_.call_time.count(), [&] {
+        return driver_->poll({request.point}, steady_ms() + options_.call_time.count());
+    });
+    wanted_point_ = -1;
+    if (result.status == CallResult::Status::interrupted && !wanted_ && inbox_.is_interrupted() &&
+        !inbox_.is_closed()) {
+        Request again = request; // a write came in between
+        if (inbox_.post(again))
+            return;
+    }
+    BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
+    if (wanted_) {
+        answer.status = BusResult::Status::ok;
+        answer.value = std::move(wanted_->value);
+        answer.stamp = wanted_->stamp;
+        answer.raw = std::move(wanted_->raw);
+        answer.text.clear();
+        if (wanted_->duration_us != 0)
+            answer.duration_us = wanted_->duration_us;
+    } else if (answer.status == BusResult::Status::ok) {
+        answer.status = BusResult::Status::failed;
+        if (answer.text.empty())
+            answer.text = "the plugin returned no value and did not say why";
+    }
+    outlet_.answer(std::move(answer));
+    survived(result);
+}
+
+void SourceThread::serve(const DiscoverRequest& request) {
+    const CallResult result = call(Urgency::discover, "discover", discover_time_ms, [&] {
+        return driver_->discover(request.options, steady_ms() + discover_time_ms);
+    });
+    const bool interrupted = result.status == CallResult::Status::interrupted;
+    // Commands and readings by hand go first. The plugin then starts over; what it finds again is left out.
+    if (interrupted && inbox_.is_interrupted() && !inbox_.is_closed() && ++discoveries_ < most_discoveries) {
+        Request again = request;
+        if (inbox_.post(again))
+            return;
+    }
+    discoveries_ = 0;
+    found_.clear();
+    std::string error;
+    if (interrupted && inbox_.is_closed())
+        error = "the source has stopped";
+    else if (result.status != CallResult::Status::ok)
+        error = !said_.empty() ? said_ : !result.text.empty() ? result.text : "the plugin did not say why";
+    outlet_.finish_discovery(std::move(error));
+    survived(result);
+}
+
+BusResult SourceThread::outcome(const CallResult& result, std::uint32_t duration_us) const {
+    BusResult answer;
+    answer.status = bus_status(result.status);
+    answer.duration_us = duration_us;
+    answer.text = !result.text.empty() ? result.text : !said_.empty() ? said_ : noted_;
+    if (inbox_.is_closed() && result.status == CallResult::Status::interrupted)
+        answer.status = BusResult::Status::stopped;
+    return answer;
+}
+
+void SourceThread::poll(std::int64_t now_ms) {
+    const std::vector<std::uint32_t> points = schedule_.take(now_ms);
+    const std::int64_t start = steady_us();
+    const CallResult result = call(Urgency::poll, "poll", options_.call_time.count(), [&] {
+        return driver_->poll(points, steady_ms() + options_.call_time.count());
+    });
+    ++poll_count_;
+    std::vector<std::uint32_t> left;
+    if (result.status == CallResult::Status::interrupted)
+        left = unanswered(points);
+    // A call that ran into its deadline without a single answer would be repeated for ever before others.
+    if (left.size() == points.size() && !inbox_.is_interrupted())
+        left.clear();
+    schedule_.done(outlet_.boot_ms(), (steady_us() - start) / 1000, left);
+    missed_ = schedule_.missed();
+    survived(result);
+}
+
+std::vector<std::uint32_t> SourceThread::unanswered(const std::vector<std::uint32_t>& points) const {
+    std::vector<std::uint32_t> left;
+    for (const std::uint32_t point : points) {
+        const std::uint32_t device = work_.points[point].device;
+        const bool heard = heard_source_ == call_number_ || heard_points_[point] == call_number_ ||
+                           (device < heard_devices_.size() && heard_devices_[device] == call_number_);
+        if (!heard)
+            left.push_back(point);
+    }
+    return left;
+}
+
+void SourceThread::listen(std::int64_t now_ms) {
+    const std::int64_t time =
+        std::max<std::int64_t>(1, std::min(options_.call_time.count(), schedule_.next(now_ms) - now_ms));
+    const CallResult result =
+        call(Urgency::poll, "listen", time, [&] { return driver_->listen(steady_ms() + time); });
+    const std::int64_t after = outlet_.boot_ms();
+    if (!survived(result))
+        return;
+    if (result.status == CallResult::Status::ok || result.status == CallResult::Status::interrupted ||
+        result.status == CallResult::Status::timeout) {
+        listen_pause_ms_ = 0;
+        // One that returns at once with nothing must not turn the thread into a heater.
+        if (emitted_ == 0 && after - now_ms < time / 2 && !inbox_.is_interrupted())
+            listen_at_ms_ = after + 20;
+        return;
+    }
+    listen_pause_ms_ = std::clamp(listen_pause_ms_ * 2, first_listen_pause_ms, longest_listen_pause_ms);
+    listen_at_ms_ = after + listen_pause_ms_;
+}
+
+void SourceThread::wait(std::int64_t until_ms) {
+    const std::int64_t now = outlet_.boot_ms();
+    std::int64_t time = std::min<std::int64_t>(until_ms - now, 60'000);
+    if (intake_.aggregates())
+        time = std::min(time, tidy_every_ms);
+    if (time <= 0)
+        return;
+    pollfd ready[2] = {{inbox_.wake_fd(), POLLIN, 0}, {driver_->attention_fd(), POLLIN, 0}};
+    const int count = ::poll(ready, ready[1].fd >= 0 ? 2 : 1, static_cast<int>(time));
+    progress_ms_ = steady_ms();
+    if (count > 0 && ready[1].fd >= 0 && ready[1].revents != 0)
+        survived(driver_->attend());
+}
+
+void SourceThread::end() {
+    if (created_) {
+        (void)call(Urgency::write, "destroy", create_time_ms, [this] {
+            driver_->destroy();
+            return CallResult();
+        });
+        created_ = false;
+    }
+    outlet_.send(intake_.due(outlet_.boot_ms(), true));
+    set_state("stopped", true);
+}
+
+} // namespace things

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "polling/driver.hpp"
+#include "polling/event_filter.hpp"
+#include "polling/inbox.hpp"
+#include "polling/intake.hpp"
+#include "polling/outlet.hpp"
+#include "polling/restarts.hpp"
+#include "polling/schedule.hpp"
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+// The life of one source, on its own thread: create, then carry out requests, poll what is due and listen,
+// until the inbox is closed. What the loop may call is said so; everything else is the source's thread's.
+namespace things {
+
+class SourceThread final : public DriverSink {
+public:
+    using MakeDriver = std::function<std::unique_ptr<Driver>(const SourceWork&, DriverSink&)>;
+
+    SourceThread(SourceWork work, bool listens, bool polls, const MakeDriver& make_driver, const Clock& clock,
+                 SourceListener& listener, const SourceOptions& options);
+
+    /// The thread's body. Catches everything.
+    void run() noexcept;
+
+    /// For the loop: asks, stops, and looks in from outside.
+    [[nodiscard]] Inbox& inbox() { return inbox_; }
+    [[nodiscard]] SourceStatus status();
+    void check();
+    void abandon();
+
+    void on_readings(std::vector<RawReading> readings) override;
+    void on_garbage(std::uint64_t count, const std::string& why) override;
+    void on_event(SourceEvent event) override;
+    void on_problem(SettingProblem problem) override;
+    void on_found(std::string json) override;
+    void on_progress(double part) override;
+    [[nodiscard]] bool is_interrupted() const override { return inbox_.is_interrupted(); }
+    [[nodiscard]] bool is_stopping() const override { return inbox_.is_closed(); }
+    [[nodiscard]] int wake_fd() const override { return inbox_.wake_fd(); }
+
+private:
+    void turn();
+    bool create();
+    void serve(Request request);
+    void serve(const WriteRequest& request);
+    void serve(const ReadRequest& request);
+    void serve(const DiscoverRequest& request);
+    void poll(std::int64_t now_ms);
+    void listen(std::int64_t now_ms);
+    void wait(std::int64_t until_ms);
+    void tidy(std::int64_t now_ms);
+    void tell_refused(std::int64_t now_ms);
+    void end();
+
+    template <typename Function>
+    CallResult call(Urgency urgency, const char* what, std::int64_t time_ms, const Function& function);
+    bool survived(const CallResult& result);
+    void bury(const std::string& text);
+    void go_down(const std::string& reason);
+    [[nodiscard]] BusResult outcome(const CallResult& result, std::uint32_t duration_us) const;
+    [[nodiscard]] bool is_hanging(std::string& text);
+    [[nodiscard]] std::vector<std::uint32_t> unanswered(const std::vector<std::uint32_t>& points) const;
+    void publish(const std::vector<SourceEvent>& events);
+    void complain(const std::string& code, const std::string& text);
+    void set_state(std::string state, bool healthy);
+
+    const SourceWork work_;
+    const SourceOptions options_;
+    const Clock& clock_;
+    const bool listens_, polls_;
+    Outlet outlet_;
+    Inbox inbox_;
+    Schedule schedule_;
+    EventFilter events_;
+    Intake intake_;
+    Restarts restarts_;
+    std::unique_ptr<Driver> driver_;
+
+    bool created_ = false;
+    bool faulty_ = false; ///< we complained of the plugin itself
+    std::int64_t create_at_ms_ = 0, listen_at_ms_ = 0, listen_pause_ms_ = 0, tidy_at_ms_ = 0;
+    std::vector<SettingProblem> problems_;
+    std::uint64_t refused_ = 0, flooded_ = 0; ///< since they were last told of
+    std::string refused_why_;
+    std::int64_t refused_told_ms_ = 0;
+    int discoveries_ = 0;
+    std::set<std::string> found_;
+
+    // The present call: which points and devices were heard of, and what was said last.
+    std::uint64_t call_number_ = 0;
+    std::vector<std::uint64_t> heard_points_, heard_devices_;
+    std::uint64_t heard_source_ = 0, emitted_ = 0;
+    std::string said_, noted_;       ///< as a problem, as a note
+    std::int64_t wanted_point_ = -1; ///< of a read by hand
+    std::optional<PointReading> wanted_;
+
+    // Seen from outside.
+    std::atomic<std::int64_t> call_until_ms_{0}, call_since_ms_{0}, progress_ms_{0}; ///< CLOCK_MONOTONIC
+    std::atomic<std::int64_t> retry_at_ms_{0}; ///< CLOCK_BOOTTIME; 0: it is not down
+    std::atomic<std::uint64_t> poll_count_{0}, reading_count_{0}, missed_{0}, restart_count_{0}, busy_us_{0};
+    std::atomic<bool> hang_told_{false};
+    std::mutex state_mutex_; ///< guards the two below
+    std::string state_ = "starting";
+    bool healthy_ = true;
+    const char* call_name_ = "";
+};
+
+} // namespace things

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/work.hpp"
+
+#include <unordered_map>
+
+namespace things {
+
+namespace {
+
+/// Finds or adds a device to a source's work.
+std::uint32_t device_index(SourceWork& work, const DeviceConfig& device) {
+    if (work.devices.empty() || work.devices.back().name != device.name)
+        work.devices.push_back({device.name, device.source == work.config.name ? device.settings
+                                                                               : std::vector<Setting>{}});
+    return static_cast<std::uint32_t>(work.devices.size() - 1);
+}
+
+} // namespace
+
+Work make_work(const Config& config) {
+    Work work;
+    std::unordered_map<std::string, std::size_t> by_name;
+    for (const SourceConfig& source : config.sources) {
+        by_name.emplace(source.name, work.sources.size());
+        work.sources.push_back({source, {}, {}});
+    }
+    work.origins.resize(work.sources.size());
+    for (std::size_t d = 0; d < config.devices.size(); ++d) {
+        const DeviceConfig& device = config.devices[d];
+        std::vector<PointAddress> addresses;
+        addresses.reserve(device.points.size());
+        for (std::size_t p = 0; p < device.points.size(); ++p) {
+            const PointConfig& point = device.points[p];
+            const std::size_t s = by_name.at(point.source.empty() ? device.source : point.source);
+            SourceWork& source = work.sources[s];
+            const std::uint32_t index = device_index(source, device);
+            addresses.push_back({s, static_cast<std::uint32_t>(source.points.size())});
+            source.points.push_back({index, point});
+            work.origins[s].push_back({d, p});
+        }
+        work.addresses.push_back(std::move(addresses));
+    }
+    return work;
+}
+
+} // namespace things

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queue/archive.hpp"
+
+#include "platform/log.hpp"
+#include "queue/queue.hpp"
+#include "queue/rescue.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <filesystem>
+#include <future>
+#include <system_error>
+#include <utility>
+
+namespace things {
+
+namespace {
+
+std::string prepared(const std::string& path) {
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+    return path;
+}
+
+} // namespace
+
+Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
+                 std::string& problem)
+    : loop_(std::move(loop)), options_(std::move(options)), lock_(prepared(options_.path)),
+      ballast_(options_.path, options_.ballast) {
+    thread_ = std::thread([this] { run(); });
+    std::promise<void> opened;
+    submit([this, &content, &problem, &opened] {
+        try {
+            open(&content);
+            opened.set_value();
+        } catch (const QueueError&) {
+            opened.set_exception(std::current_exception());
+        } catch (const std::exception& e) {
+            store_.reset();
+            problem = e.what();
+            opened.set_value();
+        }
+    });
+    try {
+        opened.get_future().get();
+    } catch (...) {
+        submit([this] { store_.reset(); });
+        {
+            const std::lock_guard guard(mutex_);
+            stop_ = true;
+        }
+        wake_.notify_one();
+        thread_.join();
+        throw;
+    }
+}
+
+Archive::~Archive() {
+    {
+        const std::lock_guard guard(mutex_);
+        stop_ = true;
+        tasks_.clear();
+        tasks_.emplace_back([this] { store_.reset(); });
+    }
+    wake_.notify_one();
+    if (thread_.joinable())
+        thread_.join();
+}
+
+void Archive::submit(Task task) {
+    {
+        const std::lock_guard guard(mutex_);
+        tasks_.push_back(std::move(task));
+    }
+    wake_.notify_one();
+}
+
+void Archive::run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        wake_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+        if (tasks_.empty())
+            return;
+        const Task task = std::move(tasks_.front());
+        tasks_.pop_front();
+        lock.unlock();
+        task();
+        lock.lock();
+    }
+}
+
+template <typename Handler, typename Result>
+void Archive::deliver(Handler handler, Result result) {
+    boost::asio::post(loop_, [alive = std::weak_ptr<int>(alive_), handler = std::move(handler),
+                              result = std::move(result)]() mutable {
+        if (!alive.expired())
+            handler(std::move(result));
+    });
+}
+
+void Archive::commit(CommitRequest request, std::function<void(CommitResult)> handler) {
+    submit([this, request = std::move(request), handler = std::move(handler)]() mutable {
+        deliver(std::move(handler), try_commit(request));
+    });
+}
+
+void Archive::read(DeviceId device, std::uint64_t from, std::uint64_t count,
+                   std::function<void(std::optional<std::vector<Block>>)> handler) {
+    submit([this, device, from, count, handler = std::move(handler)]() mutable {
+        std::optional<std::vector<Block>> blocks;
+        try {
+            if (!store_)
+                open_again();
+            if (!was_reset_)
+                blocks = store_->read_blocks(device, from, count);
+        } catch (const std::exception& e) {
+            give_up(e);
+        }
+        deliver(std::move(handler), std::move(blocks));
+    });
+}
+
+void Archive::audit(const std::string& device, std::size_t most,
+                    std::function<void(std::vector<Command>)> handler) {
+    submit([this, device, most, handler = std::move(handler)]() mutable {
+        std::vector<Command> commands;
+        try {
+            if (!store_)
+                open_again();
+            commands = store_->audit(device, most);
+        } catch (const std::exception&) {
+            store_.reset();
+        }
+        deliver(std::move(handler), std::move(commands));
+    });
+}
+
+void Archive::open(ArchiveContent* content) {
+    if (const std::string problem = place_problem(options_.path); !problem.empty()) {
+        const std::string aside = put_aside(options_.path);
+        log::error("queue {}: {}; it was put aside as {} and a new queue begun", options_.path, problem,
+                   aside);
+    }
+    const std::string unfinished = options_.path + ".rescue";
+    std::error_code ignored;
+    const bool was_rescuing = options_.vfs.empty() && std::filesystem::remove(unfinished, ignored);
+    std::filesystem::remove(unfinished + "-wal", ignored);
+    ArchiveContent found;
+    try {
+        if (was_rescuing && !std::filesystem::exists(options_.path, ignored))
+            rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_);
+        if (std::exchange(is_suspect_, false))
+            throw SqliteError(11, "it was found damaged while in use");
+        store_ =
+            std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
+        found = store_->load();
+    } catch (const SqliteError& e) {
+        if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
+            throw;
+        replace_damaged(e.what(), &found);
+    }
+    had_state_ = had_state_ || found.state.has_value();
+    for (const std::string& note : found.notes)
+        log::warning("queue {}: {}", options_.path, note);
+    if (content != nullptr)
+        *content = std::move(found);
+    if (options_.ballast > 0)
+        ballast_.make();
+}
+
+void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
+    store_.reset();
+    const std::string aside = put_aside(options_.path);
+    if (aside.empty())
+        throw SqliteError(14, "damaged, and cannot be renamed: " + why);
+    const RescueReport report = rescue(aside, options_.path, options_.vfs, counters_);
+    log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report.text);
+    store_ =
+        std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
+    ArchiveContent found = store_->load();
+    found.notes.push_back("damaged: " + report.text);
+    *content = std::move(found);
+}
+
+void Archive::open_again() {
+    ArchiveContent content;
+    open(&content);
+    store_->settle_log();
+    // Replaced or lost while we were running: the queue must write again what it has.
+    const bool is_new = !content.state || !content.notes.empty();
+    was_reset_ = was_reset_ || (had_state_ && is_new);
+}
+
+/// Closes the database after an error, to be opened again by the next request.
+void Archive::give_up(const std::exception& error) {
+    const auto* sqlite = dynamic_cast<const SqliteError*>(&error);
+    is_suspect_ = is_suspect_ || (store_ && sqlite != nullptr && sqlite->fault() == SqliteFault::damaged);
+    store_.reset();
+}
+
+CommitResult Archive::try_commit(const CommitRequest& request) {
+    CommitResult result;
+    try {
+        if (!store_)
+            open_again();
+        if (was_reset_) {
+            was_reset_ = false;
+            result.was_reset = true;
+            result.problem = "the database was replaced";
+            return result;
+        }
+        result = store_->commit(request);
+        had_state_ = true;
+        if (options_.ballast > 0)
+            ballast_.make();
+        return result;
+    } catch (const SqliteError& e) {
+        if (e.fault() == SqliteFault::full && store_)
+            return commit_in_full_disk(request, e.what());
+        result.problem = e.what();
+        give_up(e);
+    } catch (const std::exception& e) {
+        result.problem = e.what();
+        give_up(e);
+    }
+    return result;
+}
+
+CommitResult Archive::commit_in_full_disk(const CommitRequest& request, const std::string& problem) {
+    CommitResult result;
+    result.problem = problem;
+    if (!ballast_.release())
+        return result;
+    try {
+        store_->settle_log();
+        result = store_->commit(request);
+        store_->settle_log();
+        result.problem = problem;
+    } catch (const std::exception& e) {
+        result.problem = e.what();
+        store_.reset();
+    }
+    return result;
+}
+
+} // namespace things

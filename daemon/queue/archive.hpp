@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "queue/archive_store.hpp"
+#include "queue/place.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+// The queue's flash tier: a thread of its own that owns the database (archive_store.hpp). Requests are
+// carried out in order; handlers are called on the loop, none after the archive is gone.
+//
+// After any I/O error the database is closed; the next request opens it again and moves the write-ahead log
+// into the database before anything else is written, because pages whose sync failed once may be called clean
+// without being on flash. Nothing that failed is assumed to be there. What is damaged is put aside, its
+// readable rows are carried over (queue/rescue.hpp), and the queue is told to write again what it holds.
+namespace things {
+
+class Archive {
+public:
+    struct Options {
+        std::string path;
+        std::string vfs;
+        std::int64_t ballast = 0; ///< bytes; 0: none
+        int checkpoint_pages = 400;
+    };
+
+    /// Opens the database on its thread and waits for it; `content` gets what is in it, `problem` why it is
+    /// not open. Throws QueueError if it is in use or of a newer version.
+    Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
+            std::string& problem);
+    /// Ends after the request in progress; those behind it are dropped.
+    ~Archive();
+    Archive(const Archive&) = delete;
+    Archive& operator=(const Archive&) = delete;
+
+    void commit(CommitRequest request, std::function<void(CommitResult)> handler);
+    /// See ArchiveStore::read_blocks; none if flash could not be read.
+    void read(DeviceId device, std::uint64_t from, std::uint64_t count,
+              std::function<void(std::optional<std::vector<Block>>)> handler);
+    void audit(const std::string& device, std::size_t most,
+               std::function<void(std::vector<Command>)> handler);
+
+    [[nodiscard]] const DiskCounters& counters() const { return counters_; }
+
+private:
+    using Task = std::function<void()>;
+    void submit(Task task);
+    void run();
+    template <typename Handler, typename Result>
+    void deliver(Handler handler, Result result);
+
+    // Archive's thread
+    void open(ArchiveContent* content);
+    void open_again();
+    void give_up(const std::exception& error);
+    [[nodiscard]] CommitResult try_commit(const CommitRequest& request);
+    [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request, const std::string& problem);
+    void replace_damaged(const std::string& why, ArchiveContent* content);
+
+    boost::asio::any_io_executor loop_;
+    Options options_;
+    DiskCounters counters_;
+    std::shared_ptr<int> alive_ =
+        std::make_shared<int>(0); ///< weak copies tell a late handler that it is over
+    PlaceLock lock_;
+    Ballast ballast_;
+    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next three
+    bool had_state_ = false;
+    bool was_reset_ = false;
+    bool is_suspect_ = false; ///< damage was met while in use
+
+    std::mutex mutex_; ///< guards the next three
+    std::condition_variable wake_;
+    std::deque<Task> tasks_;
+    bool stop_ = false;
+    std::thread thread_;
+};
+
+} // namespace things

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "command.hpp"
+#include "queue/block.hpp"
+#include "queue/catalogue.hpp"
+#include "queue/dead_letter.hpp"
+#include "queue/sqlite.hpp"
+#include "queue/state.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+// The database file and its schema: one SQLite connection, used by the archive's thread alone. Exclusive
+// locking, write-ahead log, synchronous FULL, so that a transaction that returned survives a power cut.
+//
+//   state     one row: data = queue/state.hpp (carries its own checksum)
+//   catalogue numbers for devices and series: rows in order of id; device and series are the numbers with
+//             which the entries in data begin (queue/catalogue.hpp); crc = checksum of data
+//   segment   readings of all devices that one commit found unsent: data = frames (queue/block.hpp), crc
+//   block     readings of one device, folded together from segments: data = bytes of a block, crc; never
+//             overlapping for a device; index on (device, first, last)
+//   dead      dead letters: data = queue/dead_letter.hpp, crc
+//   command   commands and what became of them: ended_ms (0: not ended), data = queue/command_record.hpp, crc
+//   user_version 1; application_id "KPNq". Any other user_version above ours is refused, untouched.
+//
+// Crash rules. A commit is one transaction: new readings, the state that counts them as outstanding,
+// deletions of segments and blocks of which nothing is outstanding. So after a crash the state names exactly
+// the readings that are on flash; whatever else lies in segments and blocks is settled and skipped. Numbers
+// given out after the last commit are given out again after a power cut. Segments are few and always in
+// memory; blocks are read when their readings are to be sent. Example: device 3's numbers 10 ... 19 are
+// committed in segment 7; 10 ... 14 are accepted; the next commit writes state {3: next 20, outstanding 15
+// ... 19}. 15 ... 19 are accepted: the next one deletes segment 7.
+namespace things {
+
+/// Part of a chunk that goes into a block on flash.
+struct FoldPiece {
+    DeviceId device = 0;
+    Block block;
+    std::vector<Span> keep; ///< numbers that are outstanding
+};
+
+/// A block on flash, without its readings.
+struct BlockInfo {
+    std::int64_t id = 0;
+    DeviceId device = 0;
+    Span span;
+    std::int64_t newest = 0;
+    std::uint32_t boot = 0;
+    std::int64_t size = 0;
+};
+
+/// Everything that one transaction changes.
+struct CommitRequest {
+    std::string state;   ///< empty: left as it is (rescue)
+    std::string segment; ///< frames; empty: none
+    std::uint64_t segment_id = 0;
+    std::vector<FoldPiece> fold; ///< by device and rising number
+    std::vector<std::uint64_t> delete_segments;
+    std::vector<std::int64_t> delete_blocks;
+    std::vector<BlockInfo> thin_blocks;                    ///< keep every second outstanding reading
+    std::vector<std::vector<Span>> thin_keep;              ///< what is outstanding in each of them
+    std::vector<std::pair<DeviceId, std::uint64_t>> trims; ///< everything below is settled
+    std::string catalogue;                                 ///< additions; empty: none
+    std::size_t catalogue_device = 0, catalogue_series = 0;
+    std::vector<StoredLetter> dead;
+    std::vector<std::uint64_t> delete_dead;
+    std::vector<Command> commands;
+    std::int64_t audit_before_ms = 0; ///< ended commands before this go; 0: none
+    std::int64_t size_limit = 0;      ///< when to list the oldest blocks
+    bool list_oldest = false;         ///< list them anyhow (age limit)
+};
+
+struct CommitResult {
+    bool ok = false;
+    bool was_reset = false; ///< the file was replaced: write everything in memory again
+    std::string problem;
+    std::vector<BlockInfo> oldest; ///< oldest blocks, if the file fills up
+    std::int64_t used = 0;         ///< bytes of the database without free pages
+    std::int64_t file_size = 0;    ///< database and write-ahead log
+};
+
+/// What is read at start.
+struct ArchiveContent {
+    std::optional<QueueState> state;
+    Catalogue catalogue;
+    std::vector<std::pair<std::uint64_t, std::vector<Frame>>> segments;
+    std::vector<StoredLetter> dead;
+    std::vector<Command> commands;  ///< unfinished ones and the last 1,000
+    std::vector<std::string> notes; ///< damage met on the way
+};
+
+class ArchiveStore {
+public:
+    /// Opens or creates the file. Throws SqliteError; QueueError if it is of a newer version.
+    ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters,
+                 int checkpoint_pages = 400);
+    ~ArchiveStore();
+
+    [[nodiscard]] ArchiveContent load();
+    /// Throws SqliteError; nothing is changed then.
+    [[nodiscard]] CommitResult commit(const CommitRequest& request);
+    /// Blocks of a device from number `from` on that hold at least `count` readings together. Damaged ones
+    /// are left out.
+    [[nodiscard]] std::vector<Block> read_blocks(DeviceId device, std::uint64_t from, std::uint64_t count);
+    [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most);
+    /// Moves the write-ahead log into the database and empties it.
+    void settle_log() { connection_.checkpoint(true); }
+
+private:
+    struct Statements;
+    void create_schema();
+    void write_fold(const std::vector<FoldPiece>& fold);
+    void write_block(DeviceId device, const Block& block);
+    void thin(const BlockInfo& info, const std::vector<Span>& keep);
+    void delete_all(const CommitRequest& request);
+    void put_all(const CommitRequest& request);
+    void measure(const CommitRequest& request, CommitResult& result);
+
+    std::string path_;
+    Connection connection_;
+    std::unique_ptr<Statements> statements_;
+    std::int64_t page_size_ = 0;
+};
+
+} // namespace things

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+// The queue's accounts. At every moment, and across restarts:
+//   read = accepted + queued (in flight included) + all of dropped + dead
+// A reading that a power cut or a kill took out of the unsaved tail is in none of them. Plain values.
+namespace things {
+
+/// Why a reading left the queue without being accepted.
+enum class DropReason : std::uint8_t {
+    full,      ///< `queue.max_size` was reached
+    age,       ///< older than `queue.max_age`
+    memory,    ///< flash refused writes and the memory limit was reached
+    unsynced,  ///< its boot never got a clock (`time.unsynced: drop`)
+    damaged,   ///< its bytes could not be read back from flash
+    removed,   ///< its device was removed from the configuration, or an operator dropped it
+    dead_full, ///< pushed out of the full dead-letter list
+};
+constexpr std::size_t drop_reasons = 7;
+
+/// The name of a reason as in logs and metrics.
+[[nodiscard]] std::string_view name_of(DropReason reason);
+
+struct Books {
+    std::uint64_t read = 0;     ///< readings taken in
+    std::uint64_t accepted = 0; ///< delivered to the platform
+    std::uint64_t dead = 0;     ///< in the dead-letter list now
+    std::array<std::uint64_t, drop_reasons> dropped{};
+    std::uint64_t estimated = 0; ///< of all: given an estimated time (not an exit)
+
+    [[nodiscard]] std::uint64_t dropped_total() const {
+        std::uint64_t sum = 0;
+        for (const std::uint64_t n : dropped)
+            sum += n;
+        return sum;
+    }
+    [[nodiscard]] std::uint64_t queued() const { return read - accepted - dead - dropped_total(); }
+    void drop(DropReason reason, std::uint64_t count) { dropped[static_cast<std::size_t>(reason)] += count; }
+    friend bool operator==(const Books&, const Books&) = default;
+};
+
+} // namespace things

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+// The bytes of everything the queue stores: little endian, variable-length integers of 7 bits a byte (low
+// bits first), signed ones zigzag. Readers never read past the end: they turn `bad` and give zeros. Pure.
+namespace things {
+
+[[nodiscard]] constexpr std::uint64_t zigzag(std::int64_t v) {
+    return (static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63);
+}
+[[nodiscard]] constexpr std::int64_t unzigzag(std::uint64_t v) {
+    return static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+}
+
+/// CRC-32 of some bytes (the one of zlib).
+[[nodiscard]] std::uint32_t checksum(std::string_view bytes);
+
+inline void put_varint(std::string& out, std::uint64_t v) {
+    char buffer[10];
+    std::size_t n = 0;
+    for (; v >= 0x80; v >>= 7)
+        buffer[n++] = static_cast<char>(v | 0x80);
+    buffer[n++] = static_cast<char>(v);
+    out.append(buffer, n);
+}
+inline void put_signed(std::string& out, std::int64_t v) {
+    put_varint(out, zigzag(v));
+}
+template <typename T>
+void put_fixed(std::string& out, T v) {
+    char buffer[sizeof v];
+    std::memcpy(buffer, &v, sizeof v);
+    out.append(buffer, sizeof v);
+}
+inline void put_text(std::string& out, std::string_view text) {
+    put_varint(out, text.size());
+    out.append(text);
+}
+
+class ByteReader {
+public:
+    explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
+
+    [[nodiscard]] bool at_end() const { return at_ >= bytes_.size(); }
+    [[nodiscard]] bool is_good() const { return !bad_; }
+    [[nodiscard]] std::size_t position() const { return at_; }
+    void seek(std::size_t position) { at_ = position; }
+
+    std::uint8_t byte() {
+        if (at_ < bytes_.size())
+            return static_cast<std::uint8_t>(bytes_[at_++]);
+        bad_ = true;
+        return 0;
+    }
+    std::uint64_t varint() {
+        std::uint64_t v = 0;
+        for (unsigned shift = 0; shift < 64; shift += 7) {
+            const std::uint8_t b = byte();
+            v |= std::uint64_t{b & 0x7fU} << shift;
+            if ((b & 0x80) == 0)
+                return v;
+        }
+        bad_ = true;
+        return 0;
+    }
+    std::int64_t signed_varint() { return unzigzag(varint()); }
+    template <typename T>
+    T fixed() {
+        T v{};
+        if (bytes_.size() - at_ < sizeof v) {
+            bad_ = true;
+            return v;
+        }
+        std::memcpy(&v, bytes_.data() + at_, sizeof v);
+        at_ += sizeof v;
+        return v;
+    }
+    std::string_view view(std::uint64_t size) {
+        if (size > bytes_.size() - at_) {
+            bad_ = true;
+            return {};
+        }
+        const std::string_view v = bytes_.substr(at_, static_cast<std::size_t>(size));
+        at_ += v.size();
+        return v;
+    }
+    std::string_view text() { return view(varint()); }
+
+private:
+    std::string_view bytes_;
+    std::size_t at_ = 0;
+    bool bad_ = false;
+};
+
+} // namespace things

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "config/config.hpp"
+#include "reading.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+// Decides whether the system clock may be believed, and stamps readings. Until it may, stamps count
+// CLOCK_BOOTTIME; afterwards they are boot time + an offset ("anchor") that follows the system clock: slewing
+// by at most 1 ms a second, anew after a step of more than one second. So a stamp never goes back but by a
+// real step, and a clock that loses its synchronisation goes on at the last good offset.
+//
+// Example: boot 5,000 ms, unsynchronised: now() is {5000, boot}. NTP sets the clock at boot 9,000 ms to
+// 1,750,000,009,000: the anchor is 1,750,000,000,000, and the reading of before belongs to
+// 1,750,000,005,000.
+namespace things {
+
+class Clock;
+
+/// What an update found.
+enum class ClockEvent : std::uint8_t { none, trusted, stepped };
+
+class ClockTrust {
+public:
+    /// The clock outlives this object. A wall time below `floor_ms` (build time, last saved time) is wrong.
+    ClockTrust(const Clock& clock, bool require_sync, std::int64_t floor_ms);
+
+    /// The time of a reading taken now. Any thread; costs one reading of the clock.
+    [[nodiscard]] Stamp now() const;
+    /// Looks at the clock; to be called about once a second. Loop only.
+    ClockEvent update();
+
+    /// Milliseconds to add to boot time, or none while the clock is not trusted. Any thread.
+    [[nodiscard]] std::optional<std::int64_t> anchor() const;
+    /// Size of the last step in milliseconds, for the log. Loop only.
+    [[nodiscard]] std::int64_t last_step_ms() const { return last_step_ms_; }
+    /// False: the system clock is below the floor, so that a certificate "not yet valid" says nothing. Any
+    /// thread.
+    [[nodiscard]] bool is_plausible() const;
+    /// Raises the floor (never lowers it). Any thread.
+    void raise_floor(std::int64_t wall_ms);
+    [[nodiscard]] std::int64_t floor_ms() const { return floor_ms_; }
+    /// Takes over the anchor of an earlier run of the daemon in this boot. Loop only, before readings.
+    void restore(std::int64_t anchor_ms);
+    void set_require_sync(bool required) { require_sync_ = required; }
+
+private:
+    static constexpr std::int64_t none = std::numeric_limits<std::int64_t>::min();
+
+    const Clock& clock_;
+    bool require_sync_;
+    std::atomic<std::int64_t> floor_ms_;
+    std::atomic<std::int64_t> anchor_{none};
+    std::int64_t last_step_ms_ = 0;
+};
+
+} // namespace things

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "command.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+// A command as it is stored. Pure.
+// Bytes: a version byte; id, pack; dvnuuid, device, point, origin, boot id as texts; value; received wall and
+// boot time, delay, ttl (signed); state (1 byte); before and after (1 byte whether there, then value);
+// verdict as text; end (signed).
+namespace things {
+
+[[nodiscard]] std::string encode(const Command& command);
+[[nodiscard]] std::optional<Command> decode_command(std::string_view bytes);
+/// Whether nothing more happens to it.
+[[nodiscard]] bool has_ended(const Command& command);
+
+} // namespace things

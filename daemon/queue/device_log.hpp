@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "backlog.hpp"
+#include "queue/block.hpp"
+#include "queue/span_set.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+// What is outstanding for one device, and those of its readings that are in memory. Loop only; pure.
+//
+// Every number below `next` is in exactly one of: available, in flight, held (no wall time yet), settled (in
+// none of the sets). Chunks are storage: where the readings of some numbers are found in memory. A chunk goes
+// when none of its readings is outstanding. Numbers below `safe_to` are on flash; a chunk marked clean is a
+// copy of what is in a block on flash, and may be evicted at any time.
+namespace things {
+
+/// A block in memory, with the state of its use.
+struct Chunk {
+    Block block;
+    std::uint32_t left = 0;     ///< readings still outstanding
+    bool is_open = true;        ///< more readings may be appended
+    bool is_clean = false;      ///< also in a block on flash
+    std::uint64_t segment = 0;  ///< the segment on flash that holds it; 0: none
+    bool is_committing = false; ///< part of the commit in progress
+    BlockPosition end;          ///< where the next reading is appended
+    BlockPosition cursor;       ///< where the last reading of it stopped
+    BlockPosition hot;          ///< up to here it was written to the hot log
+};
+
+/// Numbers whose readings count the clock of an unsynchronised boot.
+struct HeldSpan {
+    std::uint32_t boot = 0;
+    Span span;
+};
+
+class DeviceLog {
+public:
+    // Appending
+    /// Takes a reading in; returns its number. `boot`: 0, or the number of the boot whose clock its stamp
+    /// counts.
+    std::uint64_t append(const Reading& reading, std::uint32_t boot, std::int64_t boot_ms, bool urgent);
+    /// Ends the open chunk.
+    void seal();
+
+    // Sending
+    [[nodiscard]] Waiting waiting() const;
+    /// The first up to `most` available numbers of a lane.
+    [[nodiscard]] std::vector<Span> pick(Lane lane, std::size_t most) const;
+    /// Those of `spans` that are available.
+    [[nodiscard]] std::vector<Span> pick(const std::vector<Span>& spans) const;
+    /// First number of the spans whose reading is not in memory, or none.
+    [[nodiscard]] std::optional<std::uint64_t> first_absent(const std::vector<Span>& spans) const;
+    /// Puts available numbers in flight and reads them into `batch`; all must be in memory. False if a chunk
+    /// turned out to be damaged; the numbers of `batch` are in flight all the same.
+    void start_flight(const std::vector<Span>& spans, Batch& batch);
+    /// Ends the flight of a span: back to available, or settled. Returns how many were in flight.
+    std::uint64_t end_flight(Span span, bool settled);
+    /// Settles whatever of a span is available or held. Returns how many.
+    std::uint64_t drop(Span span);
+    /// The parts of a span that drop() would settle.
+    [[nodiscard]] std::vector<Span> droppable(Span span) const;
+    /// Number of the boot whose clock the stamp of a reading in memory counts; 0: wall time.
+    [[nodiscard]] std::uint32_t boot_of(std::uint64_t number) const;
+
+    // Clock
+    [[nodiscard]] const std::vector<HeldSpan>& held() const { return held_; }
+    [[nodiscard]] std::uint64_t held_count() const { return held_numbers_.size(); }
+    /// Settles the held numbers of one span; returns how many.
+    std::uint64_t drop_held(const HeldSpan& held);
+    /// Makes the held numbers of one boot available; returns how many.
+    std::uint64_t release(std::uint32_t boot);
+
+    // Storage
+    [[nodiscard]] std::deque<Chunk>& chunks() { return chunks_; }
+    [[nodiscard]] const std::deque<Chunk>& chunks() const { return chunks_; }
+    /// Puts a block into memory; only if none of its outstanding numbers is there yet, and some are
+    /// outstanding.
+    bool insert(Block block, bool is_clean, std::uint64_t segment);
+    /// Forgets clean chunks that lie within the span.
+    void evict(Span span);
+    /// Whether some of a span is in flight, or in memory and nowhere else.
+    [[nodiscard]] bool is_touched(Span span) const;
+    /// Bytes of all chunks.
+    [[nodiscard]] std::int64_t memory() const { return memory_; }
+
+    // State
+    [[nodiscard]] std::uint64_t next() const { return next_; }
+    [[nodiscard]] std::uint64_t safe_to() const { return safe_to_; }
+    void set_safe_to(std::uint64_t number) { safe_to_ = number; }
+    [[nodiscard]] std::uint64_t outstanding() const;
+    [[nodiscard]] std::uint64_t in_flight() const { return flight_.size(); }
+    [[nodiscard]] bool is_in_flight(Span span) const { return flight_.count(span) == span.size(); }
+    [[nodiscard]] std::uint64_t outstanding_in(Span span) const;
+    [[nodiscard]] std::vector<Span> outstanding_spans_in(Span span) const;
+    /// Spans of everything outstanding, sorted.
+    [[nodiscard]] std::vector<Span> outstanding_spans() const;
+    /// Lowest outstanding number; `next` if there is none.
+    [[nodiscard]] std::uint64_t base() const;
+    /// Lowest outstanding number from `from` on; `next` if there is none.
+    [[nodiscard]] std::uint64_t base_from(std::uint64_t from) const;
+    void restore(std::uint64_t next, const std::vector<Span>& outstanding, const std::vector<HeldSpan>& held);
+    void set_live_limit(std::size_t limit) { live_limit_ = limit; }
+    [[nodiscard]] std::uint64_t live_from() const { return live_from_; }
+
+private:
+    [[nodiscard]] Chunk* find(std::uint64_t number);
+    [[nodiscard]] const Chunk* find(std::uint64_t number) const;
+    Chunk& writable_chunk(std::uint32_t boot);
+    void forget(Span span);
+    void move_live_boundary();
+    void mark(std::int64_t boot_ms);
+
+    std::uint64_t next_ = 0;
+    std::uint64_t safe_to_ = 0;
+    std::uint64_t live_from_ = 0;
+    std::size_t live_limit_ = 500;
+    SpanSet available_, flight_, held_numbers_;
+    std::vector<HeldSpan> held_;
+    std::deque<Chunk> chunks_; ///< by rising number
+    std::int64_t memory_ = 0;
+    std::deque<std::pair<std::uint64_t, std::int64_t>> marks_; ///< number, boot time of its appending
+    std::vector<std::uint64_t> urgent_;
+};
+
+} // namespace things

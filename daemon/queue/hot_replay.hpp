@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "queue/catalogue.hpp"
+#include "queue/dead_letter.hpp"
+#include "queue/hot_log.hpp"
+#include "queue/span_set.hpp"
+#include "queue/state.hpp"
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+// What the hot log adds to the archive's state at start: replays its files in order (rules in hot_log.hpp).
+// Used once, by the queue, before anything else.
+namespace things {
+
+class HotReplay {
+public:
+    struct Device {
+        std::uint64_t next = 0;
+        Span blocks;
+        SpanSet outstanding;
+        std::vector<HeldSpan> held;
+        std::vector<Block> found; ///< every block met, settled or not, by rising number
+    };
+
+    /// Starts from what the archive says; without a state (a new archive) any hot log is believed.
+    HotReplay(const std::optional<QueueState>& state, Catalogue catalogue, std::vector<StoredLetter> dead);
+    /// Reads all files of the directory that are newer than the state. False: they are of another queue and
+    /// were left out.
+    bool run(const std::filesystem::path& directory);
+
+    QueueState state; ///< all but `devices`
+    Catalogue catalogue;
+    std::map<DeviceId, Device> devices;
+    std::map<std::uint64_t, StoredLetter> dead;
+    std::vector<std::uint64_t> dead_gone; ///< in the archive's list, but gone since
+    std::size_t cut_bytes = 0;            ///< unreadable ends of files
+
+private:
+    bool file(std::string_view bytes);
+    void apply(const HotRecord& record);
+    void apply_state(QueueState fresh);
+    void apply_appended(std::string_view payload);
+    void apply_ended(std::string_view payload);
+    void apply_dead(std::string_view payload);
+    void apply_gone(std::string_view payload);
+    void appended(DeviceId id, Span span, std::uint32_t boot);
+    [[nodiscard]] bool is_held(std::uint32_t boot) const;
+
+    bool is_bound_ = false; ///< the queue's id is known
+};
+
+} // namespace things

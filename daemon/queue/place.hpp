@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+// The files around the queue's database: the lock that keeps a second gateway out, the ballast that makes
+// room on a full disk, and the putting aside of what cannot be used. Archive's thread, and the opening one.
+namespace things {
+
+/// Held as long as the object lives. Throws QueueError if another process has it.
+class PlaceLock {
+public:
+    explicit PlaceLock(const std::string& path);
+    ~PlaceLock();
+    PlaceLock(const PlaceLock&) = delete;
+    PlaceLock& operator=(const PlaceLock&) = delete;
+
+private:
+    int descriptor_ = -1;
+};
+
+/// PATH.ballast: preallocated space that is given up when the disk is full, so that deletions, which need
+/// room in the write-ahead log first, work. Larger than the log ever is between checkpoints.
+class Ballast {
+public:
+    Ballast(const std::string& path, std::int64_t size) : path_(path + ".ballast"), size_(size) {}
+    /// Makes it if it is not there and the disk has twice its room. True: it is there.
+    bool make();
+    /// Gives it up. False: there was none.
+    bool release();
+
+private:
+    std::string path_;
+    std::int64_t size_;
+};
+
+/// Renames PATH and its write-ahead log to PATH.damaged-N (and -wal); at most three are kept, the oldest
+/// goes. Returns the new name; empty if it could not be renamed.
+std::string put_aside(const std::string& path);
+/// The newest of them; empty: none.
+[[nodiscard]] std::string newest_aside(const std::string& path);
+/// Makes renamings beside PATH durable.
+void sync_folder(const std::string& path);
+/// Whether something that is not a regular file of ours stands in its place: directory, link, other owner.
+[[nodiscard]] std::string place_problem(const std::string& path);
+
+} // namespace things

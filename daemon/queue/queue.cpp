@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queue/queue.hpp"
+
+#include "platform/clock.hpp"
+#include "platform/log.hpp"
+#include "queue/queue_impl.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace things {
+
+namespace {
+
+// No gateway of this kind was built before it: 2026-01-01.
+constexpr std::int64_t build_floor_ms = 1'767'225'600'000;
+constexpr std::int64_t clock_every_ms = 1000;
+constexpr std::int64_t sample_every_ms = 60'000;
+constexpr std::size_t samples_kept = 60;
+constexpr double ms_per_day = 86'400'000;
+
+std::int64_t ballast_size(const QueueConfig& config, const std::string& vfs) {
+    if (!vfs.empty())
+        return 0; // the database is not on the disk on which the ballast would be
+    return std::min<std::int64_t>(std::int64_t{4} * 1024 * 1024, config.max_size / 8);
+}
+
+} // namespace
+
+Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOptions options)
+    : loop_(loop), timer_(loop), clock_(clock), options_(std::move(options)) {
+    if (options_.floor_ms == 0)
+        options_.floor_ms = build_floor_ms;
+    trust_ = std::make_unique<ClockTrust>(clock_, options_.time.require_sync, options_.floor_ms);
+    ArchiveContent content;
+    std::string problem;
+    archive_ = std::make_unique<Archive>(loop_,
+                                         Archive::Options{options_.config.path.string(), options_.vfs,
+                                                          ballast_size(options_.config, options_.vfs),
+                                                          options_.checkpoint_pages},
+                                         content, problem);
+    if (!problem.empty())
+        throw QueueError("queue " + options_.config.path.string() + ": " + problem);
+    recover(std::move(content));
+    last_commit_ms_ = clock_.boot_ms();
+    on_clock(trust_->update());
+    if (books_.queued() > 0)
+        log::info("queue: {} readings wait from before", books_.queued());
+}
+
+Queue::Impl::~Impl() {
+    // The hot log may still be buffered; a crash would lose that, an orderly end need not.
+    flush_hot();
+}
+
+void Queue::Impl::start() {
+    is_started_ = true;
+    arm_timer();
+}
+
+void Queue::Impl::arm_timer() {
+    if (!is_started_)
+        return;
+    const std::int64_t until_hot = hot_due_ms_ == 0 ? clock_every_ms : hot_due_ms_ - clock_.boot_ms();
+    timer_.expires_after(std::chrono::milliseconds(std::clamp<std::int64_t>(until_hot, 1, clock_every_ms)));
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error)
+            on_timer();
+    });
+}
+
+void Queue::Impl::on_timer() {
+    tick();
+    arm_timer();
+}
+
+void Queue::Impl::tick() {
+    on_clock(trust_->update());
+    if (hot_due_ms_ != 0 && clock_.boot_ms() >= hot_due_ms_)
+        flush_hot();
+    if (is_commit_due() && !is_committing_) {
+        if (hot_->is_broken())
+            rotate_hot();
+        drop_aged();
+        if (has_work())
+            start_commit();
+        else
+            last_commit_ms_ = any_change_ ? last_commit_ms_ : clock_.boot_ms();
+    }
+    sample_written();
+}
+
+void Queue::Impl::sample_written() {
+    const std::int64_t now = clock_.boot_ms();
+    if (!written_.empty() && now - written_.back().boot_ms < sample_every_ms)
+        return;
+    written_.push_back({now, archive_->counters().bytes});
+    if (written_.size() > samples_kept)
+        written_.pop_front();
+}
+
+void Queue::Impl::configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit) {
+    const QueueConfig old = std::exchange(options_.config, config);
+    options_.config.path = old.path;
+    options_.config.hot_path = old.hot_path;
+    options_.time = time;
+    options_.live_limit = live_limit;
+    trust_->set_require_sync(time.require_sync);
+    for (Device& d : devices_)
+        d.log.set_live_limit(live_limit);
+}
+
+QueueStatus Queue::Impl::status() const {
+    QueueStatus s;
+    s.books = books_;
+    for (DeviceId id = 0; id < devices_.size(); ++id) {
+        const DeviceLog& log = devices_[id].log;
+        const Waiting w = log.waiting();
+        s.queued += log.outstanding();
+        const bool is_known = !log.chunks().empty() && log.chunks().front().block.boot == 0 &&
+                              log.chunks().front().block.first <= log.base();
+        s.devices.push_back({id, catalogue_.devices()[id], w.live + w.backlog, log.in_flight(),
+                             log.held_count(), is_known ? log.chunks().front().block.oldest : 0});
+    }
+    s.commits = commits_;
+    s.syncs = archive_->counters().syncs;
+    s.bytes_written = archive_->counters().bytes;
+    if (!written_.empty() && clock_.boot_ms() > written_.front().boot_ms)
+        s.bytes_per_day = static_cast<double>(s.bytes_written - written_.front().bytes) * ms_per_day /
+                          static_cast<double>(clock_.boot_ms() - written_.front().boot_ms);
+    s.file_size = file_size_;
+    s.file_used = used_;
+    s.memory = memory_;
+    s.clock_trusted = trust_->anchor().has_value();
+    for (const auto& [code, text] : alarms_)
+        s.alarms.push_back({code, text});
+    if (!s.clock_trusted)
+        s.alarms.push_back({"clock", "The system clock is not synchronised; readings wait for their time"});
+    return s;
+}
+
+// --- The public face
+
+Queue::Queue(boost::asio::any_io_executor loop, const Clock& clock, QueueOptions options)
+    : impl_(std::make_unique<Impl>(std::move(loop), clock, std::move(options))) {}
+
+Queue::~Queue() = default;
+
+void Queue::start() {
+    impl_->start();
+}
+
+void Queue::tick() {
+    impl_->tick();
+}
+
+void Queue::commit(std::function<void(bool)> handler) {
+    impl_->commit(std::move(handler));
+}
+
+void Queue::shutdown(std::function<void(bool)> handler) {
+    impl_->commit(std::move(handler));
+}
+
+void Queue::configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit) {
+    impl_->configure(config, time, live_limit);
+}
+
+void Queue::on_available(std::function<void(DeviceId)> handler) {
+    impl_->on_available_ = std::move(handler);
+}
+
+DeviceId Queue::device(const std::string& dvnuuid) {
+    return impl_->add_device(dvnuuid);
+}
+
+SeriesId Queue::series(DeviceId device, const std::string& name, const std::string& unit) {
+    return impl_->add_series(device, name, unit);
+}
+
+const std::string& Queue::dvnuuid(DeviceId device) const {
+    return impl_->catalogue_.devices()[device];
+}
+
+const Series& Queue::series(SeriesId id) const {
+    return impl_->catalogue_.all_series()[id];
+}
+
+void Queue::drop_device(DeviceId device) {
+    const std::uint64_t count =
+        impl_->drop(device, {0, impl_->devices_[device].log.next()}, DropReason::removed);
+    log::warning("queue: {} readings of device {} were dropped: it was removed", count, dvnuuid(device));
+}
+
+bool Queue::append(const Reading& reading, bool urgent) {
+    return impl_->append(reading, urgent);
+}
+
+Waiting Queue::waiting(DeviceId device) const {
+    return impl_->devices_[device].log.waiting();
+}
+
+void Queue::take(DeviceId device, Lane lane, std::size_t most, std::function<void(Batch)> handler) {
+    impl_->take(device, lane, most, std::move(handler));
+}
+
+void Queue::take(DeviceId device, const std::vector<Span>& spans, std::function<void(Batch)> handler) {
+    impl_->take(device, spans, std::move(handler));
+}
+
+void Queue::settle(const Batch& batch, std::size_t from, std::size_t count, Fate fate,
+                   const std::string& reason) {
+    impl_->settle(batch, from, count, fate, reason);
+}
+
+void Queue::store(std::vector<Command> commands, std::function<void(std::vector<Command>, bool)> handler) {
+    impl_->store(std::move(commands), std::move(handler));
+}
+
+void Queue::update(const Command& command, std::function<void(bool)> handler) {
+    impl_->update(command, std::move(handler));
+}
+
+std::vector<Command> Queue::unfinished() {
+    return impl_->unfinished();
+}
+
+std::vector<Command> Queue::recent(const std::string& dvnuuid, std::size_t most) {
+    return impl_->recent(dvnuuid, most);
+}
+
+std::vector<Command> Queue::audit(const std::string& device, std::size_t most) {
+    return impl_->audit(device, most);
+}
+
+void Queue::load_audit(const std::string& device, std::size_t most,
+                       std::function<void(std::vector<Command>)> handler) {
+    impl_->archive_->audit(device, most, std::move(handler));
+}
+
+std::vector<DeadLetter> Queue::dead_letters() const {
+    return impl_->dead_letters();
+}
+
+std::size_t Queue::retry_dead(const std::vector<std::uint64_t>& ids) {
+    return impl_->remove_dead(ids, true);
+}
+
+std::size_t Queue::drop_dead(const std::vector<std::uint64_t>& ids) {
+    return impl_->remove_dead(ids, false);
+}
+
+QueueStatus Queue::status() const {
+    return impl_->status();
+}
+
+ClockTrust& Queue::clock_trust() {
+    return *impl_->trust_;
+}
+
+} // namespace things

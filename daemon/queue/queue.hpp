@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "backlog.hpp"
+#include "command.hpp"
+#include "config/config.hpp"
+#include "queue/catalogue.hpp"
+#include "queue/status.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+// The durable log of readings by device. Loop only; nothing here waits for flash but the constructor, and the
+// destructor, which lets a write in progress end.
+//
+// A reading that was appended is in memory at once, in the hot log (queue/hot_log.hpp) within 100 ms, and,
+// unless it was accepted meanwhile, on flash (queue/archive.hpp) within `commit_interval`. The crash rules
+// stand in those two headers. Two readings of one series never have the same time: a stamp that is not later
+// than the series' last one by less than a second is moved to 1 ms after it.
+namespace things {
+
+class Clock;
+class ClockTrust;
+
+/// The queue cannot be used at all: in use by another process, of a newer version, or no place for it.
+class QueueError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct QueueOptions {
+    QueueConfig config;
+    TimeConfig time;
+    std::size_t live_limit = 500;                               ///< readings of a device in the live lane
+    std::int64_t memory_limit = std::int64_t{32} * 1024 * 1024; ///< bytes held while flash refuses
+    std::int64_t cache_limit = std::int64_t{2} * 1024 * 1024;   ///< bytes read back or kept though on flash
+    std::size_t dead_limit = 1000;                              ///< dead letters kept
+    std::int64_t floor_ms = 0;  ///< no wall time before this is right; 0: build time
+    int checkpoint_pages = 400; ///< length of the write-ahead log in pages of 1 KiB
+    std::string vfs;            ///< SQLite's file layer below ours; empty: the system's. Tests
+};
+
+class Queue : public Backlog, public CommandStore {
+public:
+    /// Opens or creates the queue; mends what is damaged. Blocks for milliseconds. The clock outlives it.
+    /// Throws QueueError.
+    Queue(boost::asio::any_io_executor loop, const Clock& clock, QueueOptions options);
+    /// Does not commit: what a crash would keep is kept. Call shutdown() first.
+    ~Queue() override;
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+
+    /// Starts the timers that call tick(); a test calls tick() itself.
+    void start();
+    /// Looks at the clock, writes the hot log, commits what is due by the clock given.
+    void tick();
+    /// Commits now; the handler is called on the loop with whether everything is on flash.
+    void commit(std::function<void(bool)> handler);
+    /// The last commit; nothing may be appended afterwards. The handler says whether all is on flash.
+    void shutdown(std::function<void(bool)> handler);
+    /// Takes over changed limits and policies (not the paths).
+    void configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit);
+    /// Called when readings became available otherwise than by append(): the clock got right, a dead letter
+    /// came back.
+    void on_available(std::function<void(DeviceId)> handler);
+
+    // Catalogue: ids are stable over restarts and configuration changes.
+    [[nodiscard]] DeviceId device(const std::string& dvnuuid);
+    [[nodiscard]] SeriesId series(DeviceId device, const std::string& name, const std::string& unit);
+    [[nodiscard]] const std::string& dvnuuid(DeviceId device) const;
+    [[nodiscard]] const Series& series(SeriesId id) const;
+    /// Drops everything of a device (removed from the configuration), counted.
+    void drop_device(DeviceId device);
+
+    /// Takes a reading in. `urgent`: a command's outcome, makes its device's pack due. False: refused by
+    /// `when_full: drop_newest` (counted).
+    bool append(const Reading& reading, bool urgent = false);
+
+    // Backlog
+    [[nodiscard]] Waiting waiting(DeviceId device) const override;
+    void take(DeviceId device, Lane lane, std::size_t most, std::function<void(Batch)> handler) override;
+    void take(DeviceId device, const std::vector<Span>& spans, std::function<void(Batch)> handler) override;
+    void settle(const Batch& batch, std::size_t from, std::size_t count, Fate fate,
+                const std::string& reason) override;
+
+    // CommandStore
+    void store(std::vector<Command> commands,
+               std::function<void(std::vector<Command>, bool)> handler) override;
+    void update(const Command& command, std::function<void(bool)> handler) override;
+    [[nodiscard]] std::vector<Command> unfinished() override;
+    [[nodiscard]] std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) override;
+    /// From memory: the last 1,000. load_audit() reads them all.
+    [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most) override;
+    void load_audit(const std::string& device, std::size_t most,
+                    std::function<void(std::vector<Command>)> handler);
+
+    // Dead letters, oldest first.
+    [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
+    /// Puts dead letters back into their device's queue; returns how many were found.
+    std::size_t retry_dead(const std::vector<std::uint64_t>& ids);
+    /// Drops dead letters for good, counted as removed.
+    std::size_t drop_dead(const std::vector<std::uint64_t>& ids);
+
+    [[nodiscard]] QueueStatus status() const;
+    /// Stamps readings; its now() may be called on any thread.
+    [[nodiscard]] ClockTrust& clock_trust();
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace things

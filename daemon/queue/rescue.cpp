@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queue/rescue.hpp"
+
+#include "queue/archive_store.hpp"
+#include "queue/bytes.hpp"
+#include "queue/command_record.hpp"
+#include "queue/place.hpp"
+#include "queue/span_set.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include <cstdio>
+
+namespace things {
+
+namespace {
+
+/// What was found, table by table.
+struct Found {
+    std::optional<QueueState> state;
+    std::map<DeviceId, SpanSet> numbers; ///< of readings found
+    Catalogue catalogue;
+    std::vector<Frame> frames; ///< not written yet
+    std::vector<StoredLetter> dead;
+    std::vector<Command> commands;
+    std::uint64_t rows_lost = 0;
+};
+
+/// Visits the rows of a table by key, one query each, so that a damaged page costs its own rows only: after
+/// an error the next key is tried from the other side of the gap, which is found by doubling.
+void for_each_row(Connection& connection, const std::string& table, const std::string& columns, Found& found,
+                  const std::function<bool(const Statement&)>& visit) {
+    constexpr int most_errors = 200;
+    std::int64_t key = 0;
+    std::int64_t leap = 1;
+    for (int errors = 0; errors < most_errors;) {
+        try {
+            Statement rows(
+                connection,
+                fmt::format("SELECT id, {} FROM {} WHERE id >= ? ORDER BY id", columns, table).c_str());
+            rows.bind(1, key);
+            while (rows.step()) {
+                key = rows.integer(0) + 1;
+                leap = 1;
+                if (!visit(rows))
+                    ++found.rows_lost;
+            }
+            return;
+        } catch (const SqliteError&) {
+            ++errors;
+            ++found.rows_lost;
+            key += leap;
+            leap *= 2;
+        }
+    }
+}
+
+bool fits(const Statement& row, int crc, int data) {
+    return static_cast<std::uint32_t>(row.integer(crc)) == checksum(row.blob(data));
+}
+
+/// Numbers that stand for nothing known must not be believed: they are given out anew.
+bool is_known(const Found& found, const Frame& frame) {
+    if (frame.device >= found.catalogue.devices().size())
+        return false;
+    BlockPosition at;
+    while (skip_next(frame.block, at))
+        if (at.series >= found.catalogue.all_series().size() ||
+            found.catalogue.all_series()[at.series].device != frame.device)
+            return false;
+    return true;
+}
+
+bool take_frame(Found& found, Frame frame) {
+    const Span span{frame.block.first, frame.block.last()};
+    if (!is_known(found, frame))
+        return false;
+    SpanSet& numbers = found.numbers[frame.device];
+    if (numbers.count(span) > 0)
+        return true; // the same readings again: a leftover of a commit
+    numbers.add(span);
+    found.frames.push_back(std::move(frame));
+    return true;
+}
+
+bool take_segment(Found& found, const Statement& row) {
+    if (!fits(row, 1, 2))
+        return false;
+    std::optional<std::vector<Frame>> frames = parse_frames(row.blob(2));
+    bool is_good = frames.has_value();
+    for (Frame& f : frames ? *frames : std::vector<Frame>())
+        is_good = take_frame(found, std::move(f)) && is_good;
+    return is_good;
+}
+
+bool take_block(Found& found, const Statement& row) {
+    Frame f;
+    f.device = static_cast<DeviceId>(row.integer(1));
+    f.block.first = static_cast<std::uint64_t>(row.integer(2));
+    f.block.count = static_cast<std::uint32_t>(row.integer(3) - row.integer(2));
+    f.block.boot = static_cast<std::uint32_t>(row.integer(4));
+    f.block.oldest = row.integer(5);
+    f.block.newest = row.integer(6);
+    f.block.bytes = std::string(row.blob(8));
+    return fits(row, 7, 8) && f.block.count > 0 && is_sound(f.block) && take_frame(found, std::move(f));
+}
+
+void read_small_tables(Connection& from, Found& found) {
+    for_each_row(from, "state", "data", found, [&found](const Statement& row) {
+        found.state = decode_state(row.blob(1));
+        return found.state.has_value();
+    });
+    for_each_row(from, "catalogue", "crc, data, device, series", found, [&found](const Statement& row) {
+        return fits(row, 1, 2) &&
+               found.catalogue.decode_from(row.blob(2), static_cast<std::size_t>(row.integer(3)),
+                                           static_cast<std::size_t>(row.integer(4)));
+    });
+    for_each_row(from, "dead", "crc, data", found, [&found](const Statement& row) {
+        std::optional<StoredLetter> letter = decode_letter(row.blob(2));
+        if (!letter || !fits(row, 1, 2) || letter->device >= found.catalogue.devices().size() ||
+            letter->reading.series >= found.catalogue.all_series().size())
+            return false;
+        found.dead.push_back(std::move(*letter));
+        return true;
+    });
+    for_each_row(from, "command", "crc, data", found, [&found](const Statement& row) {
+        std::optional<Command> command = decode_command(row.blob(2));
+        if (!command || !fits(row, 1, 2))
+            return false;
+        found.commands.push_back(std::move(*command));
+        return true;
+    });
+}
+
+/// Readings are many: they are carried over a few at a time.
+void write_frames(Found& found, ArchiveStore& store) {
+    CommitRequest request;
+    for (Frame& f : std::exchange(found.frames, {})) {
+        const Span span{f.block.first, f.block.last()};
+        request.fold.push_back({f.device, std::move(f.block), {span}});
+    }
+    (void)store.commit(request);
+}
+
+void carry_over(Connection& from, Found& found, ArchiveStore& store) {
+    constexpr std::size_t at_once = 256;
+    const auto write_some = [&found, &store] {
+        if (found.frames.size() >= at_once)
+            write_frames(found, store);
+    };
+    for_each_row(from, "segment", "crc, data", found, [&found, &write_some](const Statement& row) {
+        const bool is_good = take_segment(found, row);
+        write_some();
+        return is_good;
+    });
+    for_each_row(from, "block", "device, first, last, boot, oldest, newest, crc, data", found,
+                 [&found, &write_some](const Statement& row) {
+                     const bool is_good = take_block(found, row);
+                     write_some();
+                     return is_good;
+                 });
+    write_frames(found, store);
+}
+
+/// Without a readable state everything that was found counts as outstanding: better twice than not at all.
+QueueState state_of(const Found& found) {
+    QueueState state;
+    if (found.state) {
+        state = *found.state;
+    } else {
+        std::random_device random;
+        state.queue_id = (std::uint64_t{random()} << 32 | random()) | 1;
+        for (const auto& [id, numbers] : found.numbers) {
+            const std::uint64_t next = numbers.spans().back().last;
+            state.devices.push_back({id, next, {numbers.front(), next}, numbers.spans(), {}});
+            state.books.read += numbers.size();
+        }
+        state.books.dead = found.dead.size();
+        state.books.read += found.dead.size();
+        for (const StoredLetter& l : found.dead)
+            state.next_dead = std::max(state.next_dead, l.id + 1);
+    }
+    std::erase_if(state.devices, [&](const DeviceState& d) {
+        const bool is_gone = d.device >= found.catalogue.devices().size();
+        for (const Span& span : is_gone ? d.outstanding : std::vector<Span>())
+            state.books.drop(DropReason::damaged, span.size());
+        return is_gone;
+    });
+    // Letters that were lost with their rows leave the books as damaged.
+    if (state.books.dead > found.dead.size())
+        state.books.drop(DropReason::damaged, state.books.dead - found.dead.size());
+    state.books.dead = found.dead.size();
+    return state;
+}
+
+CommitRequest request_of(Found& found, RescueReport& report) {
+    CommitRequest request;
+    QueueState state = state_of(found);
+    for (DeviceState& d : state.devices) {
+        const std::vector<Span> spans = found.numbers[d.device].spans();
+        d.blocks = spans.empty() ? Span{} : Span{spans.front().first, spans.back().last};
+        for (const Span& s : d.outstanding)
+            report.rescued += found.numbers[d.device].count(s);
+    }
+    request.state = encode(state);
+    request.catalogue = found.catalogue.encode_from(0, 0);
+    request.dead = std::move(found.dead);
+    request.commands = std::move(found.commands);
+    return request;
+}
+
+} // namespace
+
+RescueReport rescue(const std::string& damaged, const std::string& path, const std::string& vfs,
+                    DiskCounters& counters) {
+    RescueReport report;
+    Found found;
+    // Under another name until it is complete, so that a power cut now finds the damaged one again.
+    const std::string unfinished = path + ".rescue";
+    {
+        ArchiveStore store(unfinished, vfs, counters);
+        try {
+            DiskCounters unused;
+            Connection from(damaged, vfs, unused);
+            from.exec("PRAGMA locking_mode = EXCLUSIVE");
+            read_small_tables(from, found);
+            report.has_catalogue = !found.catalogue.devices().empty();
+            if (report.has_catalogue)
+                carry_over(from, found, store);
+        } catch (const SqliteError& e) {
+            if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
+                throw;
+            // Not a database at all, or no more of it can be read.
+        }
+        report.rows_lost = found.rows_lost;
+        report.has_state = found.state.has_value();
+        if (report.has_catalogue)
+            (void)store.commit(request_of(found, report));
+        store.settle_log();
+    }
+    if (::rename(unfinished.c_str(), path.c_str()) != 0)
+        throw SqliteError(14, "cannot rename " + unfinished);
+    sync_folder(path);
+    report.text =
+        !report.has_catalogue
+            ? "Nothing could be rescued: the names of its series are lost"
+            : fmt::format(
+                  "Rescued {} readings; {} rows could not be read{}", report.rescued, report.rows_lost,
+                  report.has_state ? "" : "; what had been sent is not known any more and is sent again");
+    return report;
+}
+
+} // namespace things

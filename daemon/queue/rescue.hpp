@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+// Carries the readable rows of a damaged queue over into a new one. Archive's thread.
+namespace things {
+
+class ArchiveStore;
+struct DiskCounters;
+
+struct RescueReport {
+    std::uint64_t rescued = 0;   ///< readings
+    std::uint64_t rows_lost = 0; ///< rows that could not be read
+    bool has_state = false;
+    bool has_catalogue = false;
+    std::string text; ///< one line for people
+};
+
+/// Reads `damaged` row by row, every table by itself, and writes what is sound to a new database at `path`.
+/// Never throws for damage; throws SqliteError if the new one cannot be written.
+RescueReport rescue(const std::string& damaged, const std::string& path, const std::string& vfs,
+                    DiskCounters& counters);
+
+} // namespace things

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "queue/books.hpp"
+#include "queue/device_log.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Everything about the queue but the readings themselves: which numbers are outstanding, the books, the boots
+// whose clocks stamps count. Small; stored whole with each commit and at the head of each hot log file, so
+// that the newest one that can be read is the truth. Pure.
+//
+// Bytes: a version byte, then the fields below in order as variable-length integers, lists with their size in
+// front, span ends as distance from the end before; then the CRC-32 of all that, 4 bytes.
+namespace things {
+
+/// A boot of the machine in whose time readings may be stamped.
+struct Boot {
+    enum class Clock : std::uint8_t {
+        unknown,   ///< its readings are held
+        anchored,  ///< the clock got right: wall = boot + offset
+        estimated, ///< it never did; offset is a guess
+    };
+    std::uint32_t number = 0; ///< from 1
+    std::string id;
+    Clock clock = Clock::unknown;
+    std::int64_t offset_ms = 0; ///< while unknown: the guess, last saved time - boot time at start
+    bool is_used = false;       ///< some reading was stamped with its clock
+    friend bool operator==(const Boot&, const Boot&) = default;
+};
+
+struct DeviceState {
+    DeviceId device = 0;
+    std::uint64_t next = 0;
+    Span blocks; ///< numbers among which there may be blocks on flash
+    std::vector<Span> outstanding;
+    std::vector<HeldSpan> held;
+};
+
+struct QueueState {
+    std::uint64_t queue_id = 0;   ///< random; tells hot logs of another queue
+    std::uint64_t hot_number = 0; ///< hot log files from this number on are newer than this state
+    Books books;
+    std::int64_t saved_wall_ms = 0; ///< latest trusted time
+    std::uint64_t next_segment = 1;
+    std::uint64_t next_dead = 1;
+    std::uint64_t next_command = 1;
+    std::vector<Boot> boots;
+    std::vector<DeviceState> devices;
+};
+
+[[nodiscard]] std::string encode(const QueueState& state);
+/// None if a byte is wrong or of a newer version.
+[[nodiscard]] std::optional<QueueState> decode_state(std::string_view bytes);
+
+} // namespace things

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "command.hpp"
+#include "config/config.hpp"
+#include "platform/after.hpp"
+#include "platform/clock.hpp"
+#include "routing/bus.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+// One command on its way from due to ended: largest step, begun, write, settle, read back, verdict. Loop
+// only. Between `begun` and the end nothing may be repeated, so begun is on flash before the bus is asked.
+namespace things {
+
+/// A bus call that has not come back by then is given up, so that a hanging source costs its own devices
+/// this long and no other device anything.
+inline constexpr Milliseconds bus_patience = seconds(30);
+
+/// Where a command comes from. A revert is the gateway's own: the set-point that nobody renewed.
+inline constexpr const char* platform_origin = "platform";
+inline constexpr const char* local_origin = "local";
+inline constexpr const char* revert_origin = "revert";
+
+/// What a run uses; all of it outlives the run.
+struct RunPorts {
+    Bus& bus;
+    CommandStore& store;
+    const Clock& clock;
+    After after;
+    std::function<bool()> is_clock_trusted;
+};
+
+/// How a command ended, not stored yet. `read_at`: when `after` was read, if it was.
+struct RunEnd {
+    Command command;
+    std::optional<Stamp> read_at;
+    bool was_begun = false;
+};
+
+/// Owned by its lane; pending calls hold it weakly, which is why it is shared.
+class CommandRun : public std::enable_shared_from_this<CommandRun> {
+public:
+    /// `point` is as configured when the run starts; a reload in between does not touch it. `on_end` is
+    /// called once, and never from within the constructor.
+    CommandRun(RunPorts& ports, Command command, PointConfig point, std::function<void(RunEnd)> on_end);
+
+    void begin();  ///< of a command that is due and whose value was checked
+    void verify(); ///< of one that had begun when the daemon went down: reads, never writes
+    /// Only reads the point and ends as it came, for a repeated command's outcome.
+    void read_only();
+
+private:
+    void on_present(BusAnswer answer);
+    void mark_begun();
+    void on_begun(bool stored);
+    void write();
+    void on_written(BusAnswer answer);
+    void read_back();
+    void on_read_back(BusAnswer answer);
+    void on_mismatch();
+    void on_verified(BusAnswer answer);
+    void on_read_only(BusAnswer answer);
+    void end(CommandState state, std::string verdict);
+    [[nodiscard]] bool is_over() const;
+    [[nodiscard]] std::string words(const Value& value) const;
+
+    using Step = void (CommandRun::*)(BusAnswer);
+    std::function<void(BusAnswer)> next(Step step);
+
+    RunPorts& ports_;
+    Command command_;
+    PointConfig point_;
+    std::function<void(RunEnd)> on_end_;
+    std::uint64_t step_ = 0; ///< an answer to an older step is dropped
+    Value expected_;         ///< what the plugin says the point should read back
+    std::string write_error_;
+    std::optional<Stamp> read_at_;
+    bool was_begun_ = false, was_retried_ = false;
+    int verify_tries_ = 0;
+};
+
+} // namespace things

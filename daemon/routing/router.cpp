@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "routing/router.hpp"
+
+#include "platform/log.hpp"
+#include "routing/command_check.hpp"
+#include "routing/command_lane.hpp"
+#include "routing/command_time.hpp"
+#include "routing/downlink_parser.hpp"
+#include "routing/history.hpp"
+#include "platform/token_bucket.hpp"
+#include "routing/values.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace things {
+
+namespace {
+
+// One downlink an answer, fetched at once until there is none, but never a storm.
+constexpr std::int64_t fetch_burst = 30, fetch_period_ms = 2000;
+// Answers that are no downlink come with every post when a proxy or the platform is out of order.
+constexpr std::int64_t malformed_burst = 10, malformed_period_ms = 60'000;
+constexpr std::size_t most_waiting = 200;
+constexpr std::size_t history_depth = 256;
+
+using LocalHandler = std::function<void(std::string, bool)>;
+
+/// One device: its lane, and what was done with it lately.
+struct Desk {
+    Desk(RunPorts& ports, CommandLaneHost& host, const std::string& dvnuuid) : lane(ports, host, dvnuuid) {}
+    CommandLane lane;
+    std::vector<Command> previous;              ///< commands of the device's previous downlink
+    std::map<std::string, std::int64_t> writes; ///< by point: CLOCK_BOOTTIME of its last write
+    bool is_remembered = false;                 ///< previous and writes were taken from the store
+    TokenBucket fetches{fetch_burst, fetch_period_ms};
+    TokenBucket malformed{malformed_burst, malformed_period_ms};
+    bool is_fetch_pending = false;
+};
+
+/// What routing keeps of a device's configuration: no secret, and settings of writable points only.
+DeviceConfig without_ballast(const DeviceConfig& device) {
+    DeviceConfig kept;
+    kept.name = device.name;
+    kept.dvnuuid = device.dvnuuid;
+    kept.commands = device.commands;
+    for (const auto& point : device.points) {
+        if (point.writable) {
+            kept.points.push_back(point);
+            continue;
+        }
+        PointConfig name_only;
+        name_only.name = point.name;
+        kept.points.push_back(std::move(name_only));
+    }
+    return kept;
+}
+
+const PointConfig* find_point(const DeviceConfig& device, const std::string& name) {
+    for (const auto& point : device.points)
+        if (point.name == name)
+            return &point;
+    return nullptr;
+}
+
+std::string_view name_of(CommandState state) {
+    switch (state) {
+    case CommandState::waiting:
+        return "waiting";
+    case CommandState::begun:
+        return "begun";
+    case CommandState::done:
+        return "done";
+    case CommandState::failed:
+        return "failed";
+    case CommandState::expired:
+        return "expired";
+    case CommandState::refused:
+        return "refused";
+    case CommandState::repeated:
+        return "repeated";
+    }
+    return "";
+}
+
+} // namespace
+
+class Router::Core : public CommandLaneHost {
+public:
+    Core(RouterPorts ports, const Config& config)
+        : ports_(std::move(ports)), run_ports_{ports_.bus, ports_.store, ports_.clock, ports_.after, [this] {
+                                                   return is_clock_trusted();
+                                               }} {
+        update(config);
+    }
+
+    void start();
+    void on_answer(const std::string& name, std::string_view body);
+    void write_local(const std::string& name, const std::string& point, const std::string& text,
+                     LocalHandler handler);
+    void update(const Config& config);
+    void stop();
+    [[nodiscard]] RouterCounts counts() const;
+
+    [[nodiscard]] const DeviceConfig* find_device(const std::string& dvnuuid) const override;
+    [[nodiscard]] CheckContext context(const DeviceConfig& device) override;
+    void on_end(const RunEnd& end) override;
+
+private:
+    [[nodiscard]] const DeviceConfig* find_name(const std::string& name) const;
+    [[nodiscard]] bool is_clock_trusted() const { return !require_sync_ || ports_.clock.is_synchronised(); }
+    Desk& desk(const std::string& dvnuuid);
+    void remember(Desk& desk, const DeviceConfig& device, const std::vector<Command>& unfinished);
+    Receipt receive(const DeviceConfig& device, const char* origin);
+
+    void on_downlink(const DeviceConfig& device, const Downlink& downlink);
+    bool take_repeat(const DeviceConfig& device, Desk& desk, const Downlink& downlink, CheckContext& context);
+    void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
+    void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
+    void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);
+    void fetch_next(const std::string& dvnuuid);
+
+    void count(CommandState state);
+    void tell(const RunEnd& end);
+    void write_audit_line(const Command& command) const;
+
+    RouterPorts ports_;
+    RunPorts run_ports_;
+    std::unordered_map<std::string, DeviceConfig> devices_; ///< by dvnuuid
+    std::unordered_map<std::string, std::string> names_;    ///< device name to dvnuuid
+    std::set<std::string> read_only_sources_;
+    bool writes_ = true, require_sync_ = true, stopped_ = false;
+    std::uint64_t last_pack_ = 0;
+    RouterCounts counts_;
+    std::unordered_map<std::uint64_t, LocalHandler> local_;        ///< by command id
+    std::unordered_map<std::string, std::unique_ptr<Desk>> desks_; ///< by dvnuuid; lanes refer to run_ports_
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);   ///< held weakly by store calls and timers
+};
+
+void Router::Core::update(const Config& config) {
+    devices_.clear();
+    names_.clear();
+    read_only_sources_.clear();
+    writes_ = config.writes;
+    require_sync_ = config.time.require_sync;
+    for (const auto& source : config.sources)
+        if (!source.writes)
+            read_only_sources_.insert(source.name);
+    for (const auto& device : config.devices) {
+        names_[device.name] = device.dvnuuid;
+        devices_[device.dvnuuid] = without_ballast(device);
+    }
+    // What a lane does next may call for another device's desk, so the map is not walked meanwhile.
+    std::vector<CommandLane*> lanes;
+    for (const auto& [dvnuuid, desk] : desks_)
+        lanes.push_back(&desk->lane);
+    for (auto* lane : lanes)
+        lane->proceed();
+}
+
+const DeviceConfig* Router::Core::find_device(const std::string& dvnuuid) const {
+    const auto device = devices_.find(dvnuuid);
+    return device == devices_.end() ? nullptr : &device->second;
+}
+
+const DeviceConfig* Router::Core::find_name(const std::string& name) const {
+    const auto dvnuuid = names_.find(name);
+    return dvnuuid == names_.end() ? nullptr : find_device(dvnuuid->second);
+}
+
+Desk& Router::Core::desk(const std::string& dvnuuid) {
+    auto& desk = desks_[dvnuuid];
+    if (!desk) {
+        desk = std::make_unique<Desk>(run_ports_, *this, dvnuuid);
+        if (stopped_)
+            desk->lane.stop();
+    }
+    return *desk;
+}
+
+/// What the store knows of a device's past; read once, when the device gets its first command. Whatever had
+/// not ended before this start is in `unfinished`.
+void Router::Core::remember(Desk& desk, const DeviceConfig& device, const std::vector<Command>& unfinished) {
+    if (desk.is_remembered)
+        return;
+    desk.is_remembered = true;
+    auto known = ports_.store.recent(device.dvnuuid, history_depth);
+    known.insert(known.end(), unfinished.begin(), unfinished.end());
+    desk.previous = previous_pack(known);
+    for (const auto& [point, at] : last_writes(ports_.store.audit(device.name, history_depth), ports_.clock))
+        desk.writes.try_emplace(point, at);
+}
+
+CheckContext Router::Core::context(const DeviceConfig& device) {
+    CheckContext context;
+    context.writes = writes_;
+    context.read_only_sources = read_only_sources_;
+    context.clock_trusted = is_clock_trusted();
+    context.now_wall_ms = ports_.clock.wall_ms();
+    auto& known = desk(device.dvnuuid);
+    remember(known, device, {});
+    for (const auto& [point, at] : known.writes)
+        context.since_write_ms[point] = ports_.clock.boot_ms() - at;
+    for (const auto& point : device.points)
+        if (point.writable)
+            if (auto last = ports_.bus.last(device.name, point.name))
+                context.last[point.name] = std::move(*last);
+    return context;
+}
+
+Receipt Router::Core::receive(const DeviceConfig& device, const char* origin) {
+    Receipt receipt;
+    receipt.dvnuuid = device.dvnuuid;
+    receipt.device = device.name;
+    receipt.origin = origin;
+    receipt.wall_ms = ports_.clock.wall_ms();
+    receipt.boot_ms = ports_.clock.boot_ms();
+    receipt.boot_id = ports_.clock.boot_id();
+    // Rises over restarts and clock steps, so that "the previous one" has a meaning.
+    last_pack_ = std::max<std::uint64_t>(
+        last_pack_ + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(receipt.wall_ms, 0)));
+    receipt.pack = last_pack_;
+    return receipt;
+}
+
+void Router::Core::start() {
+    for (const auto& newest : ports_.store.audit({}, 1))
+        last_pack_ = std::max(last_pack_, newest.pack);
+    std::map<std::string, std::vector<Command>> unfinished;
+    for (auto& command : ports_.store.unfinished()) {
+        last_pack_ = std::max(last_pack_, command.pack);
+        unfinished[command.dvnuuid].push_back(std::move(command));
+    }
+    for (auto& [dvnuuid, commands] : unfinished) {
+        const auto* device = find_device(dvnuuid);
+        const bool is_atomic = device != nullptr && device->commands == CommandMode::atomic;
+        if (device != nullptr)
+            remember(desk(dvnuuid), *device, commands);
+        const auto audit = ports_.store.audit(commands.front().device, history_depth);
+        std::vector<Command> taken_up;
+        for (auto& resumed : resume(commands, audit, is_atomic)) {
+            if (device != nullptr)
+                resumed.command.device = device->name;
+            if (resumed.cancel.empty())
+                taken_up.push_back(std::move(resumed.command));
+            else
+                desk(dvnuuid).lane.cancel(std::move(resumed.command), CommandState::refused, resumed.cancel);
+        }
+        desk(dvnuuid).lane.add(std::move(taken_up));
+    }
+}
+
+void Router::Core::on_answer(const std::string& name, std::string_view body) {
+    const auto* device = find_name(name);
+    if (device == nullptr)
+        return;
+    const auto parsed = parse_downlink(body, "urn:dev:DVNUUID:" + device->dvnuuid + ":");
+    if (parsed.foreign != 0) {
+        counts_.foreign += parsed.foreign;
+        if (desk(device->dvnuuid).malformed.take(ports_.clock.boot_ms()))
+            log::write(log::Level::warning,
+                       fmt::format("{}: ignored {} records of a downlink for another device ({})", name,
+                                   parsed.foreign, parsed.foreign_name),
+                       {{"DEVICE", name}, {"VERDICT", "foreign"}});
+    }
+    if (!parsed.reason.empty())
+        on_malformed(*device, desk(device->dvnuuid), parsed.reason);
+    else if (parsed.downlink)
+        on_downlink(*device, *parsed.downlink);
+}
+
+void Router::Core::on_malformed(const DeviceConfig& device, Desk& known, const std::string& reason) {
+    ++counts_.malformed;
+    if (!known.malformed.take(ports_.clock.boot_ms()))
+        return;
+    store({make_malformed(receive(device, platform_origin), reason)}, nullptr, false);
+}
+
+void Router::Core::on_downlink(const DeviceConfig& device, const Downlink& downlink) {
+    ++counts_.downlinks;
+    auto& known = desk(device.dvnuuid);
+    auto facts = context(device);
+    if (take_repeat(device, known, downlink, facts))
+        return;
+    auto checked = check(downlink, device, facts);
+    if (known.lane.waiting() + checked.records.size() > most_waiting)
+        for (auto& record : checked.records)
+            if (record.reason.empty())
+                record.reason = "too many commands of this device wait already";
+    auto commands = make_commands(checked, receive(device, platform_origin));
+    known.previous = previous_pack(commands);
+    store(std::move(commands), nullptr, true);
+}
+
+/// Whether this is the previous downlink once more; if so, its outcome is sent again and nothing is written.
+bool Router::Core::take_repeat(const DeviceConfig& device, Desk& known, const Downlink& downlink,
+                               CheckContext& facts) {
+    if (!was_taken_up(known.previous))
+        return false;
+    auto timeless = facts;
+    timeless.since_write_ms.clear(); // its own first write must not make the repetition a refusal
+    const auto checked = check(downlink, device, timeless);
+    const auto passed = elapsed_ms(known.previous.front(), ports_.clock, facts.clock_trusted);
+    if (!passed || !checked.is_any_allowed() ||
+        !is_repeat(checked.records, known.previous, *passed, facts.now_wall_ms))
+        return false;
+    // A set-point that has fallen back in between is asked for anew.
+    for (const auto& record : checked.records) {
+        const auto& revert = record.config->writable->revert;
+        if (revert && !is_same(*record.config, record.value, revert->to) &&
+            !known.lane.has_revert(record.point))
+            return false;
+    }
+    const auto& first = known.previous.front();
+    auto verdict = fmt::format("the same as {} s ago, not repeated; then: {}", *passed / 1000,
+                               first.verdict.empty() ? "not ended yet" : first.verdict);
+    store(make_repeated(checked, receive(device, platform_origin), verdict), nullptr, true);
+    return true;
+}
+
+void Router::Core::store(std::vector<Command> commands, LocalHandler handler, bool is_downlink) {
+    ports_.store.store(std::move(commands),
+                       [this, handler = std::move(handler), is_downlink,
+                        alive = std::weak_ptr<bool>(alive_)](std::vector<Command> stored, bool /*durable*/) {
+                           if (!alive.expired())
+                               on_stored(std::move(stored), handler, is_downlink);
+                       });
+}
+
+void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink) {
+    if (commands.empty())
+        return;
+    const auto dvnuuid = commands.front().dvnuuid;
+    auto& known = desk(dvnuuid);
+    if (is_downlink && commands.front().state != CommandState::repeated)
+        known.previous = previous_pack(commands);
+    const bool is_pending =
+        !known.previous.empty() && std::any_of(known.previous.begin(), known.previous.end(),
+                                               [](const Command& c) { return !is_ended(c.state); });
+    if (handler)
+        local_[commands.front().id] = handler;
+    std::vector<Command> to_do;
+    for (auto& command : commands) {
+        if (!is_ended(command.state)) {
+            to_do.push_back(std::move(command));
+        } else if (command.state == CommandState::repeated && !command.point.empty()) {
+            count(command.state);
+            write_audit_line(command);
+            known.lane.drop_reverts(command.point, command.pack);
+            if (!is_pending)
+                known.lane.look(std::move(command));
+        } else {
+            on_end({std::move(command), std::nullopt, false});
+        }
+    }
+    known.lane.add(std::move(to_do));
+    if (is_downlink)
+        fetch_next(dvnuuid);
+}
+
+void Router::Core::fetch_next(const std::string& dvnuuid) {
+    auto& known = desk(dvnuuid);
+    const auto* device = find_device(dvnuuid);
+    if (device == nullptr || stopped_ || known.is_fetch_pending)
+        return;
+    const auto now = ports_.clock.boot_ms();
+    if (known.fetches.take(now)) {
+        ++counts_.fetches;
+        ports_.fetch_next(device->name);
+        return;
+    }
+    ++counts_.fetches_delayed;
+    known.is_fetch_pending = true;
+    ports_.after(Milliseconds(known.fetches.wait_ms(now)),
+                 [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {
+                     if (alive.expired())
+                         return;
+                     desk(dvnuuid).is_fetch_pending = false;
+                     fetch_next(dvnuuid);
+                 });
+}
+
+void Router::Core::write_local(const std::string& name, const std::string& point, const std::string& text,
+                               LocalHandler handler) {
+    const auto* device = find_name(name);
+    const auto* config = device != nullptr ? find_point(*device, point) : nullptr;
+    if (config == nullptr || stopped_) {
+        handler(stopped_            ? "the gateway is stopping"
+                : device == nullptr ? fmt::format("there is no device '{}'", name)
+                                    : fmt::format("'{}' has no point '{}'", name, point),
+                false);
+        return;
+    }
+    const auto facts = context(*device);
+    Downlink downlink;
+    auto& record = downlink.records.emplace_back();
+    record.name = point;
+    record.value = value_from_text(*config, kind_of(*config, ports_.bus.last(name, point)), text);
+    store(make_commands(check(downlink, *device, facts), receive(*device, local_origin)), std::move(handler),
+          false);
+}
+
+void Router::Core::on_end(const RunEnd& end) {
+    const auto& command = end.command;
+    auto& known = desk(command.dvnuuid);
+    if (end.was_begun)
+        known.writes[command.point] = ports_.clock.boot_ms();
+    for (auto& previous : known.previous)
+        if (previous.id == command.id)
+            previous = command;
+    if (command.state != CommandState::repeated) {
+        if (!command.point.empty()) // else it was no downlink, and is counted as malformed
+            count(command.state);
+        write_audit_line(command);
+    }
+    tell(end);
+    if (const auto local = local_.find(command.id); local != local_.end()) {
+        const auto handler = std::move(local->second);
+        local_.erase(local);
+        handler(fmt::format("{}: {}", command.point, command.verdict), command.state == CommandState::done);
+    }
+}
+
+/// Sends up what happened: the value read back, and in words where the point has a name for that.
+void Router::Core::tell(const RunEnd& end) {
+    const auto& command = end.command;
+    const auto* device = find_device(command.dvnuuid);
+    const auto* point = device != nullptr ? find_point(*device, command.point) : nullptr;
+    if (point == nullptr)
+        return;
+    if (command.after && end.read_at)
+        ports_.on_outcome({device->name, point->name, point->unit, *command.after, *end.read_at});
+    const bool is_dropped_revert = command.origin == revert_origin && !end.was_begun;
+    if (!point->writable || point->writable->outcome.empty() || is_dropped_revert)
+        return;
+    const auto now = is_clock_trusted() ? Stamp{ports_.clock.wall_ms(), Stamp::Clock::wall}
+                                        : Stamp{ports_.clock.boot_ms(), Stamp::Clock::boot};
+    const auto words = command.origin == revert_origin ? "fell back: " + command.verdict : command.verdict;
+    ports_.on_outcome({device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
+}
+
+void Router::Core::count(CommandState state) {
+    switch (state) {
+    case CommandState::done:
+        ++counts_.done;
+        break;
+    case CommandState::failed:
+        ++counts_.failed;
+        break;
+    case CommandState::expired:
+        ++counts_.expired;
+        break;
+    case CommandState::refused:
+        ++counts_.refused;
+        break;
+    case CommandState::repeated:
+        ++counts_.repeated;
+        break;
+    case CommandState::waiting:
+    case CommandState::begun:
+        break;
+    }
+}
+
+void Router::Core::write_audit_line(const Command& command) const {
+    const auto* device = find_device(command.dvnuuid);
+    const auto* found = device != nullptr ? find_point(*device, command.point) : nullptr;
+    const PointConfig point = found != nullptr ? *found : PointConfig();
+    const auto words = [&point](const std::optional<Value>& value) {
+        return value ? in_words(point, *value) : std::string();
+    };
+    const auto asked = in_words(point, command.value), before = words(command.before),
+               after = words(command.after), id = std::to_string(command.id);
+    const bool is_well = command.state == CommandState::done || command.state == CommandState::repeated ||
+                         command.origin == revert_origin;
+    log::write(is_well ? log::Level::info : log::Level::warning,
+               fmt::format("{}: command for {} ({}): {}", command.device,
+                           command.point.empty() ? "no point" : command.point, command.origin,
+                           command.verdict),
+               {{"DEVICE", command.device},
+                {"POINT", command.point},
+                {"COMMAND", id},
+                {"ORIGIN", command.origin},
+                {"STATE", name_of(command.state)},
+                {"VALUE", asked},
+                {"BEFORE", before},
+                {"AFTER", after},
+                {"VERDICT", command.verdict}});
+}
+
+void Router::Core::stop() {
+    stopped_ = true;
+    for (const auto& [dvnuuid, desk] : desks_)
+        desk->lane.stop();
+}
+
+RouterCounts Router::Core::counts() const {
+    auto counts = counts_;
+    for (const auto& [dvnuuid, desk] : desks_)
+        counts.waiting += desk->lane.waiting();
+    return counts;
+}
+
+Router::Router(RouterPorts ports, const Config& config)
+    : core_(std::make_unique<Core>(std::move(ports), config)) {}
+Router::~Router() = default;
+
+void Router::start() {
+    core_->start();
+}
+
+void Router::on_answer(const std::string& device, std::string_view body) {
+    core_->on_answer(device, body);
+}
+
+void Router::write_local(const std::string& device, const std::string& point, const std::string& text,
+                         std::function<void(std::string, bool)> handler) {
+    core_->write_local(device, point, text, std::move(handler));
+}
+
+void Router::update(const Config& config) {
+    core_->update(config);
+}
+
+void Router::stop() {
+    core_->stop();
+}
+
+RouterCounts Router::counts() const {
+    return core_->counts();
+}
+
+} // namespace things

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "command.hpp"
+#include "config/config.hpp"
+#include "platform/after.hpp"
+#include "platform/clock.hpp"
+#include "routing/bus.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+// From an answer to a write and back: parse, check, store, run, read back, tell. Loop only.
+// After a crash: a command is stored before it can begin and marked begun before its write is handed to the
+// bus. `start` carries out what had not begun and is not expired, and verifies by reading back, never by
+// writing again, what had begun.
+namespace things {
+
+/// What goes up because of a command: a point's value as read back, or a text saying what happened. Urgent:
+/// it is to be queued as a reading and posted at once.
+struct Outcome {
+    std::string device;
+    std::string name; ///< the point, or its `outcome` name
+    std::string unit; ///< the point's; empty for texts
+    Value value;
+    Stamp stamp;
+};
+
+/// What the router calls. All of it on the loop; all must outlive the router.
+struct RouterPorts {
+    Bus& bus;
+    CommandStore& store;
+    const Clock& clock;
+    After after; ///< calls back on the loop after so long
+    std::function<void(Outcome)> on_outcome;
+    /// Posts something for the device at once, to be handed its next downlink.
+    std::function<void(const std::string& device)> fetch_next;
+};
+
+/// For metrics. Count up from the start of the process.
+struct RouterCounts {
+    std::uint64_t downlinks = 0, malformed = 0, foreign = 0;
+    std::uint64_t done = 0, failed = 0, refused = 0, expired = 0, repeated = 0;
+    std::uint64_t fetches = 0, fetches_delayed = 0;
+    std::uint64_t waiting = 0; ///< at this moment
+};
+
+class Router {
+public:
+    Router(RouterPorts ports, const Config& config);
+    ~Router(); ///< what runs is left to the next start
+    Router(const Router&) = delete;
+    Router& operator=(const Router&) = delete;
+
+    /// Takes up what had not ended when the daemon went down. Once, when the bus can be called.
+    void start();
+
+    /// The body of any 2xx answer to a post of `device` (its name in the configuration). Never throws; does
+    /// nothing for an unknown device.
+    void on_answer(const std::string& device, std::string_view body);
+
+    /// A write by hand: same checks, same path, same audit. The handler is called once, when it has ended or
+    /// was refused, with words for the technician.
+    void write_local(const std::string& device, const std::string& point, const std::string& text,
+                     std::function<void(std::string outcome, bool ok)> handler);
+
+    /// Takes a new configuration. What runs goes on; what waits is checked against it when it runs.
+    void update(const Config& config);
+
+    /// Begins nothing any more: for the time between the stop signal and the end. What waits stays stored,
+    /// and so does what still arrives.
+    void stop();
+
+    [[nodiscard]] RouterCounts counts() const;
+
+private:
+    class Core;
+    std::unique_ptr<Core> core_;
+};
+
+} // namespace things

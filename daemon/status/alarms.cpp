@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "status/alarms.hpp"
+
+#include "platform/log.hpp"
+
+#include <algorithm>
+
+namespace things {
+
+void Alarms::raise(const std::string& key, const std::string& text, const std::string& advice, bool urgent,
+                   std::int64_t now_ms) {
+    const auto [at, is_new] = alarms_.try_emplace(key, AlarmView{key, text, advice, now_ms, urgent});
+    if (is_new) {
+        log::write(urgent ? log::Level::error : log::Level::warning,
+                   advice.empty() ? text : text + "; " + advice, {{"ALARM", key}});
+        return;
+    }
+    at->second.text = text;
+    at->second.advice = advice;
+    at->second.urgent = urgent;
+}
+
+void Alarms::clear(const std::string& key) {
+    const auto at = alarms_.find(key);
+    if (at == alarms_.end())
+        return;
+    log::write(log::Level::info, "over: " + at->second.text, {{"ALARM", key}});
+    alarms_.erase(at);
+}
+
+void Alarms::clear_all(const std::string& prefix) {
+    for (auto at = alarms_.lower_bound(prefix); at != alarms_.end() && at->first.starts_with(prefix);)
+        at = alarms_.erase(at);
+}
+
+std::vector<AlarmView> Alarms::list() const {
+    std::vector<AlarmView> all;
+    for (const auto& [key, alarm] : alarms_)
+        all.push_back(alarm);
+    std::stable_sort(all.begin(), all.end(), [](const AlarmView& a, const AlarmView& b) {
+        return a.urgent != b.urgent ? a.urgent : a.since_ms < b.since_ms;
+    });
+    return all;
+}
+
+} // namespace things

@@ -1,0 +1,18 @@
+# Writes OUT, a C++ source with the files of the page as raw strings. Run by the build: cmake -DIN=DIR -DOUT=FILE -P
+set(text "// SPDX-License-Identifier: Apache-2.0\n// Made from daemon/status/page/ by page.cmake.\n#include \"status/page.hpp\"\n\n")
+string(APPEND text "namespace things {\n\nconst std::vector<PageFile>& page_files() {\n    static const std::vector<PageFile> files{\n")
+foreach(entry "index.html|/|text/html; charset=utf-8" "page.css|/page.css|text/css; charset=utf-8"
+        "page.js|/page.js|text/javascript; charset=utf-8" "icon.svg|/icon.svg|image/svg+xml")
+  string(FIND "${entry}" "|" at)
+  string(SUBSTRING "${entry}" 0 ${at} file)
+  math(EXPR at "${at} + 1")
+  string(SUBSTRING "${entry}" ${at} -1 rest)
+  string(FIND "${rest}" "|" at)
+  string(SUBSTRING "${rest}" 0 ${at} path)
+  math(EXPR at "${at} + 1")
+  string(SUBSTRING "${rest}" ${at} -1 type)
+  file(READ "${IN}/${file}" body)
+  string(APPEND text "        {\"${path}\", \"${type}\", R\"page(${body})page\"},\n")
+endforeach()
+string(APPEND text "    };\n    return files;\n}\n\n} // namespace things\n")
+file(WRITE "${OUT}" "${text}")

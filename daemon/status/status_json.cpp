@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "status/status_json.hpp"
+
+#include "platform/json.hpp"
+
+namespace things {
+
+namespace {
+
+void add_queue(JsonWriter& json, const QueueView& queue) {
+    json.key("queue")
+        .object()
+        .member("read", queue.read)
+        .member("accepted", queue.accepted)
+        .member("queued", queue.queued)
+        .member("dead", queue.dead)
+        .key("dropped")
+        .object();
+    for (const auto& [reason, count] : queue.dropped)
+        json.member(reason, count);
+    json.end()
+        .member("oldest_ms", queue.oldest_ms)
+        .member("file_bytes", queue.file_bytes)
+        .member("max_bytes", queue.max_bytes)
+        .member("commits", queue.commits)
+        .member("disk_bytes", queue.disk_bytes)
+        .member("disk_bytes_per_day", queue.disk_bytes_per_day)
+        .end();
+}
+
+void add_uplink(JsonWriter& json, const UploadView& uploads) {
+    json.key("uplink")
+        .object()
+        .member("state", uploads.host_state)
+        .member("healthy", uploads.healthy)
+        .member("in_flight", uploads.in_flight)
+        .member("latency_ms", uploads.latency_ms)
+        .member("readings", uploads.readings)
+        .member("bytes", uploads.bytes)
+        .key("answers")
+        .object();
+    for (const auto& [verdict, count] : uploads.answers)
+        json.member(verdict, count);
+    json.end().end();
+}
+
+void add_point(JsonWriter& json, const PointView& point) {
+    json.object().member("name", point.name).member("unit", point.unit).key("value");
+    if (point.value)
+        json.value(*point.value);
+    else
+        json.null();
+    json.member("time_ms", point.time_ms)
+        .member("source", point.source)
+        .member("writable", point.writable)
+        .member("problem", point.problem)
+        .end();
+}
+
+void add_devices(JsonWriter& json, const Snapshot& snapshot) {
+    json.key("devices").array();
+    std::size_t next = 0; // points stand in the order of their devices
+    for (const DeviceView& device : snapshot.devices) {
+        json.object()
+            .member("name", device.name)
+            .member("dvnuuid", device.dvnuuid)
+            .member("state", device.state)
+            .member("healthy", device.healthy)
+            .member("waiting", device.waiting)
+            .member("last_upload_ms", device.last_upload_ms)
+            .member("last_answer", device.last_answer)
+            .member("packs", device.packs)
+            .member("readings", device.readings)
+            .key("points")
+            .array();
+        for (; next < snapshot.points.size() && snapshot.points[next].device == device.name; ++next)
+            add_point(json, snapshot.points[next]);
+        json.end().end();
+    }
+    json.end();
+}
+
+void add_sources(JsonWriter& json, const std::vector<SourceView>& sources) {
+    json.key("sources").array();
+    for (const SourceView& source : sources)
+        json.object()
+            .member("name", source.name)
+            .member("plugin", source.plugin)
+            .member("state", source.state)
+            .member("healthy", source.healthy)
+            .member("devices", source.devices)
+            .member("points", source.points)
+            .member("polls", source.polls)
+            .member("readings", source.readings)
+            .member("missed", source.missed)
+            .member("restarts", source.restarts)
+            .member("load", source.load)
+            .member("planned_load", source.planned_load)
+            .member("planned_cycle_ms", source.planned_cycle_ms)
+            .member("planned_requests", source.planned_requests)
+            .end();
+    json.end();
+}
+
+void add_alarms(JsonWriter& json, const std::vector<AlarmView>& alarms) {
+    json.key("alarms").array();
+    for (const AlarmView& alarm : alarms)
+        json.object()
+            .member("key", alarm.key)
+            .member("text", alarm.text)
+            .member("advice", alarm.advice)
+            .member("since_ms", alarm.since_ms)
+            .member("urgent", alarm.urgent)
+            .end();
+    json.end();
+}
+
+} // namespace
+
+std::string commands_json(const std::vector<CommandView>& commands) {
+    JsonWriter json;
+    json.array();
+    for (const CommandView& command : commands)
+        json.object()
+            .member("id", command.id)
+            .member("time_ms", command.time_ms)
+            .member("device", command.device)
+            .member("point", command.point)
+            .member("origin", command.origin)
+            .member("value", command.value)
+            .member("before", command.before)
+            .member("after", command.after)
+            .member("state", command.state)
+            .member("verdict", command.verdict)
+            .end();
+    return json.end().take();
+}
+
+std::string status_json(const Snapshot& snapshot) {
+    JsonWriter json;
+    json.object()
+        .member("version", snapshot.version)
+        .member("now_ms", snapshot.now_ms)
+        .member("started_ms", snapshot.started_ms)
+        .member("clock_trusted", snapshot.clock_trusted)
+        .member("writes", snapshot.writes);
+    add_alarms(json, snapshot.alarms);
+    add_uplink(json, snapshot.uploads);
+    add_queue(json, snapshot.queue);
+    add_devices(json, snapshot);
+    add_sources(json, snapshot.sources);
+    json.key("commands").raw(commands_json(snapshot.commands));
+    return json.end().take();
+}
+
+std::string charts_json(const std::vector<ChartView>& charts) {
+    JsonWriter json;
+    json.object().key("charts").array();
+    for (const ChartView& chart : charts) {
+        json.object()
+            .member("key", chart.key)
+            .member("unit", chart.unit)
+            .member("step_ms", chart.step_ms)
+            .key("values")
+            .array();
+        for (const std::optional<double>& value : chart.values)
+            if (value)
+                json.value(*value);
+            else
+                json.null();
+        json.end().end();
+    }
+    return json.end().end().take();
+}
+
+} // namespace things

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "status/snapshot.hpp"
+
+#include <string>
+#include <vector>
+
+namespace things {
+
+/// The document of GET /api/v1/status and `status --json`; etc/status.schema.json describes it. Times are Unix
+/// milliseconds, 0 for never.
+std::string status_json(const Snapshot& snapshot);
+
+/// The document of GET /api/v1/charts: {"charts":[{"key","unit","step_ms","values":[number or null]}]}.
+std::string charts_json(const std::vector<ChartView>& charts);
+
+/// Adds one command of the audit trail as an object.
+std::string commands_json(const std::vector<CommandView>& commands);
+
+} // namespace things

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/child.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace things {
+
+namespace {
+
+struct Pipe {
+    int ends[2] = {-1, -1};
+    bool open() { return pipe2(ends, O_CLOEXEC) == 0; }
+    ~Pipe() {
+        for (const int end : ends)
+            if (end >= 0)
+                ::close(end);
+    }
+    int take(int which) { return std::exchange(ends[which], -1); }
+};
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+    std::vector<char*> result;
+    for (const std::string& text : texts)
+        result.push_back(const_cast<char*>(text.c_str())); // NOLINT: exec does not write to them
+    result.push_back(nullptr);
+    return result;
+}
+
+/// In the child, where after fork in a process with threads only plain system calls are safe.
+[[noreturn]] void become(const std::vector<char*>& command, const std::vector<char*>& environment, int input,
+                         int output, int messages, int failure, pid_t parent) {
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // set-user-ID programs do not become another user
+    if (getppid() != parent)
+        _exit(127);
+    struct sigaction plain {};
+    plain.sa_handler = SIG_DFL; // NOLINT: the system's macro
+    for (int number = 1; number < 32; ++number)
+        sigaction(number, &plain, nullptr);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    dup2(input, 0);
+    dup2(output, 1);
+    dup2(messages, 2);
+    dup2(failure, 3);
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+#ifdef SYS_close_range
+    syscall(SYS_close_range, 4U, ~0U, 0);
+#endif
+    execvpe(command[0], command.data(), environment.data());
+    const int error = errno;
+    (void)!::write(3, &error, sizeof error);
+    _exit(127);
+}
+
+} // namespace
+
+std::string Child::start(const std::vector<std::string>& command,
+                         const std::vector<std::pair<std::string, std::string>>& environment) {
+    stop(std::chrono::milliseconds(0));
+    Pipe input, output, messages, failure;
+    if (!input.open() || !output.open() || !messages.open() || !failure.open())
+        return std::string("no pipe: ") + std::strerror(errno);
+    std::vector<std::string> settings = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+                                         "LC_ALL=C.UTF-8"};
+    for (const auto& [name, value] : environment)
+        settings.push_back(name + "=" + value);
+    const std::vector<char*> arguments = pointers(command), variables = pointers(settings);
+    // Out of the way of 0 to 3, where the child wants them.
+    const int ends[] = {fcntl(input.ends[0], F_DUPFD_CLOEXEC, 16), fcntl(output.ends[1], F_DUPFD_CLOEXEC, 16),
+                        fcntl(messages.ends[1], F_DUPFD_CLOEXEC, 16),
+                        fcntl(failure.ends[1], F_DUPFD_CLOEXEC, 16)};
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid == 0)
+        become(arguments, variables, ends[0], ends[1], ends[2], ends[3], parent);
+    const int fork_error = errno;
+    for (const int end : ends)
+        ::close(end);
+    if (pid < 0)
+        return std::string("fork: ") + std::strerror(fork_error);
+    pid_ = pid;
+    ::close(failure.take(1));
+    int error = 0;
+    const ssize_t count = ::read(failure.ends[0], &error, sizeof error); // ends at exec
+    input_ = input.take(1);
+    output_ = output.take(0);
+    messages_ = messages.take(0);
+    for (const int fd : {input_, output_, messages_})
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (count == static_cast<ssize_t>(sizeof error)) {
+        stop(std::chrono::milliseconds(0));
+        return command[0] + ": " + std::strerror(error);
+    }
+    return {};
+}
+
+bool Child::wait(std::chrono::milliseconds patience, int& status) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (true) {
+        const pid_t ended = waitpid(pid_, &status, WNOHANG);
+        if (ended != 0)
+            return true;
+        if (std::chrono::steady_clock::now() >= until)
+            return false;
+        ::poll(nullptr, 0, 5);
+    }
+}
+
+void Child::stop(std::chrono::milliseconds patience) {
+    if (pid_ > 0) {
+        if (input_ >= 0)
+            ::close(std::exchange(input_, -1));
+        int status = 0;
+        bool ended = false;
+        if (patience.count() > 0) {
+            ::kill(-pid_, SIGTERM);
+            ended = wait(patience, status);
+        }
+        ::kill(-pid_, SIGKILL); // its children too, even where it has ended itself
+        if (!ended) {
+            ::kill(pid_, SIGKILL);
+            while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+            }
+        }
+    }
+    pid_ = -1;
+    close_all();
+}
+
+std::string Child::bury() {
+    int status = 0;
+    if (pid_ > 0 && !wait(std::chrono::milliseconds(500), status)) {
+        stop(std::chrono::milliseconds(500));
+        return "closed its output";
+    }
+    ::kill(-pid_, SIGKILL);
+    pid_ = -1;
+    close_all();
+    if (WIFEXITED(status))
+        return "ended with exit code " + std::to_string(WEXITSTATUS(status));
+    const char* name = sigabbrev_np(WTERMSIG(status));
+    return std::string("was ended by SIG") + (name == nullptr ? "?" : name);
+}
+
+void Child::close_messages() {
+    if (messages_ >= 0)
+        ::close(std::exchange(messages_, -1));
+}
+
+void Child::close_all() {
+    for (int* fd : {&input_, &output_, &messages_})
+        if (*fd >= 0)
+            ::close(std::exchange(*fd, -1));
+}
+
+} // namespace things

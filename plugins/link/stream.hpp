@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "things_plugin.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+// A connection to a device: a serial port or a TCP socket, read and written with a deadline. Owned and used
+// by one source's thread. Every wait ends at its deadline, and early when the host wants the thread back
+// (wake_fd, interrupted()). Nothing throws; what went wrong is in `error`, for a technician. After a crash
+// the descriptor is gone with the process; the port's settings stay until somebody opens it again.
+namespace things {
+
+using LinkTime = std::chrono::steady_clock::time_point; ///< CLOCK_MONOTONIC, like the deadlines of the host
+
+/// The deadline of a call from the host as a time point.
+[[nodiscard]] LinkTime link_time(std::int64_t monotonic_ms);
+
+/// How long a wait may last, and who may end it early. The host (may be null in tests) outlives the wait.
+struct Patience {
+    LinkTime deadline;
+    const PluginHost* host = nullptr;
+    [[nodiscard]] bool is_interrupted() const;
+};
+
+enum class LinkOutcome : std::uint8_t {
+    done,        ///< read: at least one byte; write: all of them
+    timeout,     ///< the deadline passed
+    interrupted, ///< the host wants the thread back
+    damaged,     ///< a character came with a parity or framing error, or a break, at this place of the stream
+    closed       ///< unplugged, closed by the peer, or failed; `error` says what. Close it and open it again.
+};
+
+struct LinkResult {
+    LinkOutcome outcome = LinkOutcome::done;
+    std::size_t count = 0; ///< bytes read or written
+    std::string error;
+};
+
+/// Takes apart what PARMRK puts between the bytes: FF FF is a byte FF, FF 00 x is a damaged character x.
+/// Pure; keeps what a piece left open, so that the pieces may be cut anywhere.
+class ParityMarks {
+public:
+    /// Moves bytes from `marked` to `into` up to the first damaged character. Returns how many of `marked`
+    /// were used; `written` says how many bytes came out, `damaged` whether it stopped after a damaged
+    /// character.
+    std::size_t take(std::span<const std::uint8_t> marked, std::span<std::uint8_t> into, std::size_t& written,
+                     bool& damaged);
+
+private:
+    enum class State : std::uint8_t { plain, mark, error };
+    State state_ = State::plain;
+};
+
+class Stream {
+public:
+    enum class Kind : std::uint8_t { serial, socket };
+
+    /// Owns the descriptor, which must be non-blocking. `marked`: PARMRK is on (serial ports with parity).
+    Stream(int fd, Kind kind, bool marked);
+    Stream(Stream&& other) noexcept;
+    Stream& operator=(Stream&& other) noexcept;
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+    ~Stream();
+
+    /// Waits until at least one byte is there, and takes what there is.
+    [[nodiscard]] LinkResult read(std::span<std::uint8_t> into, const Patience& patience);
+    /// Hands all of `bytes` to the kernel.
+    [[nodiscard]] LinkResult write(std::span<const std::uint8_t> bytes, const Patience& patience);
+    /// Waits until the last written bit has left a serial port (tcdrain has no deadline, so it is asked for
+    /// by and by). A socket is done at once.
+    [[nodiscard]] LinkResult drain(const Patience& patience);
+    /// Throws away what came in and was not read.
+    void discard_input();
+    /// After the line settings changed: parity marks are now expected or not.
+    void set_marked(bool marked);
+    [[nodiscard]] int fd() const { return fd_; }
+    [[nodiscard]] Kind kind() const { return kind_; }
+
+private:
+    LinkResult take_pending(std::span<std::uint8_t> into);
+    void close();
+
+    int fd_ = -1;
+    Kind kind_ = Kind::serial;
+    bool marked_ = false;
+    ParityMarks marks_;
+    bool damage_due_ = false;      ///< a damaged character is to be told before more bytes
+    std::uint8_t pending_[4096]{}; ///< raw bytes not yet taken apart, when marked
+    std::size_t pending_begin_ = 0, pending_end_ = 0;
+};
+
+/// Waits without reading anything: timeout, or interrupted.
+[[nodiscard]] LinkOutcome wait_idle(const Patience& patience);
+
+/// What opening came to: a stream, or why not.
+struct OpenedLink {
+    std::optional<Stream> stream;
+    std::string error;
+};
+
+} // namespace things

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "link/stream.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+// TCP to a serial server (ser2net) or a device, with a deadline on everything, name look-up included.
+namespace things {
+
+/// Connects, and keeps what a look-up that did not end in time still holds. One a source.
+class TcpConnector {
+public:
+    TcpConnector();
+    ~TcpConnector(); ///< leaves a look-up that is still under way to the C library (it cannot be stopped)
+    TcpConnector(const TcpConnector&) = delete;
+    TcpConnector& operator=(const TcpConnector&) = delete;
+
+    /// Tries each address of the host in turn. A dead peer is noticed within about 20 s by keep-alives.
+    [[nodiscard]] OpenedLink connect(const std::string& host, std::uint16_t port, const Patience& patience);
+
+private:
+    struct Lookup;
+    OpenedLink try_addresses(const Lookup& lookup, const Patience& patience);
+    std::unique_ptr<Lookup> lookup_;
+};
+
+} // namespace things

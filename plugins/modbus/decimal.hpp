@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+// Exact decimal arithmetic for scaling: 3 x 0.1 is 0.3, not 0.30000000000000004. A scale of 0.1 is kept as
+// 1 x 10^-1, products are integers, and one correctly rounded step makes the double. Pure.
+namespace things {
+
+__extension__ typedef __int128 WideInteger;
+
+/// mantissa x 10^exponent.
+struct Decimal {
+    WideInteger mantissa = 0;
+    int exponent = 0;
+};
+
+/// The shortest decimal that reads back as `value`, which must be finite. The mantissa does not end in 0.
+Decimal decimal_of(double value);
+Decimal decimal_of(WideInteger value);
+
+/// Nothing where the result does not fit.
+std::optional<Decimal> multiply(Decimal a, Decimal b);
+std::optional<Decimal> add(Decimal a, Decimal b);
+/// a / b rounded to the nearest integer, halves away from zero. b must not be 0.
+std::optional<WideInteger> divide_to_integer(Decimal a, Decimal b);
+
+/// Correctly rounded.
+double to_double(Decimal value);
+/// The value if it is an integer by its form (exponent not negative) and fits into 64 bits and a sign.
+std::optional<WideInteger> to_integer(Decimal value);
+
+} // namespace things

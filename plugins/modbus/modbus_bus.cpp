@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "modbus/modbus_bus.hpp"
+
+#include "modbus/serial_port.hpp"
+#include "modbus/tcp_connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace things {
+
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr double assumed_turnaround_us = 5000; // of a device on a serial line
+constexpr double assumed_round_trip_us = 1000; // on TCP
+constexpr milliseconds first_reopen{500};
+constexpr milliseconds serial_reopen{500};
+constexpr milliseconds last_reopen{15000};
+constexpr milliseconds frame_over{50};     // adapters deliver in lumps up to 16 ms apart
+constexpr milliseconds busy_pause{100};    // after an exception that says "later"
+constexpr milliseconds chatter_limit{500}; // a line that is never silent is used all the same
+constexpr int late_factor = 5;             // an answer later than so many timeouts does not come
+constexpr std::size_t room = 600;
+
+double microseconds_of(nanoseconds span) {
+    return static_cast<double>(span.count()) / 1000.0;
+}
+
+bool says_later(std::uint8_t code) {
+    return code == 5 || code == 6;
+}
+
+bool is_same(const BusRequest& a, const BusRequest& b) {
+    return a.unit == b.unit && a.function == b.function && a.address == b.address && a.count == b.count;
+}
+
+// An answer to `a` could be taken for one to `b`. Answers to writes name their address.
+bool could_be_taken_for(const BusRequest& a, const BusRequest& b) {
+    return a.unit == b.unit && a.function == b.function && a.function <= 4 && !is_same(a, b) &&
+           rtu_answer_size(a) == rtu_answer_size(b);
+}
+
+std::unique_ptr<ByteLink> make_link(const LinkSettings& settings) {
+    if (settings.serial)
+        return std::make_unique<SerialPort>(settings);
+    return std::make_unique<TcpConnection>(settings.host, settings.tcp_port);
+}
+
+} // namespace
+
+ModbusBus::ModbusBus(const LinkSettings& settings, int wake_fd)
+    : settings_(settings), wake_fd_(wake_fd), link_(make_link(settings)),
+      turnaround_us_(settings.serial ? assumed_turnaround_us : assumed_round_trip_us) {
+    if (settings.serial) {
+        character_ = nanoseconds(static_cast<std::int64_t>(1000 * character_us(settings.frame)));
+        silence_ = nanoseconds(static_cast<std::int64_t>(1000 * silence_us(settings.frame)));
+    }
+    received_.reserve(room);
+}
+
+ModbusBus::~ModbusBus() = default;
+
+std::optional<LinkTrouble> ModbusBus::open() {
+    if (link_->is_open())
+        return std::nullopt;
+    const SteadyTime now = Clock::now();
+    if (now < next_open_)
+        return trouble_;
+    if (auto trouble = link_->open(now + settings_.connect_timeout, wake_fd_)) {
+        trouble_ = std::move(*trouble);
+        reopen_wait_ =
+            settings_.serial ? serial_reopen : std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
+        next_open_ = Clock::now() + reopen_wait_;
+        return trouble_;
+    }
+    quiet_since_ = Clock::now();
+    received_.clear();
+    echoes_ = false;
+    reopened_ = true;
+    return std::nullopt;
+}
+
+void ModbusBus::close() {
+    link_->close();
+}
+
+bool ModbusBus::take_reopened() {
+    return std::exchange(reopened_, false);
+}
+
+Exchange ModbusBus::lose() {
+    trouble_ = link_->trouble();
+    link_->close();
+    next_open_ = settings_.serial ? Clock::now() : Clock::now() + reopen_wait_;
+    Exchange result;
+    result.status = Exchange::Status::lost;
+    return result;
+}
+
+Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing) {
+    const bool rtu = settings_.rtu_framing;
+    if (rtu && !await_debts(request))
+        return lose();
+    const SteadyTime first_sent = Clock::now();
+    Exchange result;
+    for (int attempt_number = 1; attempt_number <= timing.retries + 1; ++attempt_number) {
+        const SteadyTime began = Clock::now();
+        result = attempt(request, timing);
+        result.attempts = attempt_number;
+        result.duration_us =
+            static_cast<std::uint32_t>(duration_cast<microseconds>(Clock::now() - began).count());
+        if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
+            break;
+        if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
+            break;
+        if (result.status == Exchange::Status::exception) {
+            if (!says_later(result.code))
+                break;
+            if (attempt_number <= timing.retries)
+                sleep_until(Clock::now() + busy_pause);
+        }
+    }
+    if (rtu)
+        settle_after(request, first_sent, result, timing);
+    if (result.status == Exchange::Status::answered || result.status == Exchange::Status::exception)
+        reopen_wait_ = milliseconds(0);
+    return result;
+}
+
+Exchange ModbusBus::attempt(const BusRequest& request, const BusTiming& timing) {
+    if (!keep_silence(timing.pause))
+        return lose();
+    return settings_.rtu_framing ? attempt_rtu(request, timing) : attempt_tcp(request, timing);
+}
+
+// Waits until the line was silent for 3.5 characters (and the device's pause), throwing away what still
+// comes.
+bool ModbusBus::keep_silence(milliseconds pause) {
+    if (!settings_.rtu_framing) {
+        if (pause.count() > 0)
+            sleep_until(quiet_since_ + pause);
+        return true;
+    }
+    std::array<std::uint8_t, room> stray{};
+    const SteadyTime limit = Clock::now() + chatter_limit + pause;
+    for (;;) {
+        const SteadyTime free = std::min(quiet_since_ + silence_ + pause, std::max(limit, quiet_since_));
+        std::size_t got = 0;
+        switch (link_->receive(stray, free, got)) {
+        case ByteLink::Received::nothing:
+            return true;
+        case ByteLink::Received::lost:
+            return false;
+        case ByteLink::Received::bytes:
+            quiet_since_ = Clock::now();
+            settle_debts({stray.data(), got});
+            if (quiet_since_ > limit)
+                return true;
+        }
+    }
+}
+
+Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timing) {
+    const BusFrame frame = rtu_frame(request);
+    const std::size_t size = rtu_answer_size(request);
+    received_.clear();
+    SteadyTime sent = Clock::now();
+    if (!link_->send(frame.bytes(), sent + timing.timeout))
+        return lose();
+    sent += character_ * static_cast<int>(frame.bytes().size());
+    const SteadyTime deadline = std::max(sent, Clock::now()) + timing.timeout;
+    SteadyTime until = deadline;
+    Exchange result;
+    for (;;) {
+        std::array<std::uint8_t, room> chunk{};
+        std::size_t got = 0;
+        const ByteLink::Received outcome = link_->receive(chunk, until, got);
+        if (outcome == ByteLink::Received::lost)
+            return lose();
+        if (outcome == ByteLink::Received::nothing)
+            break;
+        quiet_since_ = Clock::now();
+        if (received_.empty())
+            learn_turnaround(microseconds_of(quiet_since_ - sent - character_));
+        if (received_.size() + got > room)
+            received_.erase(received_.begin(),
+                            received_.begin() + static_cast<std::ptrdiff_t>(received_.size() / 2));
+        received_.insert(received_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(got));
+        const std::size_t skip =
+            echoes_ && received_.size() >= frame.bytes().size() &&
+                    std::equal(frame.bytes().begin(), frame.bytes().end(), received_.begin())
+                ? frame.bytes().size()
+                : 0;
+        const Bytes all = Bytes(received_).subspan(skip);
+        const BusAnswer answer = find_rtu_answer(all, request);
+        if (answer.kind != BusAnswer::Kind::incomplete) {
+            if (skip == 0 && request.function <= 4 && answer.consumed > frame.bytes().size())
+                echoes_ = std::equal(frame.bytes().begin(), frame.bytes().end(), received_.begin());
+            finish(result, answer, request);
+            return result;
+        }
+        if (quiet_since_ >= deadline)
+            break;
+        // As much came as the answer has, and then nothing: it is damaged, waiting longer brings nothing.
+        until = all.size() >= size ? std::min(deadline, quiet_since_ + frame_over + silence_) : deadline;
+        // Rather than waking up for each character, sleep for half of what is still to come.
+        const std::size_t due = all.size() < 5 ? 5 : size;
+        if (due > all.size() && character_.count() > 0) {
+            const auto rest = character_ * static_cast<int>(due - all.size()) / 2;
+            if (rest > milliseconds(1))
+                sleep_until(std::min(deadline, quiet_since_ + rest));
+        }
+    }
+    quiet_since_ = std::max(quiet_since_, sent);
+    result.misfit = diagnose_rtu(received_, request);
+    result.status =
+        result.misfit.kind == Misfit::Kind::silence ? Exchange::Status::silent : Exchange::Status::damaged;
+    return result;
+}
+
+Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timing) {
+    const SteadyTime sent = Clock::now();
+    const SteadyTime deadline = sent + timing.timeout;
+    const BusFrame frame = tcp_frame(request, ++transaction_);
+    if (!link_->send(frame.bytes(), deadline))
+        return lose();
+    Exchange result;
+    for (;;) {
+        std::array<std::uint8_t, room> chunk{};
+        std::size_t got = 0;
+        const ByteLink::Received outcome = link_->receive(chunk, deadline, got);
+        if (outcome == ByteLink::Received::lost)
+            return lose();
+        if (outcome == ByteLink::Received::nothing)
+            return result;
+        received_.insert(received_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(got));
+        const BusAnswer answer = find_tcp_answer(received_, request, transaction_);
+        late_answers_ += answer.foreign;
+        if (answer.kind == BusAnswer::Kind::data || answer.kind == BusAnswer::Kind::exception) {
+            quiet_since_ = Clock::now();
+            learn_turnaround(microseconds_of(quiet_since_ - sent));
+            finish(result, answer, request);
+        }
+        received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(answer.consumed));
+        if (answer.kind == BusAnswer::Kind::mismatch) {
+            result.status = Exchange::Status::damaged;
+            result.misfit = {answer.code != 0 && answer.code != request.unit ? Misfit::Kind::other_unit
+                                                                             : Misfit::Kind::garbage,
+                             answer.code};
+            received_.clear();
+            return result;
+        }
+        if (answer.kind != BusAnswer::Kind::incomplete)
+            return result;
+    }
+}
+
+void ModbusBus::finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const {
+    result.status =
+        answer.kind == BusAnswer::Kind::exception ? Exchange::Status::exception : Exchange::Status::answered;
+    result.code = answer.code;
+    if (result.status == Exchange::Status::answered && request.function <= 4)
+        result.words = payload_words(answer.payload, request);
+}
+
+void ModbusBus::learn_turnaround(double us) {
+    constexpr double weight = 0.1;
+    turnaround_us_ += weight * (std::max(us, 0.0) - turnaround_us_);
+}
+
+SteadyTime ModbusBus::clear_at(const BusRequest& request) const {
+    SteadyTime when{};
+    for (const Debt& debt : debts_)
+        if (could_be_taken_for(debt.request, request))
+            when = std::max(when, debt.until);
+    return when;
+}
+
+// Listens until nothing can come any more that would be taken for the answer to `request`. False: link lost.
+bool ModbusBus::await_debts(const BusRequest& request) {
+    std::erase_if(debts_, [now = Clock::now()](const Debt& debt) { return debt.until <= now; });
+    for (;;) {
+        const SteadyTime when = clear_at(request);
+        if (when <= Clock::now())
+            return true;
+        std::array<std::uint8_t, room> chunk{};
+        std::size_t got = 0;
+        received_.clear();
+        SteadyTime until = when;
+        for (;;) {
+            const ByteLink::Received outcome = link_->receive(chunk, until, got);
+            if (outcome == ByteLink::Received::lost)
+                return false;
+            if (outcome == ByteLink::Received::nothing)
+                break;
+            quiet_since_ = Clock::now();
+            if (received_.size() + got > room)
+                received_.clear();
+            received_.insert(received_.end(), chunk.begin(),
+                             chunk.begin() + static_cast<std::ptrdiff_t>(got));
+            until = quiet_since_ + frame_over;
+        }
+        settle_debts(received_);
+    }
+}
+
+// Bytes that came when nothing was asked: the answer to something that was given up pays its debt.
+void ModbusBus::settle_debts(Bytes received) {
+    const auto paid = std::find_if(debts_.begin(), debts_.end(), [received](const Debt& debt) {
+        return find_rtu_answer(received, debt.request).kind != BusAnswer::Kind::incomplete;
+    });
+    if (paid == debts_.end())
+        return;
+    ++late_answers_;
+    debts_.erase(paid);
+}
+
+void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
+                             const BusTiming& timing) {
+    if (result.status == Exchange::Status::lost)
+        return;
+    const SteadyTime now = Clock::now();
+    const bool answered =
+        result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
+    std::erase_if(debts_, [now](const Debt& debt) { return debt.until <= now; });
+    // Of all requests sent, one was answered, whichever it was; older debts for the same request stay.
+    // Attempts that were answered by a damaged frame owe nothing, but which those were is not certain.
+    const int owed = answered ? result.attempts - 1 : result.attempts;
+    if (owed == 0)
+        return;
+    // Answered at last: whatever the device still owes takes about as long as this answer took.
+    const auto longest = late_factor * timing.timeout;
+    const SteadyTime until =
+        answered ? now + std::min<nanoseconds>(2 * (now - first_sent), longest) : now + longest;
+    BusRequest bare = request;
+    bare.values.clear();
+    debts_.insert(debts_.end(), static_cast<std::size_t>(owed), Debt{bare, until});
+}
+
+LinkCost ModbusBus::cost(milliseconds pause) const {
+    const double pause_us = static_cast<double>(duration_cast<microseconds>(pause).count());
+    return settings_.serial ? serial_cost(settings_.frame, pause_us, turnaround_us_)
+                            : tcp_cost(pause_us, turnaround_us_);
+}
+
+} // namespace things

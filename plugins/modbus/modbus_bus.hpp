@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "modbus/byte_link.hpp"
+#include "modbus/frame.hpp"
+#include "modbus/modbus_settings.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+// One request, one answer: owns the link, keeps the silence between frames, matches answers to requests and
+// sends again what was lost. Used on the source's thread only. After a crash nothing is left behind; the
+// first exchange on a freshly opened link begins with silence.
+//
+// Late answers. On TCP the transaction number tells them apart. In RTU frames an answer to a read says
+// neither address nor number, so a request that was given up leaves a debt: until its answer has come, or
+// cannot come any more, no other request of the same unit, function and length is sent. Sending the same
+// request again is harmless, since either answer is one to it.
+namespace things {
+
+struct BusTiming {
+    std::chrono::milliseconds timeout{1000};
+    std::chrono::milliseconds pause{0};
+    int retries = 2;        ///< after a damaged answer, or one that says "later"
+    int silent_retries = 2; ///< after silence; at most `retries`
+};
+
+/// How an exchange ended.
+struct Exchange {
+    enum class Status : std::uint8_t {
+        answered,
+        exception, ///< the device said no: `code`
+        silent,    ///< no answer in time
+        damaged,   ///< something came, but no answer to this; see `misfit`
+        lost       ///< the link is gone; see ModbusBus::trouble()
+    };
+    Status status = Status::silent;
+    std::uint8_t code = 0;
+    Misfit misfit{};
+    int attempts = 0;
+    std::uint32_t duration_us = 0; ///< of the last attempt
+    std::vector<std::uint16_t> words{};
+};
+
+class ModbusBus {
+public:
+    /// `wake_fd` ends a wait for a connection early; -1: none.
+    ModbusBus(const LinkSettings& settings, int wake_fd);
+    ~ModbusBus();
+
+    /// Opens the link unless it is open. After a failure it is tried again only when a growing time is over
+    /// (TCP) or every half second (serial); until then the same trouble is returned at once.
+    [[nodiscard]] std::optional<LinkTrouble> open();
+    void close();
+    /// True once after the link was opened.
+    [[nodiscard]] bool take_reopened();
+
+    [[nodiscard]] Exchange exchange(const BusRequest& request, const BusTiming& timing);
+    /// When `request` may be sent without being mistaken; in the past if now.
+    [[nodiscard]] SteadyTime clear_at(const BusRequest& request) const;
+
+    [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
+    /// What a request costs here, as measured; before that as assumed.
+    [[nodiscard]] LinkCost cost(std::chrono::milliseconds pause) const;
+    [[nodiscard]] std::uint64_t late_answers() const { return late_answers_; }
+
+private:
+    struct Debt {
+        BusRequest request;
+        SteadyTime until;
+    };
+
+    [[nodiscard]] Exchange attempt(const BusRequest& request, const BusTiming& timing);
+    [[nodiscard]] Exchange attempt_rtu(const BusRequest& request, const BusTiming& timing);
+    [[nodiscard]] Exchange attempt_tcp(const BusRequest& request, const BusTiming& timing);
+    [[nodiscard]] bool keep_silence(std::chrono::milliseconds pause);
+    [[nodiscard]] bool await_debts(const BusRequest& request);
+    void settle_debts(Bytes received);
+    void settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
+                      const BusTiming& timing);
+    void finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const;
+    void learn_turnaround(double us);
+    [[nodiscard]] Exchange lose();
+
+    LinkSettings settings_;
+    int wake_fd_;
+    std::unique_ptr<ByteLink> link_;
+    LinkTrouble trouble_;
+    SteadyTime next_open_{};
+    std::chrono::milliseconds reopen_wait_{0};
+    bool reopened_ = false;
+
+    std::chrono::nanoseconds character_{0}; ///< on a serial line
+    std::chrono::nanoseconds silence_{0};
+    SteadyTime quiet_since_{}; ///< last byte sent or received
+    std::vector<Debt> debts_;
+    bool echoes_ = false; ///< the line sends back what we send
+    std::uint16_t transaction_ = 0;
+    std::vector<std::uint8_t> received_;
+    double turnaround_us_;
+    std::uint64_t late_answers_ = 0;
+};
+
+} // namespace things

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "modbus/modbus_source.hpp"
+
+#include <algorithm>
+
+// One poll: units that answer come first, then those that missed their answer, then the silent ones, of which
+// one poll tries only as many as its neighbours can bear.
+namespace things {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds refused_long{3600};
+constexpr std::chrono::seconds refused_short{60};
+constexpr std::chrono::milliseconds silent_budget{3000}; // of a poll while nobody answers
+constexpr int probe_share = 12; // silent units get a twelfth of the line's time, while others answer
+constexpr std::chrono::seconds gap_trial_pause{10};
+constexpr std::uint64_t polls_before_gap_trial = 5;
+constexpr std::chrono::milliseconds patience{50};
+constexpr int largest_power = 20; // of a scale factor; beyond it is no scale factor
+
+bool gone_behind_gateway(std::uint8_t code) {
+    return code == 10 || code == 11;
+}
+bool says_later(std::uint8_t code) {
+    return code == 5 || code == 6;
+}
+
+void append_hex(std::string& text, std::uint16_t word) {
+    static const char* const digits = "0123456789ABCDEF";
+    if (!text.empty())
+        text += ' ';
+    text +=
+        {'0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
+}
+
+struct ToContract {
+    std::vector<std::string>* texts;
+    things_value operator()(std::monostate) const { return {}; }
+    things_value operator()(bool value) const { return make_value(value); }
+    things_value operator()(std::int64_t value) const { return make_value(value); }
+    things_value operator()(std::uint64_t value) const { return make_value(value); }
+    things_value operator()(double value) const { return make_value(value); }
+    things_value operator()(const std::string& value) const {
+        texts->push_back(value);
+        return make_value(texts->back());
+    }
+};
+
+} // namespace
+
+int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
+    deadline_ms_ = deadline_ms;
+    interrupted_ = link_failed_ = reopened_once_ = false;
+    if (!open_link())
+        return THINGS_FAILED;
+    lessons_.on_time(Clock::now());
+    unplaced_.clear();
+    if (!find_sunspec_points(points, count))
+        return link_failed_ ? THINGS_FAILED : THINGS_INTERRUPTED;
+    if (unplaced_.empty())
+        return run(plan_for(points, count));
+    std::vector<std::uint32_t> placed(points, points + count);
+    std::erase_if(placed, [this](std::uint32_t point) {
+        return std::find(unplaced_.begin(), unplaced_.end(), point) != unplaced_.end();
+    });
+    return run(plan_for(placed.data(), static_cast<std::uint32_t>(placed.size())));
+}
+
+int ModbusSource::run(const PollPlan& cached) {
+    const PollPlan plan = cached; // a lesson learned on the way makes a new one
+    std::vector<const PlannedRequest*> late;
+    Next next = run_alive(plan, late);
+    if (next != Next::stop)
+        next = run_late(late);
+    if (next != Next::stop)
+        next = run_others(plan);
+    if (next != Next::stop && late.empty())
+        try_gap(plan);
+    if (link_failed_)
+        return THINGS_FAILED;
+    return interrupted_ ? THINGS_INTERRUPTED : THINGS_OK;
+}
+
+bool ModbusSource::is_alive(const PlannedRequest& request) const {
+    return units_[unit_of(request).unit].health.state() == UnitHealth::State::alive;
+}
+
+bool ModbusSource::has_neighbours(std::uint8_t unit) const {
+    for (std::size_t other = 0; other < units_.size(); ++other)
+        if (other != unit && units_[other].health.state() == UnitHealth::State::alive)
+            return true;
+    return false;
+}
+
+ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late) {
+    std::array<bool, 256> is_late{};
+    const bool alone = std::all_of(plan.begin(), plan.end(), [this, &plan](const PlannedRequest& request) {
+        return unit_of(request).unit == unit_of(plan.front()).unit;
+    });
+    std::vector<const PlannedRequest*> blocked;
+    const auto one = [&](const PlannedRequest& request) {
+        const std::uint8_t unit = unit_of(request).unit;
+        if (is_late[unit]) {
+            late.push_back(&request);
+            return Next::go_on;
+        }
+        const Next next = read(request, alone ? unit_of(request).retries : -1);
+        if (next == Next::skip_unit) {
+            is_late[unit] = true;
+            if (!alone)
+                late.push_back(&request);
+        }
+        return next == Next::stop ? Next::stop : Next::go_on;
+    };
+    for (const PlannedRequest& request : plan) {
+        if (!is_alive(request))
+            continue;
+        // An answer that is still on its way could be taken for this one: others first.
+        if (bus_.clear_at(request.request(unit_of(request))) > Clock::now())
+            blocked.push_back(&request);
+        else if (one(request) == Next::stop)
+            return Next::stop;
+    }
+    for (const PlannedRequest* request : blocked)
+        if (one(*request) == Next::stop)
+            return Next::stop;
+    return Next::go_on;
+}
+
+ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest*>& late) {
+    for (const PlannedRequest* request : late) {
+        if (!is_alive(*request))
+            continue; // given up a moment ago
+        if (read(*request, std::max(unit_of(*request).retries - 1, 0)) == Next::stop)
+            return Next::stop;
+    }
+    return Next::go_on;
+}
+
+// The silent and the not yet known. A silent unit gets one short request; if it answers, all of them.
+ModbusSource::Next ModbusSource::run_others(const PollPlan& plan) {
+    const bool any_alive = std::any_of(units_.begin(), units_.end(), [](const UnitState& unit) {
+        return unit.health.state() == UnitHealth::State::alive;
+    });
+    std::array<bool, 256> done{};
+    std::chrono::nanoseconds spent{0};
+    for (const UnitHealth::State state : {UnitHealth::State::unknown, UnitHealth::State::dead})
+        for (const PlannedRequest& request : plan) {
+            const std::uint8_t unit = unit_of(request).unit;
+            UnitState& it = units_[unit];
+            if (done[unit] || it.health.state() != state)
+                continue;
+            done[unit] = true;
+            const SteadyTime now = Clock::now();
+            const bool has_room =
+                any_alive ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
+            if (state == UnitHealth::State::dead && (!it.health.is_due(now) || !has_room)) {
+                report_unit(it);
+                continue;
+            }
+            if (!has_room)
+                continue;
+            if (run_unit(plan, unit) == Next::stop)
+                return Next::stop;
+            if (it.health.state() == UnitHealth::State::dead) {
+                const auto cost = Clock::now() - now;
+                spent += cost;
+                next_probe_ = Clock::now() + probe_share * cost;
+            }
+        }
+    return Next::go_on;
+}
+
+ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t unit) {
+    const PlannedRequest* probe = nullptr;
+    for (const PlannedRequest& request : plan)
+        if (unit_of(request).unit == unit && (!probe || request.span.size() < probe->span.size()))
+            probe = &request;
+    Next next = read(*probe, 0);
+    for (const PlannedRequest& request : plan)
+        if (next == Next::go_on && &request != probe && unit_of(request).unit == unit)
+            next = read(request, unit_of(request).retries);
+    return next;
+}
+
+// `silent_retries` -1: a first silence is no failure yet, the unit gets its retries after the others.
+ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_retries) {
+    if (is_over()) {
+        interrupted_ = true;
+        return Next::stop;
+    }
+    const UnitSettings& unit = unit_of(request);
+    const BusRequest frame = request.request(unit);
+    // Waiting for an answer that may still come is for a line without neighbours; else the next beat will do.
+    if (bus_.clear_at(frame) > Clock::now() + patience && has_neighbours(unit.unit))
+        return Next::go_on;
+    const Exchange result = ask(frame, unit, std::max(silent_retries, 0));
+    switch (result.status) {
+    case Exchange::Status::answered:
+        on_answer(unit.unit);
+        emit(request, result);
+        return Next::go_on;
+    case Exchange::Status::exception:
+        if (gone_behind_gateway(result.code)) {
+            on_silence(request, explain_exception(frame, result.code));
+            return Next::skip_unit;
+        }
+        on_answer(unit.unit);
+        if (says_later(result.code)) {
+            for (const PlannedPoint& planned : request.points) {
+                const Explanation why = explain_exception(frame, result.code);
+                point_problem(planned.point, why.code, why.text);
+            }
+            return Next::go_on;
+        }
+        return narrow(request, result.code);
+    case Exchange::Status::silent:
+        if (silent_retries < 0 && unit.retries > 0)
+            return Next::skip_unit;
+        [[fallthrough]];
+    case Exchange::Status::damaged:
+        on_silence(request, explain_silence(frame, result, timing_of(unit, silent_retries), settings_.link));
+        return Next::skip_unit;
+    case Exchange::Status::lost:
+        break;
+    }
+    return Next::stop;
+}
+
+// Halves a refused request until the points that the device does not have stand alone.
+ModbusSource::Next ModbusSource::narrow(const PlannedRequest& request, std::uint8_t code) {
+    const RegisterSpan first = settings_.points[request.points.front().point].whole();
+    const bool single =
+        std::all_of(request.points.begin(), request.points.end(), [&](const PlannedPoint& planned) {
+            return settings_.points[planned.point].whole() == first;
+        });
+    constexpr std::uint8_t illegal_function = 1;
+    if (single || code == illegal_function) {
+        refuse(request, code);
+        return Next::go_on;
+    }
+    std::size_t middle = request.points.size() / 2;
+    while (middle > 1 && settings_.points[request.points[middle].point].whole() ==
+                             settings_.points[request.points[middle - 1].point].whole())
+        --middle;
+    const std::uint64_t before = lessons_.refusals();
+    Next next = Next::go_on;
+    for (const auto& [begin, end] :
+         {std::pair(std::size_t{0}, middle), std::pair(middle, request.points.size())})
+        if (next == Next::go_on)
+            next = read(part_of(request, begin, end, settings_), unit_of(request).retries);
+    if (next == Next::go_on && lessons_.refusals() == before)
+        lessons_.cut(request.unit, request.table,
+                     settings_.points[request.points[middle].point].whole().first);
+    return next;
+}
+
+void ModbusSource::refuse(const PlannedRequest& request, std::uint8_t code) {
+    const Explanation why = explain_exception(request.request(unit_of(request)), code);
+    const std::chrono::seconds wait = code <= 3 ? refused_long : refused_short;
+    for (const PlannedPoint& planned : request.points) {
+        lessons_.refuse(planned.point, settings_.points[planned.point], Clock::now(), wait);
+        point_problem(planned.point, why.code,
+                      point_text(planned.point) + ": " + why.text +
+                          " The point is left out and tried again now and then; the others are read.");
+    }
+}
+
+void ModbusSource::on_answer(std::uint8_t unit) {
+    UnitState& it = units_[unit];
+    if (it.health.state() == UnitHealth::State::alive)
+        return;
+    const int failures = it.health.failures();
+    if (!it.health.on_answer())
+        return;
+    for (const std::uint32_t device : it.devices)
+        host_.report(THINGS_RECOVERED, THINGS_DEVICE, device, it.trouble.code,
+                     "unit " + std::to_string(unit) + " answers again after " + std::to_string(failures) +
+                         " failed attempts.");
+    // Where one comes back others may: a cable was plugged, a supply came on.
+    for (UnitState& other : units_)
+        other.health.wake(Clock::now());
+    next_probe_ = Clock::now();
+}
+
+void ModbusSource::on_silence(const PlannedRequest& request, Explanation why) {
+    const UnitSettings& unit = unit_of(request);
+    UnitState& it = units_[unit.unit];
+    it.health.on_silence(Clock::now(), unit.timeout, unit.backoff_max);
+    it.trouble = std::move(why);
+    report_unit(it);
+}
+
+void ModbusSource::report_unit(const UnitState& unit) {
+    for (const std::uint32_t device : unit.devices)
+        host_.report(THINGS_PROBLEM, THINGS_DEVICE, device, unit.trouble.code, unit.trouble.text);
+}
+
+void ModbusSource::emit(const PlannedRequest& request, const Exchange& result) {
+    readings_.clear();
+    texts_.clear();
+    texts_.reserve(2 * request.points.size()); // readings point into it
+    for (const PlannedPoint& planned : request.points)
+        emit_point(request, planned, result);
+    host_.emit(readings_.data(), static_cast<std::uint32_t>(readings_.size()));
+}
+
+void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned, const Exchange& result) {
+    const ModbusPoint& point = settings_.points[planned.point];
+    if (lessons_.accept(planned.point, point))
+        point_works(planned.point);
+    const std::span<const std::uint16_t> words =
+        std::span(result.words).subspan(planned.offset, point.span.size());
+    int power = 0;
+    std::string raw;
+    for (const std::uint16_t word : words)
+        append_hex(raw, word);
+    Decoded decoded;
+    if (point.factor)
+        power = static_cast<std::int16_t>(result.words[planned.factor_offset]);
+    if (std::abs(power) > largest_power)
+        decoded.why_not = "a value whose scale factor says that it is not there";
+    else
+        decoded = decode(point.format, words, power);
+    if (decoded.why_not) {
+        point_problem(planned.point, "no_value",
+                      point_text(planned.point) + ": " + raw + " is " + decoded.why_not + ".");
+        return;
+    }
+    if (point_codes_[planned.point])
+        point_works(planned.point);
+    things_reading reading{};
+    reading.size = sizeof reading;
+    reading.point = planned.point;
+    reading.value = std::visit(ToContract{&texts_}, decoded.value);
+    reading.duration_us = result.duration_us;
+    texts_.push_back(std::move(raw));
+    reading.raw = texts_.back().c_str();
+    readings_.push_back(reading);
+}
+
+void ModbusSource::point_problem(std::uint32_t point, const char* code, const std::string& text) {
+    if (point_codes_[point] && std::string_view(point_codes_[point]) != code)
+        point_works(point);
+    point_codes_[point] = code;
+    host_.report(THINGS_PROBLEM, THINGS_POINT, point, code, text);
+}
+
+void ModbusSource::point_works(std::uint32_t point) {
+    if (!point_codes_[point])
+        return;
+    host_.report(THINGS_RECOVERED, THINGS_POINT, point, point_codes_[point],
+                 point_text(point) + " can be read again.");
+    point_codes_[point] = nullptr;
+}
+
+std::string ModbusSource::point_text(std::uint32_t point) const {
+    const ModbusPoint& it = settings_.points[point];
+    return settings_.devices[it.device] + " " + it.name;
+}
+
+// Where a device was told nothing about gaps, one is tried now and then: if two requests of it could be one,
+// and it reads across, they will be.
+void ModbusSource::try_gap(const PollPlan& plan) {
+    const SteadyTime now = Clock::now();
+    if (polls_ < polls_before_gap_trial || now < next_gap_trial_ || is_over())
+        return;
+    for (std::size_t i = 0; i + 1 < plan.size(); ++i) {
+        const PlannedRequest &a = plan[i], &b = plan[i + 1];
+        const UnitSettings& unit = unit_of(a);
+        const RegisterSpan joined{a.span.first, std::max(a.span.end, b.span.end)};
+        const RegisterSpan gap{a.span.end, b.span.first};
+        const LinkCost cost = bus_.cost(unit.pause);
+        if (a.unit != b.unit || a.table != b.table || unit.gap || !is_alive(a) ||
+            b.span.first <= a.span.end || joined.size() > unit.limits(a.table).most ||
+            lessons_.is_closed(a.unit, a.table, gap) ||
+            cost.read_us(a.table, joined.size()) >=
+                cost.read_us(a.table, a.span.size()) + cost.read_us(a.table, b.span.size()))
+            continue;
+        next_gap_trial_ = now + gap_trial_pause;
+        const PlannedRequest trial{a.unit, a.table, joined, {}};
+        const Exchange result = ask(trial.request(unit), unit, 0);
+        if (result.status == Exchange::Status::answered)
+            lessons_.open_gap(a.unit, a.table, gap);
+        else if (result.status != Exchange::Status::lost)
+            lessons_.close_gap(a.unit, a.table, gap);
+        return;
+    }
+}
+
+} // namespace things

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "modbus/modbus_bus.hpp"
+#include "modbus/modbus_settings.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+// Looks around on a bus for a technician; results leave as JSON lines, one a finding. Used on the source's
+// thread. Options (all optional):
+//   from, to, timeout, baud: [..], parity: [..]   which units answer; from and to are unit ids
+//   unit, table, from, to                         which registers of that unit exist, by bisection
+//   unit, explain, table, count                   the words at that address under every type and order
+//
+//   {"unit":3,"baud":9600,"parity":"none","answer":"value","ms":21}
+//   {"unit":3,"table":"holding","first":0,"last":71,"count":72}
+//   {"unit":3,"table":"holding","address":100,"words":["0x41AA","0x6666"]}
+//   {"type":"float32","order":"ABCD","value":21.3,"plausible":true}
+namespace things {
+
+class PluginSettings;
+
+/// What to look for.
+struct ScanOptions {
+    std::optional<std::uint8_t> unit;
+    std::optional<std::uint16_t> explain;
+    std::vector<RegisterTable> tables;
+    std::uint32_t from = 0, to = 0, count = 4;
+    std::chrono::milliseconds timeout{0};
+    std::vector<SerialFrame> frames; ///< serial speeds and parities to try; one entry on TCP
+};
+/// `error` says what is wrong with them.
+ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettings& source,
+                              std::string& error);
+
+class ModbusScan {
+public:
+    /// All must outlive the scan.
+    struct Calls {
+        std::function<void(const std::string&)> found;
+        std::function<void(double)> progress;
+        std::function<bool()> is_over;
+    };
+    ModbusScan(ModbusSettings settings, Calls calls, int wake_fd);
+
+    enum class Outcome : std::uint8_t { done, interrupted, failed };
+    [[nodiscard]] Outcome run(const ScanOptions& options);
+    /// Why it failed.
+    [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
+
+private:
+    [[nodiscard]] Outcome scan_units(const ScanOptions& options);
+    [[nodiscard]] Outcome scan_registers(const ScanOptions& options, RegisterTable table);
+    [[nodiscard]] Outcome explain(const ScanOptions& options);
+    [[nodiscard]] Outcome bisect(RegisterSpan span);
+    [[nodiscard]] Exchange ask(std::uint8_t unit, RegisterTable table, RegisterSpan span);
+    void keep(RegisterSpan span);
+    void tell_range();
+
+    ModbusSettings settings_;
+    Calls calls_;
+    int wake_fd_;
+    std::unique_ptr<ModbusBus> bus_;
+    LinkTrouble trouble_;
+    BusTiming timing_;
+    std::uint8_t unit_ = 1;
+    RegisterTable table_ = RegisterTable::holding;
+    RegisterSpan range_, all_;
+    double part_ = 0, share_ = 1; ///< of the progress: before this table, and of it
+    int silent_in_a_row_ = 0;
+};
+
+/// The words under every type and order, one JSON line each. Pure.
+std::vector<std::string> explain_words(const std::vector<std::uint16_t>& words);
+
+} // namespace things

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "modbus/link_cost.hpp"
+#include "modbus/read_plan.hpp"
+#include "modbus/register_value.hpp"
+#include "modbus/sunspec_models.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct things_source_config;
+
+// What was configured, as plain values with defaults applied. Made once a source, from the host's settings.
+namespace things {
+
+class PluginHost;
+
+struct LinkSettings {
+    bool serial = false;
+    std::string port; ///< of a serial line
+    SerialFrame frame;
+    bool rs485 = false;
+    std::string host; ///< of a TCP connection
+    std::uint16_t tcp_port = 502;
+    bool rtu_framing = true; ///< RTU frames: always on a serial line, on request over TCP
+    std::chrono::milliseconds connect_timeout{5000};
+    [[nodiscard]] std::string text() const; ///< "/dev/ttyUSB0 at 9600 8N1", "192.0.2.1 port 502"
+};
+
+/// How one unit is to be treated. Points with equal settings may share requests.
+struct UnitSettings {
+    std::uint8_t unit = 1;
+    std::chrono::milliseconds timeout{1000};
+    int retries = 2;
+    std::chrono::milliseconds pause{0};
+    std::chrono::milliseconds backoff_max{60000};
+    std::optional<std::uint32_t> gap; ///< nothing: learn
+    std::uint32_t max_registers = 125;
+    std::uint32_t max_coils = 2000;
+    bool even = false;
+    friend bool operator==(const UnitSettings&, const UnitSettings&) = default;
+    [[nodiscard]] ReadLimits limits(RegisterTable table) const;
+};
+
+enum class WriteChoice : std::uint8_t { automatic, single, multiple };
+
+struct ModbusPoint {
+    std::string name;
+    std::uint32_t device = 0; ///< index into ModbusSettings::devices
+    std::uint32_t unit = 0;   ///< index into ModbusSettings::units
+    RegisterTable table = RegisterTable::holding;
+    RegisterSpan span;                   ///< of the value; of SunSpec points once it was found
+    std::optional<std::uint32_t> factor; ///< address of the register with the power of ten
+    std::optional<SunspecPlace> sunspec; ///< found by walking; span and factor follow from it
+    RegisterFormat format;
+    WriteChoice write = WriteChoice::automatic;
+    std::int64_t interval_ms = 60000;
+    [[nodiscard]] RegisterSpan whole() const; ///< value and factor
+};
+
+struct ModbusSettings {
+    std::string name;
+    LinkSettings link;
+    std::vector<std::string> devices;
+    std::vector<UnitSettings> units;
+    std::vector<ModbusPoint> points;
+    UnitSettings fallback; ///< of a unit that no device has: for scans
+};
+
+/// Nothing if the configuration has a mistake, which was told to the host.
+std::optional<ModbusSettings> read_settings(const PluginHost& host, const things_source_config& config);
+
+} // namespace things

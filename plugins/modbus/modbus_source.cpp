@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "modbus/modbus_source.hpp"
+
+#include "modbus/modbus_scan.hpp"
+
+#include <algorithm>
+
+namespace things {
+
+namespace {
+
+constexpr std::size_t most_plans = 32;
+
+std::string json_text(const std::string& text) {
+    static const char* const hex = "0123456789abcdef";
+    std::string result = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\')
+            result += std::string("\\") + c;
+        else if (byte < 0x20)
+            result += std::string("\\u00") + hex[byte >> 4] + hex[byte & 0xF];
+        else
+            result += c;
+    }
+    return result + "\"";
+}
+
+std::string json_number(double value) {
+    const double rounded = static_cast<double>(static_cast<long long>(value * 1000 + 0.5)) / 1000;
+    std::string text = std::to_string(rounded);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.')
+        text.pop_back();
+    return text;
+}
+
+bool is_near(double a, double b) {
+    return a < 2 * b && b < 2 * a;
+}
+
+} // namespace
+
+std::unique_ptr<ModbusSource> ModbusSource::make(const PluginHost& host, const things_source_config& config) {
+    auto settings = read_settings(host, config);
+    return settings ? std::make_unique<ModbusSource>(host, std::move(*settings)) : nullptr;
+}
+
+ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
+    : host_(host), settings_(std::move(settings)), bus_(settings_.link, host.wake_fd()),
+      lessons_(settings_.units.size()), point_codes_(settings_.points.size(), nullptr),
+      sunspec_found_(settings_.points.size(), false), next_walk_(settings_.units.size()) {
+    for (const ModbusPoint& point : settings_.points) {
+        auto& devices = units_[settings_.units[point.unit].unit].devices;
+        if (std::find(devices.begin(), devices.end(), point.device) == devices.end())
+            devices.push_back(point.device);
+    }
+}
+
+bool ModbusSource::open_link() {
+    if (const auto trouble = bus_.open()) {
+        report_link(*trouble);
+        return false;
+    }
+    if (bus_.take_reopened())
+        for (UnitState& unit : units_)
+            unit.health.wake(std::chrono::steady_clock::now());
+    return true;
+}
+
+void ModbusSource::report_link(const LinkTrouble& trouble) {
+    link_code_ = trouble.code;
+    link_failed_ = true;
+    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, trouble.code, trouble.text);
+}
+
+bool ModbusSource::is_over() const {
+    return host_.interrupted() || monotonic_ms() >= deadline_ms_;
+}
+
+BusTiming ModbusSource::timing_of(const UnitSettings& unit, int silent_retries) const {
+    return {unit.timeout, unit.pause, unit.retries, std::min(unit.retries, silent_retries)};
+}
+
+// Sends one request. A connection that broke is opened again once in a call: many devices close idle ones.
+Exchange ModbusSource::ask(const BusRequest& request, const UnitSettings& unit, int silent_retries) {
+    Exchange result = bus_.exchange(request, timing_of(unit, silent_retries));
+    if (result.status == Exchange::Status::lost && !reopened_once_) {
+        reopened_once_ = true;
+        if (open_link())
+            result = bus_.exchange(request, timing_of(unit, silent_retries));
+    }
+    if (result.status == Exchange::Status::lost) {
+        if (!link_failed_)
+            report_link(bus_.trouble());
+        return result;
+    }
+    const bool answered =
+        result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
+    silent_in_a_row_ = answered ? 0 : silent_in_a_row_ + 1;
+    if (answered && link_code_) {
+        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, link_code_, settings_.link.text() + " works again.");
+        link_code_ = nullptr;
+    }
+    // A connection that is half open swallows everything: after some silence a new one is worth a try.
+    constexpr int most_silent = 2;
+    if (!settings_.link.serial && silent_in_a_row_ >= most_silent) {
+        silent_in_a_row_ = 0;
+        bus_.close();
+        if (!open_link())
+            result.status = Exchange::Status::lost;
+    }
+    return result;
+}
+
+const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_t count) {
+    const double request_us = bus_.cost(std::chrono::milliseconds(0)).request_us;
+    ++polls_;
+    const auto same = [points, count](const CachedPlan& cached) {
+        return cached.points.size() == count && std::equal(points, points + count, cached.points.begin());
+    };
+    auto found = std::find_if(plans_.begin(), plans_.end(), same);
+    if (found == plans_.end()) {
+        if (plans_.size() < most_plans)
+            plans_.emplace_back();
+        found = std::min_element(plans_.begin(), plans_.end(),
+                                 [](const CachedPlan& a, const CachedPlan& b) { return a.used < b.used; });
+        *found = {{points, points + count}, lessons_.epoch() + 1, 0, 0, {}};
+    }
+    found->used = polls_;
+    if (found->epoch != lessons_.epoch() || !is_near(found->request_us, request_us)) {
+        const ModbusBus& bus = bus_;
+        found->plan = make_poll_plan(settings_, found->points, lessons_,
+                                     [&bus](std::chrono::milliseconds pause) { return bus.cost(pause); });
+        found->epoch = lessons_.epoch();
+        found->request_us = request_us;
+    }
+    return found->plan;
+}
+
+// The scan opens the link for itself, with other settings perhaps; ours is opened again at the next poll.
+int ModbusSource::discover(const PluginSettings& options, std::int64_t deadline_ms) {
+    deadline_ms_ = deadline_ms;
+    std::string error;
+    const ScanOptions what = read_scan_options(options, settings_, error);
+    if (!error.empty()) {
+        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "scan_options",
+                     "the scan cannot begin: " + error + ".");
+        return THINGS_INVALID;
+    }
+    bus_.close();
+    ModbusScan scan(settings_,
+                    {[this](const std::string& line) { host_.found(line); },
+                     [this](double part) { host_.progress(part); },
+                     [this] {
+                         return is_over();
+                     }},
+                    host_.wake_fd());
+    switch (scan.run(what)) {
+    case ModbusScan::Outcome::done:
+        return THINGS_OK;
+    case ModbusScan::Outcome::interrupted:
+        return THINGS_INTERRUPTED;
+    case ModbusScan::Outcome::failed:
+        break;
+    }
+    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, scan.trouble().code, scan.trouble().text);
+    return THINGS_FAILED;
+}
+
+// Reads every point in one round, as when all are due at once; the load counts how often each request is due.
+int ModbusSource::plan() {
+    std::vector<std::uint32_t> points(settings_.points.size());
+    for (std::uint32_t i = 0; i < points.size(); ++i)
+        points[i] = i;
+    const ModbusBus& bus = bus_;
+    const PollPlan requests = make_poll_plan(
+        settings_, points, lessons_, [&bus](std::chrono::milliseconds pause) { return bus.cost(pause); });
+    double cycle_ms = 0, load = 0;
+    for (const PlannedRequest& request : requests) {
+        const UnitSettings& unit = unit_of(request);
+        const double ms = bus_.cost(unit.pause).read_us(request.table, request.span.size()) / 1000;
+        std::int64_t interval = INT64_MAX;
+        std::string names;
+        for (const PlannedPoint& planned : request.points) {
+            const ModbusPoint& point = settings_.points[planned.point];
+            interval = std::min(interval, std::max<std::int64_t>(point.interval_ms, 1));
+            names += (names.empty() ? "" : ",") + json_text(point.name);
+        }
+        cycle_ms += ms;
+        load += ms / static_cast<double>(interval);
+        const std::uint32_t device = settings_.points[request.points.front().point].device;
+        const unsigned overhead = settings_.link.rtu_framing ? 13 : 21;
+        host_.found("{\"device\":" + json_text(settings_.devices[device]) +
+                    ",\"unit\":" + std::to_string(unit.unit) + ",\"table\":\"" + table_name(request.table) +
+                    "\",\"first\":" + std::to_string(request.span.first) + ",\"count\":" +
+                    std::to_string(request.span.size()) + ",\"points\":[" + names + "],\"bytes\":" +
+                    std::to_string(overhead + data_bytes(request.table, request.span.size())) +
+                    ",\"ms\":" + json_number(ms) + ",\"interval_ms\":" + std::to_string(interval) + "}");
+    }
+    host_.found("{\"cycle_ms\":" + json_number(cycle_ms) + ",\"load\":" + json_number(load) +
+                ",\"requests\":" + std::to_string(requests.size()) + "}");
+    return THINGS_OK;
+}
+
+} // namespace things

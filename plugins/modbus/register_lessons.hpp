@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "modbus/byte_link.hpp"
+#include "modbus/modbus_settings.hpp"
+#include "modbus/read_plan.hpp"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+// What experience taught about a source's devices: registers that are refused, joins that are refused, gaps
+// that may be read across. Kept in memory only; a restart learns again. `epoch` changes with every lesson, so
+// that plans made before are made anew. Used on the source's thread.
+namespace things {
+
+class RegisterLessons {
+public:
+    explicit RegisterLessons(std::size_t units) : tables_(units) {}
+
+    [[nodiscard]] const TableLessons& of(std::uint32_t unit, RegisterTable table) const;
+    [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+    /// How often a point was refused so far.
+    [[nodiscard]] std::uint64_t refusals() const { return refused_; }
+
+    /// The point's registers were refused although they were read alone: leave the point out for a time that
+    /// grows from `first` to an hour.
+    void refuse(std::uint32_t point, const ModbusPoint& where, SteadyTime now, std::chrono::seconds first);
+    /// It was read after all. True if it had been refused before.
+    bool accept(std::uint32_t point, const ModbusPoint& where);
+    /// Left out for the time being.
+    [[nodiscard]] bool is_left_out(std::uint32_t point) const;
+    /// To be read alone, since it was refused before.
+    [[nodiscard]] bool is_on_trial(std::uint32_t point) const;
+    /// Puts points whose time is over on trial.
+    void on_time(SteadyTime now);
+
+    /// Both sides can be read, but not together.
+    void cut(std::uint32_t unit, RegisterTable table, std::uint32_t address);
+    void open_gap(std::uint32_t unit, RegisterTable table, RegisterSpan gap);
+    /// The gap was tried and refused.
+    void close_gap(std::uint32_t unit, RegisterTable table, RegisterSpan gap);
+    [[nodiscard]] bool is_closed(std::uint32_t unit, RegisterTable table, RegisterSpan gap) const;
+
+private:
+    struct Refusal {
+        SteadyTime until;
+        std::chrono::seconds wait{0};
+        bool on_trial = false;
+    };
+    struct UnitLessons {
+        std::array<TableLessons, 4> tables;
+        std::array<std::vector<RegisterSpan>, 4> closed;
+    };
+    [[nodiscard]] TableLessons& at(std::uint32_t unit, RegisterTable table);
+
+    std::vector<UnitLessons> tables_;
+    std::map<std::uint32_t, Refusal> refusals_; ///< by point
+    SteadyTime next_{SteadyTime::max()};        ///< when the next refusal is over
+    std::uint64_t epoch_ = 0, refused_ = 0;
+};
+
+} // namespace things

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "modbus/decimal.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+// Between registers and values. Pure.
+//   order  ABCD: most significant register first (the norm); CDAB: least significant register first;
+//          BADC, DCBA: the same two with the bytes of every register swapped. Holds for 32 and 64 bits; of
+//          16-bit values and strings only the swap of bytes is meant.
+//   bit, mask  part of the registers taken as one unsigned integer; a mask is shifted down to bit 0.
+//   value = raw x scale x 10^power + offset, exact; `power` comes from the register of `scale_from`.
+// Example: int32, CDAB, scale 0.1, registers 0xFFF6 0xFFFF -> raw -10 -> -1.0.
+namespace things {
+
+enum class RegisterType : std::uint8_t {
+    boolean,
+    int16,
+    uint16,
+    int32,
+    uint32,
+    int64,
+    uint64,
+    float32,
+    float64,
+    bcd16,
+    bcd32,
+    string
+};
+enum class RegisterOrder : std::uint8_t { abcd, cdab, badc, dcba };
+
+using RegisterValue = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
+
+struct RegisterFormat {
+    RegisterType type = RegisterType::uint16;
+    RegisterOrder order = RegisterOrder::abcd;
+    std::optional<std::uint8_t> bit;
+    std::uint64_t mask = 0; ///< 0: none
+    Decimal scale{1, 0};
+    Decimal offset{0, 0};
+    std::uint16_t length = 1;                ///< of strings, in registers
+    std::vector<RegisterValue> invalid = {}; ///< typed as the raw value: int64, uint64, double or text
+};
+
+const char* type_name(RegisterType type);
+std::optional<RegisterType> type_of(std::string_view name);
+const char* order_name(RegisterOrder order);
+std::optional<RegisterOrder> order_of(std::string_view name);
+/// How many registers a value takes.
+std::uint16_t register_count(const RegisterFormat& format);
+/// Bits of an integer or BCD type; 0 for floats and strings.
+unsigned integer_bits(RegisterType type);
+bool is_signed(RegisterType type);
+
+/// A value, or why there is none (a phrase that follows "the registers hold ...").
+struct Decoded {
+    RegisterValue value;
+    const char* why_not = nullptr;
+};
+/// `words` are register_count() registers as they came; `power` from the scale factor register.
+Decoded decode(const RegisterFormat& format, std::span<const std::uint16_t> words, int power = 0);
+
+/// What to write, or why it cannot be written.
+struct Encoded {
+    std::vector<std::uint16_t> words;
+    std::string error; ///< empty: words are good
+};
+/// `current`: what the registers hold now, looked at only if needs_current().
+Encoded encode(const RegisterFormat& format, const RegisterValue& value,
+               std::span<const std::uint16_t> current = {}, int power = 0);
+/// True if only part of the registers is written, so that the rest must be read first.
+bool needs_current(const RegisterFormat& format);
+
+/// Makes an `invalid` entry fit the type: integers may be given signed or as their bits. Nothing: it never
+/// can occur.
+std::optional<RegisterValue> fit_invalid(const RegisterFormat& format, const RegisterValue& value);
+
+} // namespace things

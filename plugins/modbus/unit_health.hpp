@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "modbus/byte_link.hpp"
+
+#include <chrono>
+
+// What is known of one unit on the bus: whether it answers, and when to ask again if it does not. A silent
+// unit is asked less and less often, so that it costs its neighbours little. Plain values; time comes in.
+namespace things {
+
+class UnitHealth {
+public:
+    enum class State : unsigned char { unknown, alive, dead };
+
+    [[nodiscard]] State state() const { return state_; }
+    [[nodiscard]] bool is_due(SteadyTime now) const { return state_ != State::dead || now >= next_; }
+    [[nodiscard]] SteadyTime next() const { return next_; }
+    [[nodiscard]] int failures() const { return failures_; }
+
+    /// True if it was dead before.
+    bool on_answer();
+    /// It did not answer. The wait doubles from twice the timeout up to `longest`; 0: it is always asked.
+    void on_silence(SteadyTime now, std::chrono::milliseconds timeout, std::chrono::milliseconds longest);
+    /// Something changed on the line: ask at once.
+    void wake(SteadyTime now);
+
+private:
+    State state_ = State::unknown;
+    int failures_ = 0;
+    SteadyTime next_{};
+};
+
+} // namespace things

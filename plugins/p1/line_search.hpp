@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "link/serial_port.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Which speed and frame a meter uses, and what can be said about a line on which no telegram comes. Pure;
+// times are milliseconds of any steady clock.
+namespace things {
+
+class LineSearch {
+public:
+    static constexpr std::int64_t trial_ms = 12'500; ///< one interval of the slowest meter and one telegram
+    static constexpr std::int64_t doubt_ms =
+        120'000; ///< a line that worked is searched for again after so long
+
+    /// What is given is kept, the rest is found out. `frame`: "7E1".
+    LineSearch(std::optional<int> baud, const std::optional<std::string>& frame);
+
+    [[nodiscard]] const LineSettings& current() const { return candidates_[index_]; }
+    [[nodiscard]] bool is_found() const { return is_found_; }
+    [[nodiscard]] bool is_fixed() const { return candidates_.size() == 1; }
+    /// The port was opened; the trial begins.
+    void begin(std::int64_t now_ms) { since_ms_ = now_ms; }
+    void on_telegram(std::int64_t now_ms);
+    /// True if another setting is now to be tried: see current().
+    bool advance(std::int64_t now_ms);
+    /// Every byte had even parity: seven bits and parity were read as eight. True as for advance().
+    bool on_parity_seen(std::int64_t now_ms);
+
+private:
+    std::vector<LineSettings> candidates_;
+    std::size_t index_ = 0;
+    std::int64_t since_ms_ = 0;
+    bool is_found_ = false;
+};
+
+/// Remembers enough of what came in to say why no telegram is found in it.
+class LineObserver {
+public:
+    void see(std::string_view bytes);
+    void clear() { *this = LineObserver(); }
+    [[nodiscard]] bool is_encrypted() const { return has_cipher_head_; }
+    /// For a technician: what is seen on the line, the likely cause, what to try.
+    [[nodiscard]] std::string explain() const;
+
+private:
+    std::uint64_t bytes_ = 0, high_ = 0, printable_ = 0;
+    char last_ = 0;
+    bool has_cipher_head_ = false, has_hdlc_head_ = false, has_header_ = false;
+};
+
+} // namespace things

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "p1/cipher_stream.hpp"
+#include "p1/keys.hpp"
+#include "p1/line_search.hpp"
+#include "p1/mode_c.hpp"
+#include "p1/point_output.hpp"
+#include "p1/telegram_health.hpp"
+
+#include "link/stream.hpp"
+#include "link/tcp_socket.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+// One meter. In mode p1 it reads all the time and thins out after decoding (a pause between reads would lose
+// bytes): listen emits; poll only waits for the first telegram and repeats the last values, marked as
+// unchanged. In mode_c poll starts a readout and listen carries on with one that takes longer than a call. On
+// its source's thread.
+namespace things {
+
+class P1Source {
+public:
+    static std::unique_ptr<P1Source> make(const PluginHost& host, const things_source_config& config);
+    P1Source(PluginHost host, P1Options options, std::vector<P1Point> points);
+    P1Source(const P1Source&) = delete;
+    P1Source& operator=(const P1Source&) = delete;
+
+    int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
+    int listen(std::int64_t deadline_ms);
+
+private:
+    int run(const Patience& patience, bool until_telegram);
+    int wait(const Patience& patience, LinkTime until) const;
+    int open(const Patience& patience);
+    void close(const std::string& why);
+    void feed(std::string_view bytes);
+    void on_found(FoundTelegram found);
+    void look_after(std::int64_t now_ms);
+    void change_to_current_line();
+    int read_out(const Patience& patience);
+    [[nodiscard]] Arrival now() const;
+
+    PluginHost host_;
+    P1Options options_;
+    LineSearch line_;
+    LineObserver observer_;
+    TelegramHealth health_;
+    PointOutput output_;
+    std::variant<TelegramStream, CipherStream> decoder_;
+    ModeCReadout readout_;
+    std::vector<std::uint32_t> wanted_; // points the readout is for
+    TcpConnector connector_;
+    std::optional<Stream> stream_;
+    LinkTime open_at_{};
+    std::chrono::milliseconds pause_{1000};
+    std::int64_t last_byte_ms_ = 0;
+    bool is_flushed_ = true, is_line_stale_ = false, is_readout_failing_ = false;
+};
+
+} // namespace things

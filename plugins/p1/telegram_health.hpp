@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "p1/telegram_stream.hpp"
+
+#include "things_plugin.hpp"
+
+#include <cstdint>
+#include <string>
+
+// Tells the host how the stream of telegrams does: the beginning, the change and the end of damage and of
+// silence, with counts, never a line for each telegram. Used on the source's thread.
+namespace things {
+
+class TelegramHealth {
+public:
+    static constexpr std::int64_t calm_ms = 600'000; ///< so long without damage: it is over
+
+    TelegramHealth(PluginHost host, std::string where) : host_(host), where_(std::move(where)) {}
+
+    /// The link was opened; what comes first may be the rest of a telegram.
+    void on_open(std::int64_t now_ms);
+    void on_good(std::int64_t now_ms);
+    void on_damaged(const FoundTelegram& found, std::int64_t now_ms);
+    /// `explanation` is asked for only if it is needed.
+    void on_silence(const std::string& explanation);
+    void on_link_lost(const std::string& why);
+    /// Sees to what time alone changes.
+    void look(std::int64_t now_ms);
+
+    [[nodiscard]] std::uint64_t good() const { return good_; }
+    [[nodiscard]] std::uint64_t damaged() const { return damaged_; }
+    [[nodiscard]] std::int64_t last_good_ms() const { return last_good_ms_; }
+    [[nodiscard]] bool is_silent() const { return is_silent_; }
+
+private:
+    PluginHost host_;
+    std::string where_;
+    std::uint64_t good_ = 0, damaged_ = 0, damaged_before_ = 0, good_before_ = 0;
+    std::int64_t last_good_ms_ = 0, last_damaged_ms_ = 0;
+    DamageReason reason_ = DamageReason::incomplete;
+    bool is_damaging_ = false, is_silent_ = false, is_lost_ = false, is_first_ = true;
+};
+
+} // namespace things

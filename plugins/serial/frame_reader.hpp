@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "link/checksum.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// Cuts a stream of bytes into frames and lets only those through whose checksum fits. Fed in pieces of any
+// size; never holds more than max_length. Pure but for its state; one thread.
+//
+//   line       text up to CR or LF; empty lines are none
+//   delimiter  up to given bytes, and as many behind them as `trailing` says (a checksum)
+//   fixed      a number of bytes
+//   length     a number that stands in the frame itself, and what is added to it
+//   silence    until nothing came for a time; on_silence() says so
+namespace things {
+
+enum class FrameKind : std::uint8_t { line, delimiter, fixed, length, silence };
+
+enum class ChecksumKind : std::uint8_t {
+    none,
+    nmea,          ///< XOR between $ or ! and *, two hex digits behind it
+    nmea_optional, ///< the same, where there is one
+    xor8,
+    sum8,
+    sum8_zero, ///< all bytes together are 0 modulo 256 (VE.Direct)
+    sum16,
+    crc16_modbus,
+    crc16_arc,
+    crc16_x25,
+    crc_ccitt,
+    crc_xmodem,
+    crc_kermit,
+    sdi12 ///< CRC-16/ARC as three printable characters (SDI-12, Vaisala WXT)
+};
+
+struct ChecksumRules {
+    ChecksumKind kind = ChecksumKind::none;
+    bool is_hex = false;       ///< as hexadecimal digits, not as bytes
+    bool is_low_first = false; ///< of two bytes
+    std::size_t from = 0;      ///< first byte that it covers; it covers all from there up to itself
+    std::size_t gap = 0;       ///< bytes between the last one covered and the checksum
+};
+
+struct FrameRules {
+    FrameKind kind = FrameKind::line;
+    std::string start, delimiter;
+    std::size_t trailing = 0;  ///< bytes behind the delimiter
+    std::size_t length = 0;    ///< of a fixed frame
+    std::size_t length_at = 0; ///< where the length stands
+    std::size_t length_size = 1;
+    bool is_length_low_first = false;
+    std::size_t length_add = 0; ///< bytes of the frame that the length does not count
+    std::size_t max_length = 1024;
+    ChecksumRules checksum;
+};
+
+/// A frame. `text` is what expressions look at: without line end, delimiter, trailing bytes and checksum
+/// behind them.
+struct Frame {
+    std::string bytes;
+    std::size_t text_length = 0;
+    [[nodiscard]] std::string_view text() const { return std::string_view(bytes).substr(0, text_length); }
+};
+
+/// How many bytes the checksum takes in a frame.
+[[nodiscard]] std::size_t checksum_size(const ChecksumRules& rules);
+/// Whether the checksum of the frame fits.
+[[nodiscard]] bool is_intact(std::string_view bytes, std::size_t text_length, std::size_t trailing,
+                             const ChecksumRules& rules);
+/// The checksum of `covered` as it stands in a frame, for what we send.
+[[nodiscard]] std::string make_checksum(std::string_view covered, const ChecksumRules& rules);
+
+class FrameReader {
+public:
+    using OnFrame = std::function<void(const Frame&)>;
+    using OnDamage = std::function<void(std::string_view bytes)>;
+
+    /// `on_damage` is told what was thrown away because a checksum or a character was wrong, once a run.
+    FrameReader(FrameRules rules, OnFrame on_frame, OnDamage on_damage);
+
+    void feed(std::string_view bytes);
+    void on_silence();
+    void mark_damaged();
+    void reset();
+    [[nodiscard]] std::size_t held() const { return buffer_.size(); }
+    [[nodiscard]] const FrameRules& rules() const { return rules_; }
+
+private:
+    void take(char byte);
+    void take_text(char byte);
+    void scan_counted();
+    void align();
+    [[nodiscard]] std::optional<std::size_t> counted_length() const;
+    void finish_text(std::size_t text_length, std::size_t trailing);
+    bool deliver(std::string_view bytes, std::size_t text_length, std::size_t trailing);
+    void damage(std::string_view bytes);
+    void overflow();
+
+    FrameRules rules_;
+    OnFrame on_frame_;
+    OnDamage on_damage_;
+    std::string buffer_;
+    bool is_damaged_ = false;  // a character of the frame at hand
+    bool is_skipping_ = false; // it was too long: its rest is thrown away
+    bool is_running_ = false;  // damage was told and no good frame has come since
+};
+
+} // namespace things

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+// One value of a JSON text, by JSON pointer (RFC 6901): "/sensors/0/temperature". The only user of simdjson
+// here.
+namespace things {
+
+using JsonValue = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
+
+class JsonReader {
+public:
+    JsonReader();
+    JsonReader(JsonReader&&) noexcept;
+    ~JsonReader();
+    /// Nothing if the text is no JSON, has nothing there, or something that is no scalar (null as well).
+    [[nodiscard]] std::optional<JsonValue> find(std::string_view text, std::string_view pointer);
+
+private:
+    struct Parser;
+    std::unique_ptr<Parser> parser_;
+};
+
+[[nodiscard]] bool is_json_pointer(std::string_view text);
+
+} // namespace things

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serial/serial_source.hpp"
+
+#include "link/printed_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+// What becomes of frames: values for points, answers to questions, and what is said about damage and silence.
+namespace things {
+
+namespace {
+
+constexpr std::int64_t calm_ms = 600'000; // so long without a damaged frame: it is over
+constexpr std::uint64_t many_unmatched = 20;
+
+std::int64_t wall_now_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+things_value to_plugin(const PointValue& value) {
+    if (const auto* flag = std::get_if<bool>(&value))
+        return make_value(*flag);
+    if (const auto* whole = std::get_if<std::int64_t>(&value))
+        return make_value(*whole);
+    if (const auto* natural = std::get_if<std::uint64_t>(&value))
+        return make_value(*natural);
+    if (const auto* real = std::get_if<double>(&value))
+        return make_value(*real);
+    return make_value(std::get<std::string>(value));
+}
+
+} // namespace
+
+void SerialSource::on_frame(const Frame& frame) {
+    ++frames_;
+    is_first_ = false;
+    last_frame_ms_ = monotonic_ms();
+    if (std::exchange(is_silent_, false))
+        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "silence",
+                     "frames come in again on " + options_.where());
+    if (options_.guard && !options_.guard->is_found_in(frame.text()))
+        return;
+    if (question_ != nullptr && question_->write != nullptr)
+        answer_write(frame, *question_);
+    for (std::uint32_t i = 0; i < points_.size(); ++i) {
+        bool is_asked = question_ != nullptr &&
+                        std::find(question_->open.begin(), question_->open.end(), i) != question_->open.end();
+        if (is_asked || points_[i].request.empty())
+            offer(frame, i, is_asked);
+    }
+    if (question_ == nullptr || question_->write != nullptr || question_->verdict == THINGS_OK)
+        return;
+    question_->last_frame = frame.bytes;
+    if (question_->open.empty())
+        question_->verdict = THINGS_OK;
+}
+
+void SerialSource::offer(const Frame& frame, std::uint32_t index, bool is_asked) {
+    State& state = states_[index];
+    const SerialPoint& point = points_[index];
+    Extracted extracted = extract(frame, point.rules, json_);
+    if (extracted.outcome == Extracted::Outcome::elsewhere) {
+        // Said once: a sensor that talks, and a point that finds nothing in it.
+        if (!is_asked && !state.has_value && !is_told_ && ++unmatched_ == many_unmatched * points_.size()) {
+            is_told_ = true;
+            host_.report(THINGS_NOTE, THINGS_SOURCE, 0, "no_match",
+                         fmt::format("{} finds nothing in what the sensor on {} says, such as \"{}\"",
+                                     point.name, options_.where(), printable(frame.bytes)));
+        }
+        return;
+    }
+    std::uint32_t duration_us = 0;
+    if (is_asked) {
+        auto& open = question_->open;
+        open.erase(std::remove(open.begin(), open.end(), index), open.end());
+        auto took = std::chrono::steady_clock::now() - question_->asked;
+        duration_us =
+            static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+    }
+    if (extracted.outcome == Extracted::Outcome::value) {
+        std::int64_t now = monotonic_ms();
+        state.grid.see(now);
+        state.value = std::move(extracted.value);
+        state.has_value = true;
+        state.raw = printable(frame.bytes);
+        state.wall_ms = wall_now_ms();
+        if (std::exchange(state.is_failing, false))
+            host_.report(THINGS_RECOVERED, THINGS_POINT, index, "", point.name + " is read again");
+        if (!is_asked && !state.grid.is_due(now, point.interval_ms))
+            return;
+        state.grid.advance(now, point.interval_ms);
+        emit(index, 0, duration_us);
+        return;
+    }
+    bool is_unreadable = extracted.outcome == Extracted::Outcome::unreadable;
+    if (!is_unreadable && !is_asked)
+        return; // a scale that moves, a GPS without a fix: nothing to say
+    if (std::exchange(state.is_failing, true) && !is_asked)
+        return;
+    host_.report(THINGS_PROBLEM, THINGS_POINT, index, is_unreadable ? "unreadable" : "no_value",
+                 is_unreadable ? fmt::format("{}: \"{}\" in \"{}\" is not of the point's type", point.name,
+                                             printable(extracted.seen), printable(frame.bytes))
+                               : fmt::format("{}: the sensor has no value to use now; it said \"{}\"",
+                                             point.name, printable(frame.bytes)));
+}
+
+void SerialSource::emit(std::uint32_t index, std::uint32_t flags, std::uint32_t duration_us) {
+    const State& state = states_[index];
+    things_reading reading{};
+    reading.size = sizeof reading;
+    reading.point = index;
+    reading.value = to_plugin(state.value);
+    reading.time_ms = state.wall_ms;
+    reading.flags = flags;
+    reading.duration_us = duration_us;
+    reading.raw = state.raw.c_str();
+    host_.emit(&reading, 1);
+}
+
+/// The last values again, for a read by hand.
+void SerialSource::repeat(const std::vector<std::uint32_t>& points) {
+    for (std::uint32_t index : points)
+        if (states_[index].has_value)
+            emit(index, THINGS_UNCHANGED | THINGS_OWN_TIME, 0);
+}
+
+void SerialSource::answer_write(const Frame& frame, Question& question) {
+    question.last_frame = frame.bytes;
+    if (question.write->refuse && question.write->refuse->is_found_in(frame.text()))
+        question.verdict = THINGS_REFUSED;
+    else if (question.write->expect && question.write->expect->is_found_in(frame.text()))
+        question.verdict = THINGS_OK;
+}
+
+void SerialSource::on_damage(std::string_view bytes) {
+    if (std::exchange(is_first_, false))
+        return; // whoever comes in the middle finds the rest of a frame
+    ++damaged_;
+    last_damage_ms_ = monotonic_ms();
+    if (std::exchange(is_damaging_, true))
+        return;
+    host_.report(
+        THINGS_PROBLEM, THINGS_SOURCE, 0, "damaged_frame",
+        fmt::format(
+            "a damaged frame came on {}: \"{}\" (checksum, parity or length). Nothing of it is used; {} "
+            "damaged, {} good since the start. A long or loose cable, or wrong line settings.",
+            options_.where(), printable(bytes), damaged_, frames_));
+}
+
+void SerialSource::look_after(std::int64_t now_ms) {
+    if (is_damaging_ && now_ms - last_damage_ms_ >= calm_ms) {
+        is_damaging_ = false;
+        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "damaged_frame",
+                     fmt::format("no damaged frame on {} for {} minutes; {} damaged, {} good since the start",
+                                 options_.where(), calm_ms / 60'000, damaged_, frames_));
+    }
+    if (!has_talkers_ || is_silent_ || now_ms - last_frame_ms_ < options_.alarm_after.count())
+        return;
+    is_silent_ = true;
+    host_.report(
+        THINGS_PROBLEM, THINGS_SOURCE, 0, "silence",
+        fmt::format("no good frame on {} for {} s ({} bytes, {} good, {} damaged frames since the start): {}",
+                    options_.where(), options_.alarm_after.count() / 1000, bytes_, frames_, damaged_,
+                    bytes_ == 0 ? "nothing comes in; is the sensor on, the cable in, must it be started "
+                                  "(on_open) or asked (request)?"
+                                : "bytes come in, but no frames; check speed, parity and frame"));
+}
+
+/// The value as the sensor counts it; nothing if the point cannot hold it.
+std::optional<SentValue> SerialSource::to_sent(std::uint32_t index, const things_value& value) {
+    const PointRules& rules = points_[index].rules;
+    SentValue sent;
+    if (value.kind == THINGS_TEXT) {
+        sent.is_text = true;
+        sent.text = std::string(text_of(value));
+        // A line end in a text would be a second command.
+        bool is_plain = std::all_of(sent.text.begin(), sent.text.end(), [](char c) {
+            return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+        });
+        return is_plain && rules.type == ValueType::string ? std::optional(sent) : std::nullopt;
+    }
+    std::optional<double> number = number_of(value);
+    if (!number || rules.type == ValueType::string)
+        return std::nullopt;
+    sent.number = (*number - rules.offset) / rules.scale;
+    // 21.5 / 0.1 is 215, not 214.99999999999997.
+    if (std::optional<Decimal> digits = to_decimal(std::round(sent.number * 1e6) / 1e6);
+        digits && std::fabs(sent.number) < 1e9)
+        sent.number = to_double(to_amount(*digits));
+    return sent;
+}
+
+/// What it should read back: rounded to what was sent.
+void SerialSource::set_written(const SerialPoint& point, const std::string& shown, const things_value& value,
+                               things_value& written) {
+    if (value.kind == THINGS_TEXT) {
+        written_text_ = shown;
+        written = make_value(written_text_);
+        return;
+    }
+    std::optional<double> raw = point.write->number_in(shown);
+    if (value.kind == THINGS_BOOL || !raw) {
+        written = value;
+        return;
+    }
+    std::optional<Decimal> digits = to_decimal(*raw);
+    PointValue result = digits ? scaled(*digits, *raw, point.rules.scale, point.rules.offset)
+                               : PointValue(*raw * point.rules.scale + point.rules.offset);
+    written = to_plugin(result);
+}
+
+} // namespace things

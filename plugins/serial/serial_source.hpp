@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "serial/keys.hpp"
+
+#include "link/interval_grid.hpp"
+#include "link/stream.hpp"
+#include "link/tcp_socket.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+// One line with one or more sensors on it. Points with a request are asked in poll; points without are
+// listened for all the time, thinned to their interval, and repeated (marked as unchanged) when poll asks. On
+// its source's thread.
+namespace things {
+
+class SerialSource {
+public:
+    static std::unique_ptr<SerialSource> make(const PluginHost& host, const things_source_config& config);
+    SerialSource(PluginHost host, SerialOptions options, std::vector<SerialPoint> points);
+    SerialSource(const SerialSource&) = delete;
+    SerialSource& operator=(const SerialSource&) = delete;
+
+    int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
+    int listen(std::int64_t deadline_ms);
+    int write(std::uint32_t point, const things_value& value, things_value& written,
+              std::int64_t deadline_ms);
+
+private:
+    struct State {
+        IntervalGrid grid;
+        bool has_value = false, is_failing = false;
+        PointValue value;
+        std::string raw;
+        std::int64_t wall_ms = 0;
+    };
+    /// A request or a write that waits for its answer.
+    struct Question {
+        std::vector<std::uint32_t> open;    // points without an outcome
+        const SerialPoint* write = nullptr; // or a write
+        std::string last_frame;             // the last one that answered nothing
+        int verdict = THINGS_TIMEOUT;
+        LinkTime asked{};
+    };
+
+    int open(const Patience& patience);
+    void close(const std::string& why);
+    int read_some(const Patience& patience);
+    int run(const Patience& patience, const std::vector<std::uint32_t>* until_value);
+    int send(std::string_view bytes, const Patience& patience);
+    int ask(const std::string& request, const std::vector<std::uint32_t>& points, const Patience& patience);
+    int await_answer(Question& question, const Patience& patience);
+    void tell_no_answer(const Question& question, const std::string& request);
+    void on_frame(const Frame& frame);
+    void on_damage(std::string_view bytes);
+    void offer(const Frame& frame, std::uint32_t index, bool is_asked);
+    void answer_write(const Frame& frame, Question& question);
+    void emit(std::uint32_t index, std::uint32_t flags, std::uint32_t duration_us);
+    [[nodiscard]] bool have_values(const std::vector<std::uint32_t>& points) const;
+    void repeat(const std::vector<std::uint32_t>& points);
+    void look_after(std::int64_t now_ms);
+    std::optional<SentValue> to_sent(std::uint32_t index, const things_value& value);
+    void set_written(const SerialPoint& point, const std::string& shown, const things_value& value,
+                     things_value& written);
+
+    PluginHost host_;
+    SerialOptions options_;
+    std::vector<SerialPoint> points_;
+    std::vector<State> states_;
+    JsonReader json_;
+    FrameReader reader_;
+    TcpConnector connector_;
+    std::optional<Stream> stream_;
+    Question* question_ = nullptr;
+    LinkTime open_at_{};
+    std::chrono::milliseconds pause_;
+    std::int64_t last_byte_ms_ = 0, last_frame_ms_ = 0, last_damage_ms_ = 0;
+    std::uint64_t frames_ = 0, damaged_ = 0, bytes_ = 0;
+    bool is_quiet_ = true, is_lost_ = false, is_silent_ = false, is_damaging_ = false, is_told_ = false;
+    bool has_talkers_ = false, is_first_ = true;
+    std::uint64_t unmatched_ = 0;
+    std::string written_text_;
+};
+
+} // namespace things

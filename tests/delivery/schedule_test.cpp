@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/schedule.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using things::Schedule;
+
+TEST_CASE("devices come when they are due, earliest first") {
+    Schedule schedule;
+    schedule.set_due(1, 300);
+    schedule.set_due(2, 100);
+    schedule.set_due(3, 200);
+    schedule.set_due(1, 50);
+    CHECK(schedule.next_due_ms() == 50);
+    CHECK_FALSE(schedule.pop_due(49));
+    CHECK(schedule.pop_due(150) == 1U);
+    CHECK(schedule.pop_due(150) == 2U);
+    CHECK_FALSE(schedule.pop_due(150));
+    schedule.forget(3);
+    CHECK_FALSE(schedule.next_due_ms());
+}
+
+TEST_CASE("ready devices are served in turn, the second line every fourth time at least") {
+    Schedule schedule;
+    std::map<unsigned, int> served;
+    for (unsigned id = 0; id < 6; ++id)
+        schedule.set_ready(id, id < 3 ? Schedule::Rank::first : Schedule::Rank::second);
+    for (int i = 0; i < 400; ++i) {
+        const auto id = schedule.pop_ready();
+        REQUIRE(id);
+        ++served[*id];
+        schedule.set_ready(*id, *id < 3 ? Schedule::Rank::first : Schedule::Rank::second);
+    }
+    for (unsigned id = 0; id < 3; ++id)
+        CHECK(served[id] == 100);
+    for (unsigned id = 3; id < 6; ++id)
+        CHECK(served[id] >= 33);
+}
+
+TEST_CASE("a device has one place") {
+    Schedule schedule;
+    schedule.set_ready(1, Schedule::Rank::first);
+    schedule.set_ready(1, Schedule::Rank::first);
+    schedule.set_ready(1, Schedule::Rank::second);
+    schedule.set_due(2, 10);
+    schedule.set_ready(2, Schedule::Rank::first);
+    CHECK_FALSE(schedule.pop_due(100));
+    CHECK(schedule.pop_ready() == 2U);
+    CHECK(schedule.pop_ready() == 1U);
+    CHECK_FALSE(schedule.has_ready());
+    CHECK_FALSE(schedule.pop_ready());
+}

@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/uploader.hpp"
+
+#include "support/delivery_fakes.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <doctest/doctest.h>
+
+using namespace things;
+
+namespace {
+
+/// An uploader with everything around it. Every step of time is the test's.
+struct Rig {
+    Rig() { make(); }
+    void make() {
+        UploadHooks hooks;
+        hooks.find_series = [](SeriesId id) {
+            static constexpr std::string_view names[] = {"a", "b", "c", "d"};
+            return SeriesText{names[id % 4], ""};
+        };
+        hooks.on_answer = [this](DeviceId id, const std::string& body) {
+            bodies.push_back(body);
+            if (fetches)
+                uploader->request_post(id);
+        };
+        hooks.on_alarm = [this](const UploadAlarm& alarm) {
+            alarms.push_back(alarm);
+        };
+        hooks.on_recovered = [this](const UploadAlarm& alarm) {
+            recovered.push_back(alarm);
+        };
+        hooks.is_clock_plausible = [] {
+            return true;
+        };
+        hooks.random = [this] {
+            return random;
+        };
+        uploader = std::make_unique<Uploader>(loop, clock, backlog, https, things, batch, std::move(hooks));
+    }
+    void add_device(DeviceId id) {
+        uploader->update({id, "device" + std::to_string(id), "uuid-" + std::to_string(id), Secret("s")});
+    }
+    void read(DeviceId id, int count = 1, bool is_urgent = false) {
+        for (int i = 0; i < count; ++i)
+            backlog.append(id, {0, {clock.wall_ms() + ++times, Stamp::Clock::wall}, std::int64_t{times}},
+                           is_urgent);
+        uploader->notify(id);
+    }
+    /// Runs what is posted, and what is due at this moment.
+    void run() {
+        for (int i = 0; i < 5; ++i) {
+            loop.restart();
+            while (loop.poll() > 0) {
+            }
+            uploader->tick();
+        }
+    }
+    void pass(std::int64_t ms) {
+        clock.boot += ms;
+        run();
+    }
+    void answer(int status) {
+        https.answer(status);
+        run();
+    }
+    /// Lets the platform judge all that is sent, until nothing is left open or `most` posts were judged.
+    template <typename Judge>
+    int serve(Judge judge, int most = 1000) {
+        int count = 0;
+        while (!https.open.empty() && count < most) {
+            answer(judge(https.open.front().post.body));
+            ++count;
+        }
+        return count;
+    }
+
+    boost::asio::io_context loop;
+    ManualClock clock;
+    MemoryBacklog backlog{clock};
+    FakeHttps https;
+    ThingsConfig things;
+    BatchConfig batch;
+    std::vector<std::string> bodies;
+    std::vector<UploadAlarm> alarms, recovered;
+    std::unique_ptr<Uploader> uploader;
+    double random = 0.5;
+    bool fetches = false;
+    int times = 0;
+};
+
+bool has(const std::string& body, int value) {
+    return body.find("\"v\":" + std::to_string(value) + "}") != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("a pack is due by age, by records, by bytes or by urgency, and not before") {
+    Rig rig;
+    rig.batch.max_records = 100;
+    rig.make();
+    rig.add_device(1);
+    rig.read(1, 3);
+    rig.run();
+    CHECK(rig.https.open.empty());
+    SUBCASE("age") {
+        rig.pass(59'999);
+        CHECK(rig.https.open.empty());
+        rig.pass(1);
+        CHECK(rig.https.open.size() == 1);
+    }
+    SUBCASE("records") {
+        rig.read(1, 96);
+        rig.run();
+        CHECK(rig.https.open.empty());
+        rig.read(1, 1);
+        rig.run();
+        CHECK(rig.https.open.size() == 1);
+    }
+    SUBCASE("urgency") {
+        rig.read(1, 1, true);
+        rig.run();
+        CHECK(rig.https.open.size() == 1);
+    }
+    SUBCASE("a fetch that is asked for") {
+        rig.uploader->request_post(1);
+        rig.run();
+        CHECK(rig.https.open.size() == 1);
+    }
+    rig.serve([](const auto&) { return 202; });
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.uploader->totals().readings_accepted == rig.backlog.appended);
+    CHECK(rig.backlog.settled_twice == 0);
+}
+
+TEST_CASE("bytes make a pack due") {
+    Rig rig;
+    rig.batch.max_bytes = 600;
+    rig.make();
+    rig.add_device(1);
+    rig.read(1, 9);
+    rig.run();
+    CHECK(rig.https.open.empty());
+    rig.read(1, 1);
+    rig.run();
+    REQUIRE(rig.https.open.size() == 1);
+    CHECK(rig.https.bodies.front().size() <= 600);
+}
+
+TEST_CASE("at most one post per device and `parallel` over all are under way") {
+    Rig rig;
+    rig.things.parallel = 3;
+    rig.make();
+    for (DeviceId id = 0; id < 10; ++id) {
+        rig.add_device(id);
+        rig.read(id, 1200);
+    }
+    rig.run();
+    CHECK(rig.https.open.size() == 3);
+    std::size_t posts = 0;
+    while (!rig.https.open.empty()) {
+        std::set<std::string> names;
+        for (const auto& open : rig.https.open)
+            names.insert(open.post.body.substr(0, 40).substr(0, open.post.body.find("\",")));
+        CHECK(names.size() == rig.https.open.size());
+        rig.answer(202);
+        ++posts;
+        rig.pass(60'000);
+    }
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.https.most_open == 3);
+    CHECK(posts >= 30);
+}
+
+TEST_CASE("after an outage live readings of all devices go first, then the backlog beside them") {
+    Rig rig;
+    rig.things.parallel = 1;
+    rig.make();
+    for (DeviceId id = 0; id < 3; ++id) {
+        rig.add_device(id);
+        rig.read(id, 1000);
+        rig.backlog.move_to_backlog(id);
+        rig.read(id, 1);
+    }
+    rig.pass(60'000);
+    std::vector<bool> live;
+    while (!rig.https.open.empty()) {
+        const std::string& body = rig.https.open.front().post.body;
+        live.push_back(has(body, 1001) || has(body, 2002) || has(body, 3003));
+        rig.answer(202);
+    }
+    REQUIRE(live.size() >= 9);
+    CHECK((live[0] && live[1] && live[2]));
+    CHECK_FALSE(live[3]);
+    CHECK(rig.backlog.left() == 0);
+}
+
+TEST_CASE("a pack that may have arrived is sent again byte by byte") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 5);
+    rig.pass(60'000);
+    REQUIRE(rig.https.open.size() == 1);
+    rig.https.fail(TransportError::broken, true);
+    rig.run();
+    rig.read(1, 600);
+    rig.run();
+    CHECK(rig.https.open.empty()); // backing off
+    rig.pass(1000);
+    REQUIRE(rig.https.bodies.size() == 2);
+    CHECK(rig.https.bodies[1] == rig.https.bodies[0]);
+    rig.answer(503);
+    rig.pass(120'000);
+    REQUIRE(rig.https.bodies.size() == 3);
+    CHECK(rig.https.bodies[2] == rig.https.bodies[0]);
+    rig.serve([](const auto&) { return 202; });
+    CHECK(rig.backlog.left() == 0);
+}
+
+TEST_CASE("a post that never left does not bind the next pack") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 5);
+    rig.pass(60'000);
+    rig.https.fail(TransportError::connect, false);
+    rig.run();
+    rig.read(1, 3);
+    rig.pass(60'000);
+    REQUIRE(rig.https.bodies.size() == 2);
+    CHECK(has(rig.https.bodies[1], 8));
+}
+
+TEST_CASE("an unreachable host is tried by one probe at a time, then all resume") {
+    Rig rig;
+    for (DeviceId id = 0; id < 20; ++id) {
+        rig.add_device(id);
+        rig.read(id, 2);
+    }
+    rig.pass(60'000);
+    CHECK(rig.https.open.size() == 8);
+    while (!rig.https.open.empty()) {
+        rig.https.fail(TransportError::connect, false);
+        rig.run();
+    }
+    CHECK_FALSE(rig.uploader->totals().is_uplink_open);
+    for (int i = 0; i < 10; ++i) {
+        rig.pass(60'000);
+        REQUIRE(rig.https.open.size() == 1);
+        rig.https.fail(TransportError::connect, false);
+        rig.run();
+    }
+    REQUIRE(rig.alarms.size() == 1);
+    CHECK(rig.alarms[0].kind == UploadAlarm::Kind::uplink_down);
+    rig.pass(60'000);
+    rig.answer(202);
+    CHECK(rig.https.open.size() == 8);
+    rig.serve([](const auto&) { return 202; });
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.recovered.size() == 1);
+}
+
+TEST_CASE("a link that comes up is tried at once") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 2);
+    rig.pass(60'000);
+    rig.random = 0.99;
+    for (int i = 0; i < 8; ++i) {
+        rig.https.fail(TransportError::resolve, false);
+        rig.run();
+        rig.pass(60'000);
+        REQUIRE(rig.https.open.size() == 1);
+    }
+    rig.https.fail(TransportError::resolve, false);
+    rig.run();
+    CHECK(rig.https.open.empty());
+    rig.uploader->on_link_up();
+    rig.run();
+    CHECK(rig.https.open.size() == 1);
+    CHECK(rig.https.renewals == 1);
+}
+
+TEST_CASE("429 and 503 pause the whole uplink for as long as they ask") {
+    Rig rig;
+    rig.add_device(1);
+    rig.add_device(2);
+    rig.read(1, 1, true);
+    rig.run();
+    Answer busy;
+    busy.status = 503;
+    busy.retry_after = "120";
+    rig.https.answer(busy);
+    rig.run();
+    rig.read(2, 1, true);
+    rig.pass(119'000);
+    CHECK(rig.https.open.empty());
+    rig.uploader->on_link_up();
+    rig.run();
+    CHECK(rig.https.open.empty());
+    rig.pass(1000);
+    CHECK(rig.https.open.size() == 1);
+    rig.answer(202);
+    CHECK(rig.https.open.size() == 1);
+}
+
+TEST_CASE("a refused device is parked alone, probed rarely with few readings, and drains when mended") {
+    constexpr int status = 401;
+    Rig rig;
+    rig.add_device(1);
+    rig.add_device(2);
+    rig.read(1, 700);
+    rig.read(2, 700);
+    rig.run();
+    auto judge = [&](const std::string& body) {
+        return body.find("uuid-1:") != std::string::npos ? status : 202;
+    };
+    rig.serve(judge);
+    rig.pass(60'000);
+    rig.serve(judge);
+    CHECK(rig.uploader->status(1).is_parked);
+    REQUIRE(rig.alarms.size() == 1);
+    CHECK(rig.alarms[0].device == 1U);
+    CHECK(rig.backlog.items[2].empty());
+    const std::size_t before = rig.https.bodies.size();
+    for (int minute = 0; minute < 600; ++minute) {
+        rig.pass(60'000);
+        rig.serve(judge);
+    }
+    const std::size_t probes = rig.https.bodies.size() - before;
+    CHECK(probes >= 10);
+    CHECK(probes <= 20);
+    CHECK(rig.https.bodies.back().size() < 600);
+    CHECK(rig.alarms.size() == 1);
+    CHECK(rig.backlog.items[1].size() == 700);
+    SUBCASE("by the platform") {
+        rig.pass(3'600'000);
+    }
+    SUBCASE("by a new secret") {
+        rig.uploader->update({1, "device1", "uuid-1", Secret("another")});
+        rig.run();
+    }
+    SUBCASE("by an operator") {
+        rig.uploader->retry_now(1);
+        rig.run();
+    }
+    rig.serve([](const auto&) { return 202; });
+    rig.pass(60'000);
+    rig.serve([](const auto&) { return 202; });
+    CHECK(rig.backlog.left() == 0);
+    CHECK_FALSE(rig.uploader->status(1).is_parked);
+    CHECK(rig.recovered.size() == 1);
+}
+
+TEST_CASE("413 halves until it fits, remembers it, and grows back slowly") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 500);
+    rig.run();
+    std::size_t refused = 0;
+    auto judge = [&](const std::string& body) {
+        refused += body.size() > 3000 ? 1 : 0;
+        return body.size() > 3000 ? 413 : 202;
+    };
+    rig.serve(judge);
+    rig.pass(60'000);
+    rig.serve(judge);
+    CHECK(rig.backlog.left() == 0);
+    CHECK(refused <= 4);
+    CHECK(rig.uploader->status(1).max_bytes <= 3000);
+    for (int i = 0; i < 1000; ++i) {
+        rig.read(1, 1, true);
+        rig.run();
+        rig.serve([](const auto&) { return 202; });
+    }
+    CHECK(rig.uploader->status(1).max_bytes == 16 * 1024);
+    CHECK(rig.uploader->status(1).max_records == 500);
+}
+
+TEST_CASE("a reading that is too large alone becomes a dead letter") {
+    Rig rig;
+    rig.add_device(1);
+    rig.backlog.append(1, {0, {rig.clock.wall_ms(), Stamp::Clock::wall}, std::string(5000, 'x')});
+    rig.read(1, 3);
+    rig.pass(60'000);
+    for (int i = 0; i < 5; ++i) {
+        rig.serve([](const std::string& body) { return body.size() > 3000 ? 413 : 202; });
+        rig.pass(60'000);
+    }
+    CHECK(rig.backlog.left() == 0);
+    REQUIRE(rig.backlog.dead.size() == 1);
+    CHECK(rig.backlog.dead[0].second.find("413") != std::string::npos);
+    CHECK(rig.backlog.accepted.size() == 3);
+}
+
+TEST_CASE("the one poisoned reading of a pack is found and set aside, after a second try a minute later") {
+    Rig rig;
+    rig.batch.max_bytes = 65'536;
+    rig.make();
+    rig.add_device(1);
+    rig.read(1, 500);
+    rig.run();
+    auto judge = [](const std::string& body) {
+        return has(body, 137) ? 400 : 202;
+    };
+    const int posts = rig.serve(judge);
+    CHECK(posts <= 25);
+    CHECK(rig.backlog.left() == 1);
+    CHECK(rig.backlog.dead.empty());
+    rig.read(1, 1, true);
+    rig.run();
+    rig.serve(judge); // others go on meanwhile
+    CHECK(rig.backlog.left() == 1);
+    const std::size_t before = rig.https.bodies.size();
+    rig.pass(59'000);
+    CHECK(rig.https.bodies.size() == before);
+    rig.pass(1000);
+    SUBCASE("that is refused again") {
+        rig.serve(judge);
+        REQUIRE(rig.backlog.dead.size() == 1);
+        CHECK(std::get<std::int64_t>(rig.backlog.dead[0].first.value) == 137);
+        CHECK(rig.backlog.dead[0].second == "400 Bad Request");
+    }
+    SUBCASE("that is accepted") {
+        rig.serve([](const auto&) { return 202; });
+        CHECK(rig.backlog.dead.empty());
+        CHECK(rig.backlog.accepted.size() == 501);
+    }
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.backlog.settled_twice == 0);
+}
+
+TEST_CASE("when the platform refuses all content nothing is thrown away, and one who waits is heard") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 500);
+    rig.run();
+    for (int minute = 0; minute < 300; ++minute) {
+        rig.serve([](const auto&) { return 400; });
+        rig.pass(60'000);
+    }
+    CHECK(rig.https.bodies.size() < 60);
+    CHECK(rig.backlog.dead.size() < 20);
+    CHECK(rig.uploader->status(1).is_parked);
+    CHECK(rig.alarms.size() >= 1);
+    for (int minute = 0; minute < 120; ++minute) {
+        rig.serve([](const auto&) { return 202; });
+        rig.pass(60'000);
+    }
+    CHECK(rig.backlog.accepted.size() + rig.backlog.dead.size() == 500);
+    CHECK(rig.backlog.left() == 0);
+}
+
+TEST_CASE("many poisoned readings in a row do not stop the others") {
+    Rig rig;
+    rig.batch.max_bytes = 65'536;
+    rig.make();
+    rig.add_device(1);
+    rig.read(1, 500);
+    rig.run();
+    auto judge = [](const std::string& body) {
+        for (int value = 100; value < 160; ++value)
+            if (has(body, value))
+                return 400;
+        return 202;
+    };
+    for (int minute = 0; minute < 30; ++minute) {
+        rig.serve(judge);
+        rig.pass(60'000);
+    }
+    CHECK(rig.backlog.accepted.size() == 440);
+    CHECK(rig.backlog.dead.size() == 60);
+    CHECK_FALSE(rig.uploader->status(1).is_parked);
+}
+
+TEST_CASE("redirects pause the uplink and raise an alarm") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 1, true);
+    rig.run();
+    rig.answer(301);
+    REQUIRE(rig.alarms.size() == 1);
+    CHECK(rig.alarms[0].kind == UploadAlarm::Kind::misdirected);
+    rig.pass(59'000);
+    CHECK(rig.https.open.empty());
+    rig.pass(1000);
+    REQUIRE(rig.https.open.size() == 1);
+    rig.answer(202);
+    CHECK(rig.backlog.left() == 0);
+    REQUIRE(rig.recovered.size() == 1);
+    CHECK(rig.recovered[0].kind == UploadAlarm::Kind::misdirected);
+}
+
+TEST_CASE("accepted with an error counts apart and is not repeated") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 1, true);
+    rig.run();
+    Answer answer;
+    answer.status = 202;
+    answer.error = TransportError::broken;
+    answer.body = "half a down";
+    rig.https.answer(answer);
+    rig.run();
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.uploader->totals().accepted_with_error == 1);
+    CHECK(rig.uploader->totals().packs_accepted == 1);
+    CHECK(rig.bodies.empty());
+}
+
+TEST_CASE("a downlink is handed over and the next one fetched, within bounds") {
+    Rig rig;
+    rig.fetches = true;
+    rig.add_device(1);
+    rig.read(1, 1, true);
+    rig.run();
+    int answered = 0;
+    while (!rig.https.open.empty() && answered < 1000) {
+        Answer answer;
+        answer.status = 200;
+        answer.body = "[]";
+        rig.https.answer(answer);
+        rig.run();
+        ++answered;
+    }
+    CHECK(answered > 10);
+    CHECK(answered < 40);
+    CHECK(rig.bodies.size() == static_cast<std::size_t>(answered));
+    CHECK(rig.https.bodies[1] == rig.https.bodies[0]); // nothing new to send: the newest once more
+    CHECK(rig.uploader->totals().readings_accepted == 1);
+    rig.pass(60'000);
+    CHECK(rig.https.open.size() == 1);
+}
+
+TEST_CASE("an idle device asks for downlinks as often as it is told to") {
+    Rig rig;
+    rig.things.downlink_poll = minutes(5);
+    rig.make();
+    rig.add_device(1);
+    rig.pass(3'600'000);
+    CHECK(rig.https.open.empty()); // nothing to repeat yet
+    rig.read(1, 1, true);
+    rig.run();
+    rig.answer(202);
+    rig.pass(299'000);
+    CHECK(rig.https.open.empty());
+    rig.pass(1000);
+    REQUIRE(rig.https.open.size() == 1);
+    CHECK(rig.https.bodies.back() == rig.https.bodies.front());
+}
+
+TEST_CASE("a quota of messages is kept, and the packs grow instead") {
+    Rig rig;
+    rig.things.min_interval = seconds(288);
+    rig.batch.max_records = 10;
+    rig.make();
+    rig.add_device(1);
+    std::int64_t last = 0;
+    std::size_t posts = 0;
+    for (int second = 0; second < 3600; ++second) {
+        rig.read(1, 1, second % 50 == 0);
+        rig.pass(1000);
+        if (!rig.https.open.empty()) {
+            CHECK((last == 0 || rig.clock.boot - last >= 288'000));
+            last = rig.clock.boot;
+            ++posts;
+            rig.answer(202);
+        }
+    }
+    CHECK(posts >= 12);
+    CHECK(posts <= 13);
+    CHECK(rig.backlog.accepted.size() > posts * 100);
+}
+
+TEST_CASE("shutdown sends what waits, gives the rest back, and ends in time") {
+    Rig rig;
+    for (DeviceId id = 0; id < 12; ++id) {
+        rig.add_device(id);
+        rig.read(id, 3);
+    }
+    rig.run();
+    CHECK(rig.https.open.empty());
+    bool is_done = false;
+    rig.uploader->shutdown(seconds(3), [&is_done] { is_done = true; });
+    rig.run();
+    CHECK(rig.https.open.size() == 8);
+    SUBCASE("all is accepted") {
+        rig.serve([](const auto&) { return 202; });
+        CHECK(is_done);
+        CHECK(rig.backlog.left() == 0);
+    }
+    SUBCASE("nobody answers") {
+        rig.pass(2999);
+        CHECK_FALSE(is_done);
+        rig.pass(1);
+        rig.run();
+        CHECK(is_done);
+        CHECK(rig.backlog.left() == 36);
+        CHECK(rig.backlog.in_flight() == 0);
+        rig.answer(202); // too late
+        CHECK(rig.backlog.left() == 36);
+    }
+    SUBCASE("the host is gone") {
+        while (!rig.https.open.empty()) {
+            rig.https.fail(TransportError::connect, false);
+            rig.run();
+        }
+        CHECK(is_done);
+        CHECK(rig.backlog.in_flight() == 0);
+    }
+    CHECK(rig.backlog.settled_twice == 0);
+}
+
+TEST_CASE("a device can be removed while its post is under way") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 3, true);
+    rig.run();
+    REQUIRE(rig.https.open.size() == 1);
+    rig.uploader->remove(1);
+    rig.run();
+    rig.answer(202);
+    CHECK(rig.backlog.left() == 0);
+    rig.read(1, 1, true);
+    rig.pass(60'000);
+    CHECK(rig.https.open.empty());
+}
+
+TEST_CASE("an uploader may go while posts are under way") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 3, true);
+    rig.run();
+    REQUIRE(rig.https.open.size() == 1);
+    rig.uploader.reset();
+    CHECK(rig.backlog.in_flight() == 0);
+    rig.https.answer(202);
+    rig.loop.restart();
+    rig.loop.poll();
+    CHECK(rig.backlog.left() == 3);
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/source_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
+
+namespace things {
+
+using namespace test;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A source that runs a shell script of the test's.
+class Program {
+public:
+    explicit Program(const std::string& script, const std::string& mode = "talks", std::uint32_t points = 2,
+                     Isolation isolation = Isolation::none) {
+        SourceWork work = make_work("exec", points, Milliseconds(100));
+        work.config.isolation = isolation;
+        Setting command = make_setting("command", std::monostate());
+        command.items = {std::string("/bin/sh"), std::string("-c"), script};
+        work.config.settings = {command, make_setting("mode", mode)};
+        Setting environment = make_setting("environment", std::monostate());
+        environment.items = {std::string("GREETING"), std::string("hello there")};
+        work.config.settings.push_back(environment);
+        source_ = make_source(std::move(work), PluginLibrary::load(plugin_file("exec"), true), clock_, ear,
+                              quick_options());
+        source_->start();
+    }
+    Source* operator->() { return source_.get(); }
+    Source& operator*() { return *source_; }
+    void end() { source_.reset(); }
+    [[nodiscard]] std::string text(const std::string& code) {
+        for (const SourceEvent& event : ear.events())
+            if (event.code == code)
+                return event.text;
+        return {};
+    }
+
+    Ear ear;
+
+private:
+    SystemClock clock_;
+    std::unique_ptr<Source> source_;
+};
+
+bool is_alive(pid_t pid) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
+    std::string number, name, state;
+    status >> number >> name >> state;
+    return !state.empty() && state != "Z" && state != "X";
+}
+
+} // namespace
+
+TEST_CASE("what a program prints becomes readings") {
+    Program program(R"(echo '{"point":"p0","value":21.5,"time":1700000000}'
+                       echo '{"values":{"p1":"on","unknown":3}}'
+                       exec sleep 100)");
+    REQUIRE(program.ear.wait([&] { return !program.ear.of(1).empty(); }));
+    REQUIRE(program.ear.readings().size() == 2);
+    CHECK(program.ear.readings()[0].value == Value(21.5));
+    CHECK(program.ear.readings()[0].stamp == Stamp{1'700'000'000'000, Stamp::Clock::wall});
+    CHECK(program.ear.readings()[1].value == Value(std::string("on")));
+    // By hand one gets the last value, which is not queued again.
+    const BusResult result = read_now(*program, 0);
+    CHECK(result.status == BusResult::Status::ok);
+    CHECK(result.value == Value(21.5));
+    CHECK(program.ear.wait([&] { return program->status().polls > 5; }));
+    for (std::size_t i = 2; i < program.ear.readings().size(); ++i)
+        CHECK_FALSE(program.ear.readings()[i].report);
+}
+
+TEST_CASE("a program that is asked answers, and says done when it has no more") {
+    Program program(R"(while read line; do
+        case "$line" in
+        '{"poll":'*) n=${line#*:}; n=${n%%,*}; echo '{"point":"p0","value":1}'; echo "{\"done\":$n}";;
+        esac
+    done)",
+                    "asked");
+    CHECK(program.ear.wait([&] { return program.ear.of(0).size() >= 5; }));
+    CHECK(program.ear.of(1).empty());
+    CHECK(read_now(*program, 0).value == Value(std::int64_t{1}));
+}
+
+TEST_CASE("one that does not answer is told of, point by point") {
+    Program program("exec sleep 100", "asked");
+    CHECK(program.ear.wait([&] { return program.ear.events().size() >= 2; }));
+    CHECK(program.ear.events()[0].code == "timeout");
+    CHECK(program.ear.events()[0].level == Level::point);
+    CHECK(read_now(*program, 1).status == BusResult::Status::timeout);
+}
+
+TEST_CASE("a command is written to the program and its answer is what reads back") {
+    Program program(R"(while read line; do
+        case "$line" in
+        '{"write":1,"point":"p0","value":20.5}') echo '{"done":1,"value":20}';;
+        '{"write":2,'*) echo '{"failed":2,"text":"the valve is stuck"}';;
+        esac
+    done)");
+    BusResult result = write_now(*program, 0, Value(20.5));
+    CHECK(result.status == BusResult::Status::ok);
+    CHECK(result.value == Value(std::int64_t{20}));
+    result = write_now(*program, 0, Value(30.0));
+    CHECK(result.status == BusResult::Status::refused);
+    CHECK(result.text == "the valve is stuck");
+    result = write_now(*program, 0, Value(1.0)); // it says nothing to the third
+    CHECK(result.status == BusResult::Status::timeout);
+}
+
+TEST_CASE("a program that ends is started again, and its last words are in the log") {
+    Program program(R"(echo "GREETING=$GREETING" >&2; echo '{"point":"p0","value":1}'; exit 5)");
+    CHECK(program.ear.wait([&] { return program.ear.of(0).size() >= 2; }));
+    CHECK(program.text("program").find("exit code 5") != std::string::npos);
+    CHECK(program.text("stderr") == "GREETING=hello there");
+}
+
+TEST_CASE("a program that cannot be run says why") {
+    const SystemClock clock;
+    Ear ear;
+    SourceWork work = make_work("exec", 1, Milliseconds(100));
+    Setting command = make_setting("command", std::monostate());
+    command.items = {std::string("/does/not/exist")};
+    work.config.settings = {command};
+    auto source =
+        make_source(work, PluginLibrary::load(plugin_file("exec"), true), clock, ear, quick_options());
+    source->start();
+    CHECK(ear.wait([&] { return ear.heard("program"); }));
+    CHECK(ear.events()[0].text.find("No such file") != std::string::npos);
+    work.config.settings.clear();
+    CHECK(validate(work, *PluginLibrary::load(plugin_file("exec"), true)).problems.at(0).key == "command");
+}
+
+TEST_CASE("a program is ended with its children") {
+    for (const Isolation isolation : {Isolation::none, Isolation::process}) {
+        // Both ignore SIGTERM; the child does not even belong to the shell's wait.
+        Program program(R"(trap '' TERM; (trap '' TERM; while :; do sleep 1; done) &
+                           echo "{\"values\":{\"p0\":$$,\"p1\":$!}}"; while :; do sleep 1; done)",
+                        "talks", 2, isolation);
+        REQUIRE(program.ear.wait([&] { return !program.ear.of(1).empty(); }));
+        const auto shell = static_cast<pid_t>(std::get<std::int64_t>(program.ear.of(0)[0].value));
+        const auto child = static_cast<pid_t>(std::get<std::int64_t>(program.ear.of(1)[0].value));
+        CHECK(is_alive(shell));
+        CHECK(is_alive(child));
+        program.end();
+        Ear clock;
+        CHECK(clock.wait([&] { return !is_alive(shell) && !is_alive(child); }, seconds(5)));
+    }
+}
+
+TEST_CASE("a program gets neither the gateway's environment nor its descriptors, and no privileges") {
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/secret", 1);
+    Program program(R"(echo "{\"point\":\"p0\",\"value\":\"$CREDENTIALS_DIRECTORY\"}"
+                       echo "{\"point\":\"p1\",\"value\":\"$(ls /proc/self/fd | wc -l) $(grep NoNewPrivs /proc/self/status | tr -d '\t')\"}"
+                       exec sleep 100)");
+    REQUIRE(program.ear.wait([&] { return !program.ear.of(1).empty(); }));
+    CHECK(program.ear.of(0)[0].value == Value(std::string()));
+    CHECK(program.ear.of(1)[0].value == Value(std::string("4 NoNewPrivs:1"))); // 0, 1, 2 and ls's own
+    unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+TEST_CASE("garbage, floods and endless lines do no harm") {
+    Program program(
+        R"(head -c 300000 /dev/zero | tr '\0' 'x'; echo; echo nonsense; echo '{"values":{"p0":1e999}}'
+                       echo '{"point":"p0","value":1}'; exec 0<&-; exec sleep 100)");
+    CHECK(program.ear.wait([&] { return !program.ear.of(0).empty(); }));
+    CHECK(program.ear.heard("line"));
+    CHECK(write_now(*program, 0, Value(1.0)).status !=
+          BusResult::Status::ok); // it closed its input: no SIGPIPE
+    CHECK(program->status().state == "running");
+}
+
+} // namespace things

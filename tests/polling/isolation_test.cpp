@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/source.hpp"
+#include "support/source_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace things {
+
+using namespace test;
+using std::chrono::milliseconds;
+
+namespace {
+
+/// A healthy source beside the bad one: 20 beats a second. Its largest gap is what the bad one did to it.
+class Neighbour {
+public:
+    Neighbour() {
+        source_ = make_source(make_work("simulated", 1, milliseconds(50)),
+                              PluginLibrary::load(plugin_file("simulated"), true), clock_, ear_);
+        source_->start();
+        REQUIRE(ear_.wait([this] { return ear_.of(0).size() >= 3; }));
+    }
+    [[nodiscard]] std::int64_t largest_gap() {
+        const auto readings = ear_.of(0);
+        std::int64_t largest = 0;
+        for (std::size_t i = 2; i < readings.size(); ++i)
+            largest = std::max(largest, readings[i].stamp.ms - readings[i - 1].stamp.ms);
+        return largest;
+    }
+    [[nodiscard]] std::uint64_t missed() const { return source_->status().missed; }
+
+private:
+    SystemClock clock_;
+    Ear ear_;
+    std::unique_ptr<Source> source_;
+};
+
+/// A source of one bad plugin in a host process.
+class Bad {
+public:
+    explicit Bad(const std::string& plugin, const std::string& in = "poll",
+                 SourceOptions options = quick_options()) {
+        SourceWork work = make_work(plugin, 2, milliseconds(100));
+        work.config.isolation = Isolation::process;
+        work.config.settings.push_back(make_setting("in", in));
+        // The file alone: a library that crashes while it is loaded must not be loaded here.
+        source_ = make_source(std::move(work), PluginLibrary::probe(bad_plugin_file(plugin), options), clock_,
+                              ear, options);
+        source_->start();
+    }
+    Source& operator*() { return *source_; }
+    Source* operator->() { return source_.get(); }
+
+    Ear ear;
+
+private:
+    SystemClock clock_;
+    std::unique_ptr<Source> source_;
+};
+
+std::string text_of(Ear& ear, const std::string& code) {
+    for (const SourceEvent& event : ear.events())
+        if (event.code == code)
+            return event.text;
+    return {};
+}
+
+} // namespace
+
+TEST_CASE("a plugin in a process of its own reads, writes and discovers as it does here") {
+    const SystemClock clock;
+    Ear ear;
+    SourceWork work = make_work("simulated", 3, milliseconds(50));
+    work.config.isolation = Isolation::process;
+    auto source =
+        make_source(work, PluginLibrary::load(plugin_file("simulated"), true), clock, ear, quick_options());
+    source->start();
+    CHECK(ear.wait([&] { return ear.of(2).size() >= 5; }));
+    CHECK(write_now(*source, 0, Value(21.5)).value == Value(21.5));
+    CHECK(read_now(*source, 0).value == Value(21.5));
+    CHECK(write_now(*source, 1, Value(std::string("caf\xc3\xa9"))).value ==
+          Value(std::string("caf\xc3\xa9")));
+    CHECK(source->status().state == "running");
+    source->stop();
+    CHECK(source->join(seconds(5)));
+}
+
+TEST_CASE("a crash costs its source a second, is told in plain words, and loses nothing that was emitted") {
+    struct Case {
+        const char *plugin, *words;
+    };
+    for (const auto& [plugin, words] : {Case{"segfaults", "SIGSEGV"}, Case{"aborts", "SIGABRT"},
+                                        Case{"overflows_stack", "SIGSEGV"}, Case{"exits", "exit code 3"}}) {
+        CAPTURE(plugin);
+        Neighbour neighbour;
+        Bad bad(plugin);
+        // Twice: the process came back.
+        CHECK(bad.ear.wait([&] { return bad->status().restarts >= 2; }));
+        CHECK(text_of(bad.ear, "died").find(words) != std::string::npos);
+        CHECK(bad.ear.of(0).size() >= 2); // emitted right before the crash, in each life
+        CHECK(neighbour.largest_gap() < 500);
+    }
+}
+
+TEST_CASE("last words are part of the message") {
+    Bad bad("aborts");
+    CHECK(bad.ear.wait([&] { return bad.ear.heard("died"); }));
+    CHECK(text_of(bad.ear, "died").find("the moon is full") != std::string::npos);
+}
+
+TEST_CASE("a call that does not come back is ended, whatever it does") {
+    for (const char* plugin : {"hangs", "sleeps", "deadlocks", "stops_itself"}) {
+        CAPTURE(plugin);
+        Neighbour neighbour;
+        Bad bad(plugin);
+        CHECK(bad.ear.wait([&] { return bad->status().restarts >= 1; }));
+        CHECK(text_of(bad.ear, "died").find("deadline") != std::string::npos);
+        CHECK(neighbour.largest_gap() < 500);
+        bad->stop();
+        CHECK(bad->join(seconds(3)));
+    }
+}
+
+TEST_CASE("a hang in any call is ended, and what was asked is answered") {
+    for (const char* in : {"create", "write", "destroy", "discover"}) {
+        CAPTURE(in);
+        Bad bad("sleeps", in);
+        const std::string call = in;
+        if (call == "create") {
+            CHECK(bad.ear.wait([&] { return bad->status().restarts >= 1; }));
+        } else {
+            REQUIRE(bad.ear.wait([&] { return bad.ear.of(0).size() >= 2; }));
+            if (call == "write") {
+                const BusResult result = write_now(*bad, 0, Value(1.0));
+                CHECK(result.status == BusResult::Status::failed);
+                CHECK(result.text.find("not known") != std::string::npos);
+            }
+        }
+        bad->stop();
+        CHECK(bad->join(seconds(5)));
+    }
+}
+
+TEST_CASE("after three deaths within ten minutes a plugin waits longer") {
+    Bad bad("segfaults", "create");
+    CHECK(bad.ear.wait([&] { return bad->status().restarts >= 3; }));
+    CHECK(bad.ear.wait([&] {
+        for (const SourceEvent& event : bad.ear.events())
+            if (event.text.find("three times") != std::string::npos)
+                return true;
+        return bad->status().state.find("restarting in") != std::string::npos;
+    }));
+    CHECK_FALSE(bad->status().healthy);
+    CHECK(read_now(*bad, 0).status == BusResult::Status::failed);
+}
+
+TEST_CASE("a leak ends at its limit") {
+    SourceOptions options = quick_options();
+    options.host_memory = std::int64_t{96} * 1024 * 1024;
+    Neighbour neighbour;
+    Bad bad("leaks", "poll", options);
+    CHECK(bad.ear.wait([&] { return bad->status().restarts >= 1; }));
+    CHECK(bad.ear.of(0).size() >= 5);
+    CHECK(neighbour.largest_gap() < 500);
+}
+
+TEST_CASE("descriptors leaked, closed or written to are the plugin's own") {
+    for (const char* plugin : {"leaks_descriptors", "closes_descriptors"}) {
+        CAPTURE(plugin);
+        Neighbour neighbour;
+        Bad bad(plugin);
+        CHECK(bad.ear.wait([&] { return bad->status().restarts >= 1; }));
+        CHECK(neighbour.largest_gap() < 500);
+    }
+    Bad bad("writes_stdout");
+    CHECK(bad.ear.wait([&] { return bad.ear.of(0).size() >= 20; }));
+    CHECK(bad.ear.heard("stderr"));
+    CHECK(bad.ear.events().size() <= 12);
+    CHECK(bad->status().restarts == 0);
+}
+
+TEST_CASE("a flood costs the one who makes it") {
+    Neighbour neighbour;
+    Bad bad("floods");
+    CHECK(bad.ear.wait([&] { return bad->status().restarts >= 1; }));
+    CHECK(bad.ear.readings().size() < 20'000);
+    CHECK(neighbour.largest_gap() < 500);
+}
+
+TEST_CASE("garbage is refused, the good readings beside it are kept") {
+    Neighbour neighbour;
+    Bad bad("garbage");
+    CHECK(bad.ear.wait([&] { return bad.ear.of(1).size() >= 20; }));
+    for (const PointReading& reading : bad.ear.readings())
+        CHECK(std::holds_alternative<std::int64_t>(reading.value));
+    CHECK(bad.ear.heard("garbage"));
+    CHECK(bad.ear.events().size() <= 12);
+    CHECK(bad->status().restarts == 0);
+}
+
+TEST_CASE("what a plugin says from threads of its own is ignored") {
+    Bad bad("spawns_threads");
+    CHECK(bad.ear.wait([&] { return bad.ear.of(0).size() >= 20; }));
+    for (const PointReading& reading : bad.ear.readings())
+        CHECK(reading.value != Value(std::int64_t{-1}));
+}
+
+} // namespace things

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queue/queue.hpp"
+
+#include "queue/clock_trust.hpp"
+#include "support/queue_rig.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace things;
+
+namespace {
+
+void check_books(const Queue& queue) {
+    const QueueStatus s = queue.status();
+    CHECK(s.books.queued() == s.queued);
+}
+
+/// A device with one series and `count` readings whose values count from `from`.
+SeriesId fill(QueueRig& rig, const std::string& dvnuuid, int from, int count) {
+    const SeriesId series = rig.queue->series(rig.queue->device(dvnuuid), "t", "Cel");
+    for (int i = 0; i < count; ++i) {
+        rig.clock.advance(1000);
+        rig.queue->append(rig.reading(series, from + i));
+    }
+    return series;
+}
+
+std::vector<double> values(const Batch& b) {
+    std::vector<double> out;
+    for (const Reading& r : b.readings)
+        out.push_back(std::get<double>(r.value));
+    return out;
+}
+
+} // namespace
+
+TEST_CASE("readings come out in order, and are gone once accepted") {
+    QueueRig rig;
+    rig.open();
+    fill(rig, "a", 0, 10);
+    const Batch b = rig.take(0, Lane::live, 4);
+    CHECK(values(b) == std::vector<double>{0, 1, 2, 3});
+    CHECK(rig.queue->waiting(0).live == 6);
+    rig.accept(b);
+    const Batch c = rig.take(0, Lane::live, 100);
+    CHECK(values(c) == std::vector<double>{4, 5, 6, 7, 8, 9});
+    rig.keep(c);
+    CHECK(values(rig.take(0, Lane::live, 2)) == std::vector<double>{4, 5});
+    CHECK(rig.queue->status().books.accepted == 4);
+    check_books(*rig.queue);
+}
+
+TEST_CASE("what was committed survives a power cut, what was accepted does not come back") {
+    QueueRig rig;
+    rig.open();
+    fill(rig, "a", 0, 10);
+    rig.accept(rig.take(0, Lane::live, 3));
+    REQUIRE(rig.commit());
+    fill(rig, "a", 10, 5); // not committed
+    rig.power_cut();
+    CHECK(rig.queue->status().queued == 7);
+    CHECK(rig.queue->waiting(0).backlog == 7);
+    CHECK(values(rig.take(0, Lane::backlog, 100)) == std::vector<double>{3, 4, 5, 6, 7, 8, 9});
+    CHECK(rig.queue->series(SeriesId{0}).name == "t");
+    check_books(*rig.queue);
+}
+
+TEST_CASE("what is in the hot log survives the process, settlements too") {
+    QueueRig rig;
+    rig.open();
+    fill(rig, "a", 0, 10);
+    rig.accept(rig.take(0, Lane::live, 3));
+    rig.reopen();
+    CHECK(values(rig.take(0, Lane::backlog, 100)) == std::vector<double>{3, 4, 5, 6, 7, 8, 9});
+    CHECK(rig.queue->status().books.read == 10);
+    CHECK(rig.queue->status().books.accepted == 3);
+    check_books(*rig.queue);
+}
+
+TEST_CASE("an outage longer than memory drains from flash in order") {
+    QueueRig rig;
+    rig.options.cache_limit = 4096;
+    rig.open();
+    for (int round = 0; round < 100; ++round) {
+        fill(rig, "a", round * 1000, 1000);
+        fill(rig, "b", round * 1000, 1000);
+        if (round % 2 == 0)
+            REQUIRE(rig.commit());
+    }
+    REQUIRE(rig.commit());
+    CHECK(rig.queue->status().memory < 800'000);
+    SUBCASE("in the same run") {}
+    SUBCASE("after a power cut") {
+        rig.power_cut();
+    }
+    for (DeviceId device = 0; device < 2; ++device) {
+        double expected = 0;
+        for (const Lane lane : {Lane::backlog, Lane::live})
+            for (;;) {
+                const Batch b = rig.take(device, lane, 700);
+                if (b.readings.empty())
+                    break;
+                for (const double v : values(b))
+                    REQUIRE(v == expected++);
+                rig.accept(b);
+            }
+        CHECK(expected == 100'000);
+    }
+    CHECK(rig.queue->status().queued == 0);
+    REQUIRE(rig.commit());
+    check_books(*rig.queue);
+    CHECK(rig.queue->status().books.accepted == 200'000);
+    CHECK(rig.queue->status().file_used < 40'000);
+}

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting, stopping, reloading, and what the gateway says about a wrong configuration."""
+
+import json
+import signal
+import urllib.request
+
+from scenario import BOILER, Scenario, main
+from support.gateway import Gateway, free_port
+
+ONE = """
+sources:
+  plc: {plugin: modbus, host: 127.0.0.1, tcp_port: PLC}
+devices:
+  - {name: boiler, dvnuuid: BOILER, secret: {file: boiler}, source: plc, interval: 100ms,
+     points: [{name: counter, holding: 0, type: uint32}]}
+"""
+
+
+class Stopping(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.plc.count_at(0)
+
+    def test_stop_is_prompt_and_everything_is_stored(self):
+        self.start(ONE)
+        self.wait_for_counter(5)
+        code, seconds = self.gateway.stop()
+        self.assertEqual(code, 0)
+        self.assertLess(seconds, 5)
+        self.assertTrue(self.gateway.heard("STOPPING=1"))
+        until = len(self.plc.reads)
+        self.gateway.start()
+        self.wait_for_counter(until + 1)
+        self.assert_nothing_missing(until)
+
+    def test_stop_is_prompt_while_the_platform_is_silent_and_the_device_too(self):
+        self.start(ONE, max_age="100ms")
+        self.wait_for_counter(5)
+        self.platform.behave(kind="silent", count=0)
+        until = len(self.plc.reads)
+        self.wait(lambda: len(self.plc.reads) > until + 5, "polling goes on")
+        self.plc.is_silent = True
+        code, seconds = self.gateway.stop()
+        self.assertEqual(code, 0)
+        self.assertLess(seconds, 10)
+        until = len(self.plc.reads)
+        self.plc.is_silent = False
+        self.platform.behave_well()
+        self.gateway.start()
+        self.wait_for_counter(until + 1)
+        self.assert_nothing_missing(until)
+
+    def test_ctrl_c_ends_it_too(self):
+        self.start(ONE)
+        self.gateway.signal(signal.SIGINT)
+        self.assertEqual(self.gateway.wait_for_end(), 0)
+
+
+class Configuration(Scenario):
+    def test_a_wrong_configuration_ends_with_78_and_every_mistake_in_one_run(self):
+        yaml = self.yaml(ONE).replace("max_age", "max_aeg") + "  - {name: boiler, dvnuuid: 7, source: nowhere}\n"
+        gateway = Gateway(self.folder, yaml, start=False)
+        self.addCleanup(gateway.__exit__)
+        for command in ("run", "check"):
+            done = gateway.run(command)
+            self.assertEqual(done.returncode, 78, done.stderr)
+            errors = [line for line in done.stderr.splitlines() if "error:" in line]
+            self.assertRegex(errors[0], r"^\S*gateway\.yaml:2:\d+: error: .*max_aeg.*max_age")
+            self.assertGreaterEqual(len(errors), 3)
+
+    def test_garbage_instead_of_a_configuration_is_an_error_and_no_crash(self):
+        gateway = Gateway(self.folder, "", start=False)
+        self.addCleanup(gateway.__exit__)
+        for content in (b"", b"[]", b"hello", b"\x00\x01\xff\xfe", b"{" * 10000, b"a: &a [*a]", b"things: {url: 3}\n",
+                        b"devices: " + b"[" * 100000, b"x" * 5000000, b"things: &x {url: *x}"):
+            gateway.config.write_bytes(content)
+            done = gateway.run("run", seconds=60)
+            self.assertEqual(done.returncode, 78, (content[:20], done.stderr[-500:]))
+            self.assertIn("error:", done.stderr)
+        gateway.config.unlink()
+        self.assertEqual(gateway.run("run").returncode, 78)
+
+    def test_usage_ends_with_64(self):
+        gateway = Gateway(self.folder, self.yaml(ONE), start=False)
+        self.addCleanup(gateway.__exit__)
+        self.assertEqual(gateway.run("nonsense").returncode, 64)
+        self.assertEqual(gateway.run("run", "--nonsense").returncode, 64)
+
+    def test_check_says_what_will_happen(self):
+        gateway = Gateway(self.folder, self.yaml(ONE), start=False)
+        self.addCleanup(gateway.__exit__)
+        done = gateway.run("check")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("boiler", done.stdout)
+        printed = gateway.run("check", "--print")
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        self.assertNotIn("abcdefghijklmnopqrstuvwxyzABCD", printed.stdout + printed.stderr)
+
+
+class Reloading(Scenario):
+    def test_a_new_point_is_read_and_a_wrong_file_changes_nothing(self):
+        self.plc.count_at(0)
+        self.plc.holding[50] = 42
+        self.start(ONE)
+        self.wait_for_counter(5)
+        good = self.gateway.config.read_text()
+        self.gateway.config.write_text(good + "nonsense: true\n")
+        self.gateway.reload()
+        self.wait(lambda: "nonsense" in self.gateway.log(), "the mistake is logged")
+        before = len(self.plc.reads)
+        self.wait_for_counter(before + 5)
+        self.gateway.config.write_text(good.replace("type: uint32}]", "type: uint32}, {name: extra, holding: 50}]"))
+        self.gateway.reload()
+        self.wait_for("extra", 42)
+        until = len(self.plc.reads)
+        self.wait_for_counter(until)
+        self.assert_nothing_missing(until)
+
+
+class CommandLine(Scenario):
+    def gateway_at_rest(self, text=ONE):
+        self.gateway = Gateway(self.folder, self.yaml(text), start=False)
+        self.gateway.log_file.touch()
+        self.addCleanup(self.gateway.__exit__)
+        return self.gateway
+
+    def test_read_takes_one_reading_of_each_point(self):
+        self.plc.holding[1] = 77
+        done = self.gateway_at_rest().run("read", "boiler")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"counter\s.*\b77\b")
+        self.plc.close()
+        self.assertEqual(self.gateway.run("read", "boiler").returncode, 69)
+
+    def test_send_posts_one_pack_and_a_dry_run_none(self):
+        gateway = self.gateway_at_rest()
+        done = gateway.run("send", "boiler", "--dry-run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"urn:dev:DVNUUID:{BOILER}:", done.stdout)
+        self.assertEqual(self.platform.stats()["requests"], 0)
+        done = gateway.run("send", "boiler")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.platform.count(device=BOILER, name="counter"), 1)
+        self.platform.behave(kind="down")
+        self.assertEqual(gateway.run("send", "boiler").returncode, 69)
+
+
+class Watching(Scenario):
+    def test_metrics_health_and_status_are_served(self):
+        self.plc.count_at(0)
+        port = free_port()
+        self.start(ONE, web_port=port)
+        self.wait_for_counter(5)
+
+        def get(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        self.assertEqual(get("/healthz")[0], 200)
+        self.assertIn("things_gateway_", get("/metrics")[1])
+        self.assertIn("boiler", json.dumps(json.loads(get("/api/v1/status")[1])))
+        self.assertIn("<html", get("/")[1].lower())
+
+
+if __name__ == "__main__":
+    main()

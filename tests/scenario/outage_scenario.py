@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An outage is caught up: whatever the platform or the network did, nothing is missing afterwards."""
+
+from scenario import BOILER, SECRETS, Scenario, main
+
+COUNTING = """
+sources:
+  plc: {plugin: modbus, host: 127.0.0.1, tcp_port: PLC}
+devices:
+  - {name: boiler, dvnuuid: BOILER, secret: {file: boiler}, source: plc, interval: 100ms,
+     points: [{name: counter, holding: 0, type: uint32}]}
+"""
+
+
+class Outages(Scenario):
+    def begin(self, **more):
+        self.plc.count_at(0)
+        self.start(COUNTING, **more)
+        self.wait_for_counter(3)
+
+    def served(self):
+        """The newest value the device gave out."""
+        return len(self.plc.reads)
+
+    def catch_up(self, seconds=30):
+        """Waits until everything served by now has arrived, and nothing in between is missing."""
+        until = self.served()
+        self.wait(lambda: max(self.counters()) >= until and len(set(self.counters())) >= until,
+                  f"counters 1 to {until} have arrived", seconds)
+        self.assert_nothing_missing(until)
+
+    def test_a_platform_that_is_away_is_caught_up(self):
+        self.begin()
+        self.platform.behave(kind="down")
+        away = self.served()
+        self.wait(lambda: self.served() >= away + 30, "polling goes on during the outage")
+        self.platform.behave(kind="up")
+        self.catch_up()
+
+    def test_a_backlog_of_a_restarted_gateway_is_caught_up(self):
+        self.begin()
+        self.platform.behave(kind="down")
+        away = self.served()
+        self.wait(lambda: self.served() >= away + 20, "polling goes on during the outage")
+        code, _ = self.gateway.stop()
+        self.assertEqual(code, 0)
+        until = self.served()
+        self.platform.behave(kind="up")
+        self.gateway.start()
+        self.wait_for_counter(until + 1)
+        self.catch_up()
+
+    def test_errors_of_every_kind_are_survived(self):
+        self.begin()
+        for behaviour in ({"status": 503, "count": 3}, {"status": 429, "retry_after": "1", "count": 1},
+                          {"status": 500, "count": 2}, {"status": 408, "count": 1}, {"kind": "close", "count": 2},
+                          {"kind": "reset", "count": 2}, {"kind": "garbage", "count": 2}, {"kind": "truncated", "count": 1},
+                          {"kind": "lost", "count": 2}, {"kind": "accept", "body": "[{\"n\":", "count": 2}, {"kind": "accept", "status": 204, "count": 2},
+                          {"kind": "silent", "count": 1}, {"kind": "accept", "delay_ms": 500, "count": 2},
+                          {"status": 307, "location": "https://127.0.0.1:1/", "count": 1}):
+            self.platform.behave(**behaviour)
+        self.wait(lambda: not self.platform.control("GET", "/behaviour")["behaviours"]
+                  or all(b["used"] >= b["count"] for b in self.platform.control("GET", "/behaviour")["behaviours"]),
+                  "every fault was met", 120)
+        self.catch_up(120)
+
+    def test_packs_are_halved_until_the_platform_takes_them(self):
+        self.begin(max_age="3s")
+        # Room for about five of the thirty records of a pack.
+        self.platform.control("POST", "/limits", {"max_body": 250})
+        before = self.served()
+        self.wait(lambda: max(self.counters()) > before + 40, "small packs get through", 60)
+        self.assertTrue(any(refusal["status"] == 413 for refusal in self.platform.refused()))
+        self.catch_up(60)
+
+    def test_a_wrong_secret_parks_the_device_until_it_is_mended(self):
+        self.begin()
+        self.platform.control("POST", "/devices", {"id": BOILER, "secret": "wrongwrongwrongwrongwrongwrong"})
+        away = self.served()
+        self.wait(lambda: self.served() >= away + 20, "polling goes on")
+        refused = len(self.platform.refused())
+        self.wait(lambda: self.served() >= away + 40, "polling goes on")
+        self.assertLess(len(self.platform.refused()) - refused, 10, "a parked device is probed rarely")
+        self.platform.control("POST", "/devices", {"id": BOILER, "secret": SECRETS[BOILER]})
+        self.catch_up(120)
+
+    def test_a_poisoned_reading_is_set_aside_alone(self):
+        self.plc.count_at(0)
+        self.plc.holding[10] = 7
+        self.start(COUNTING.replace("points: [", "points: [{name: poison, holding: 10}, "))
+        self.wait_for_counter(3)
+        # From now on this platform takes nothing with the name "poison": 404 would park, 413 halve, 400 bisects.
+        self.platform.behave(status=400, count=3)
+        self.wait(lambda: self.platform.control("GET", "/behaviour")["behaviours"][0]["used"] == 3
+                  if self.platform.control("GET", "/behaviour")["behaviours"] else True, "three packs were refused", 60)
+        away = self.served()
+        # Those three answers cost at most the readings that stood alone in a refused pack.
+        self.wait_for_counter(away + 20)
+        missing = set(range(1, away + 1)) - set(self.counters())
+        self.assertLessEqual(len(missing), 2, missing)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the real kpn-things-gateway for scenarios: a folder of its own, YAML as the test wrote it, READY seen through
+sd_notify. Standard library only.
+
+    with Gateway(folder, yaml) as gateway:     # started and ready
+        gateway.kill()                         # -9
+        gateway.start()
+"""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from support.simulator import BUILD, wait_until
+
+PROGRAM = BUILD / "daemon/kpn-things-gateway"
+PLUGINS = BUILD / "plugins"
+
+# Keys every scenario needs, with the folder it runs in. A scenario adds its own sources and devices, and may repeat none
+# of these sections; `things` and `batch` are given to settings().
+SETTINGS = """\
+things: {{url: "{url}", ca_file: {ca_file}, connect_timeout: 2s, timeout: 5s, retry: {{initial: 100ms, max: 1s}}{things}}}
+batch: {{max_age: {max_age}{batch}}}
+queue: {{path: {folder}/queue.db, hot_path: {folder}/hot, commit_interval: {commit_interval}}}
+time: {{require_sync: false}}
+web: {{listen: "127.0.0.1:{web_port}"}}
+control: {{socket: {folder}/control.sock}}
+log: {{level: debug}}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def settings(folder, platform, max_age="300ms", commit_interval="1s", things="", batch="", web_port=None):
+    """The common part of a scenario's YAML."""
+    return SETTINGS.format(folder=folder, url=platform.url, ca_file=platform.ca_file, max_age=max_age,
+                           commit_interval=commit_interval, things=things and ", " + things,
+                           batch=batch and ", " + batch, web_port=web_port or free_port())
+
+
+class Gateway:
+    def __init__(self, folder, yaml, start=True):
+        self.folder = pathlib.Path(folder)
+        self.config = self.folder / "gateway.yaml"
+        self.log_file = self.folder / "gateway.log"
+        self.config.write_text(yaml)
+        self.process = None
+        self.notices = []
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(str(self.folder / "notify.sock"))
+        self.notify.setblocking(False)
+        if start:
+            self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self.notify.close()
+        (self.folder / "notify.sock").unlink(missing_ok=True)
+
+    def command(self, *arguments):
+        """The command line with this configuration and these plugins."""
+        return [PROGRAM, *arguments, "--config", self.config, "--plugin-dir", PLUGINS]
+
+    def start(self, ready=True, seconds=15):
+        """Starts `run`; returns once it said READY."""
+        self.notices.clear()
+        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify.sock")}
+        environment.pop("JOURNAL_STREAM", None)
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(self.command("run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment)
+        if ready:
+            wait_until(lambda: self.heard("READY=1") or self.process.poll() is not None, "the gateway is ready", seconds)
+            if self.process.poll() is not None:
+                raise AssertionError(f"the gateway ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+        return self
+
+    def heard(self, text):
+        """Did the gateway tell the service manager this?"""
+        while True:
+            try:
+                self.notices += self.notify.recv(4096).decode().splitlines()
+            except BlockingIOError:
+                return text in self.notices
+
+    def run(self, *arguments, seconds=30):
+        """One subcommand; the completed process with text output."""
+        return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=seconds)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def reload(self):
+        self.signal(signal.SIGHUP)
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self, seconds=15):
+        """SIGTERM; (exit code, seconds it took)."""
+        begin = time.monotonic()
+        self.signal(signal.SIGTERM)
+        code = self.process.wait(seconds)
+        return code, time.monotonic() - begin
+
+    def wait_for_end(self, seconds=15):
+        return self.process.wait(seconds)
+
+    def log(self):
+        return self.log_file.read_text(errors="replace")

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at random moments under load. The oracle lies outside the gateway: a Modbus device that answers every read of
+a counter with a value of its own and notes when, and the platform's file of what it accepted. A value that was given out
+more than a second before a kill must be at the platform in the end; nothing the device never said may be there."""
+
+import dataclasses
+import pathlib
+import random
+import tempfile
+import time
+import uuid
+
+from support.gateway import Gateway, settings
+from support.modbus_server import ModbusServer
+from support.simulator import Simulator, wait_until
+
+GRACE = 1.0  # seconds: what a kill may cost
+SECRET = "abcdefghijklmnopqrstuvwxyzABCD"
+
+
+@dataclasses.dataclass
+class Result:
+    kills: int = 0
+    served: int = 0     # values the device gave out
+    required: int = 0   # of those, more than a second old at every kill
+    delivered: int = 0  # distinct values at the platform
+    repeats: int = 0    # values that arrived more than once
+    lost_in_grace: int = 0
+    missing: list = dataclasses.field(default_factory=list)  # (unit, value, seconds before the kill)
+    wrong: list = dataclasses.field(default_factory=list)    # at the platform, but never served, or at another time
+    slowest_start: float = 0.0
+
+
+def configuration(folder, platform, plc, devices, interval_ms):
+    text = settings(folder, platform, max_age="300ms", commit_interval="2s")
+    text += f"sources:\n  plc: {{plugin: modbus, host: 127.0.0.1, tcp_port: {plc.port}}}\ndevices:\n"
+    for unit, device in enumerate(devices, 1):
+        text += (f"  - {{name: d{unit}, dvnuuid: {device['dvnuuid']}, secret: {{file: secret}}, source: plc, "
+                 f"unit_id: {unit}, interval: {interval_ms}ms, points: [{{name: counter, holding: 0, type: uint32}}]}}\n")
+    return text
+
+
+def run_campaign(times=200, devices=20, interval_ms=100, seed=None, sabotage=False, say=lambda text: None):
+    """Kills so many times. With `sabotage` the queue's files are removed after each kill: the oracle must notice."""
+    chance = random.Random(seed)
+    fleet = [{"dvnuuid": str(uuid.UUID(int=unit + (4 << 76) + (8 << 60))), "secret": SECRET, "name": f"d{unit}"}
+             for unit in range(1, devices + 1)]
+    with tempfile.TemporaryDirectory(prefix="things-kill-") as name, ModbusServer() as plc:
+        folder = pathlib.Path(name)
+        plc.count_at(0)
+        secret = folder / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        with Simulator(folder, fleet) as platform:
+            yaml = configuration(folder, platform, plc, fleet, interval_ms)
+            with Gateway(folder, yaml, start=False) as gateway:
+                kills, result = [], Result()
+                for number in range(times):
+                    begin = time.monotonic()
+                    gateway.start()
+                    result.slowest_start = max(result.slowest_start, time.monotonic() - begin)
+                    # Half of the time the platform is away for a while, so that the queue is what is hit.
+                    if chance.random() < 0.5 or sabotage:
+                        platform.behave(kind="down")
+                    time.sleep(chance.uniform(0.05, 2.5) if not sabotage else 2.0)
+                    gateway.kill()
+                    kills.append(time.monotonic())
+                    platform.behave(kind="up")
+                    if sabotage:
+                        remove_queue(folder)
+                    if (number + 1) % 20 == 0:
+                        say(f"{number + 1} kills, {len(plc.reads)} values served, slowest start {result.slowest_start:.2f} s")
+                gateway.start()
+                drain(platform, plc, kills, seconds=5 if sabotage else 120)
+                gateway.stop()
+            return judge(result, plc, platform, kills, {d["dvnuuid"]: unit for unit, d in enumerate(fleet, 1)})
+
+
+def remove_queue(folder):
+    import shutil
+    for path in folder.glob("queue.db*"):
+        path.unlink()
+    shutil.rmtree(folder / "hot", ignore_errors=True)
+    (folder / "hot").unlink(missing_ok=True)
+
+
+def read_store(platform):
+    """(device, value, time) of every accepted reading, from the platform's file."""
+    accepted = []
+    with open(platform.store) as lines:
+        for line in lines:
+            _, _, device, _, time_, _, value = line.rstrip("\n").split("\t")
+            accepted.append((device, int(float(value)), float(time_)))
+    return accepted
+
+
+def drain(platform, plc, kills, seconds):
+    """Waits until the platform stops receiving old values."""
+    def is_calm():
+        before = len(read_store(platform))
+        time.sleep(1)
+        accepted = read_store(platform)
+        fresh = [time_ for _, _, time_ in accepted[before:]]
+        return fresh and min(fresh) > time.time() - 8
+    try:
+        wait_until(is_calm, "the backlog is drained", seconds)
+    except AssertionError:
+        pass  # the judge will name what is missing
+
+
+def judge(result, plc, platform, kills, units):
+    accepted = read_store(platform)
+    arrived = {}
+    for device, value, time_ in accepted:
+        arrived.setdefault((units[device], value), []).append(time_)
+    served = {(unit, value): (monotonic, wall) for monotonic, wall, unit, _, value in plc.reads}
+    result.kills = len(kills)
+    result.served = len(served)
+    result.delivered = len(arrived)
+    result.repeats = sum(len(times) - 1 for times in arrived.values())
+    last_kill = kills[-1]
+    for key, (monotonic, _) in served.items():
+        if monotonic > last_kill:
+            continue
+        before = min(kill - monotonic for kill in kills if kill >= monotonic)
+        if before <= GRACE:
+            result.lost_in_grace += key not in arrived
+            continue
+        result.required += 1
+        if key not in arrived:
+            result.missing.append((*key, round(before, 3)))
+    for key, times in arrived.items():
+        if key not in served:
+            result.wrong.append((*key, "was never served"))
+        elif max(times) - min(times) > 0.001 or abs(times[0] - served[key][1]) > 2:
+            result.wrong.append((*key, f"arrived with times {times}, was served at {served[key][1]}"))
+    return result

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Modbus TCP server in the test's own process: registers a test can set and watch, faults, and a counter that gives
+every read a value of its own, so that a lost reading can be named. Standard library only; shares no code with the plugin.
+
+    with ModbusServer() as plc:
+        plc.holding[100] = 205
+        plc.count_at(0)            # holding 0 and 1: a uint32 that grows by one with every read of it
+        plc.reads, plc.writes      # what was asked
+"""
+
+import socketserver
+import struct
+import threading
+import time
+
+COILS, DISCRETE, HOLDING, INPUT = 1, 2, 3, 4
+
+
+class Reads(list):
+    """(monotonic time, wall time, unit, address, value) of each read of a counter, in order."""
+
+
+class ModbusServer:
+    def __init__(self, port=0):
+        self.holding = [0] * 65536
+        self.input = [0] * 65536
+        self.coils = [False] * 65536
+        self.discrete = [False] * 65536
+        self.counters = {}  # address of the first of two holding registers -> next value, by unit
+        self.reads = Reads()
+        self.writes = []  # (monotonic time, unit, function, address, values)
+        self.requests = 0
+        self.exception = None  # code to answer everything with
+        self.is_silent = False
+        self.lock = threading.Lock()
+        owner = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                owner.serve(self.request)
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            block_on_close = False
+
+        self.server = Server(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        self.connections = set()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(2)
+            except OSError:
+                pass
+
+    def count_at(self, address):
+        self.counters[address] = {}
+
+    def set_float(self, address, value):
+        self.holding[address], self.holding[address + 1] = struct.unpack(">HH", struct.pack(">f", value))
+
+    def float_at(self, address):
+        return struct.unpack(">f", struct.pack(">HH", self.holding[address], self.holding[address + 1]))[0]
+
+    def written(self, address):
+        """What was written to this holding register or coil, in order."""
+        return [values[address - first] for _, _, _, first, values in list(self.writes)
+                if first <= address < first + len(values)]
+
+    def serve(self, connection):
+        self.connections.add(connection)
+        try:
+            while True:
+                head = self.receive(connection, 7)
+                if head is None:
+                    return
+                transaction, protocol, length, unit = struct.unpack(">HHHB", head)
+                body = self.receive(connection, length - 1) if 1 < length <= 254 and protocol == 0 else None
+                if body is None:
+                    return
+                if self.is_silent:
+                    continue
+                with self.lock:
+                    self.requests += 1
+                    answer = self.answer(unit, body)
+                connection.sendall(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)
+        except OSError:
+            pass
+        finally:
+            self.connections.discard(connection)
+            connection.close()
+
+    @staticmethod
+    def receive(connection, size):
+        data = b""
+        while len(data) < size:
+            more = connection.recv(size - len(data))
+            if not more:
+                return None
+            data += more
+        return data
+
+    def answer(self, unit, body):
+        function = body[0]
+        if self.exception:
+            return bytes([function | 0x80, self.exception])
+        address, = struct.unpack(">H", body[1:3])
+        if function in (COILS, DISCRETE):
+            count, = struct.unpack(">H", body[3:5])
+            table = self.coils if function == COILS else self.discrete
+            bits = table[address:address + count]
+            packed = bytearray((count + 7) // 8)
+            for i, bit in enumerate(bits):
+                packed[i // 8] |= bit << (i % 8)
+            return bytes([function, len(packed)]) + packed
+        if function in (HOLDING, INPUT):
+            count, = struct.unpack(">H", body[3:5])
+            if not 1 <= count <= 125 or address + count > 65536:
+                return bytes([function | 0x80, 3 if count > 125 else 2])
+            if function == HOLDING:
+                self.step_counters(unit, address, count)
+            table = self.holding if function == HOLDING else self.input
+            return bytes([function, count * 2]) + struct.pack(f">{count}H", *table[address:address + count])
+        return self.write(unit, function, address, body)
+
+    def step_counters(self, unit, address, count):
+        for first, next_values in self.counters.items():
+            if address <= first and first + 1 < address + count:
+                value = next_values[unit] = next_values.get(unit, 0) + 1
+                self.holding[first], self.holding[first + 1] = value >> 16, value & 0xFFFF
+                self.reads.append((time.monotonic(), time.time(), unit, first, value))
+
+    def write(self, unit, function, address, body):
+        if function == 5:
+            values = [body[3] == 0xFF]
+            self.coils[address] = values[0]
+            answer = body
+        elif function == 6:
+            values = [struct.unpack(">H", body[3:5])[0]]
+            self.holding[address] = values[0]
+            answer = body
+        elif function == 15:
+            count, = struct.unpack(">H", body[3:5])
+            values = [bool(body[6 + i // 8] >> (i % 8) & 1) for i in range(count)]
+            self.coils[address:address + count] = values
+            answer = body[:5]
+        elif function == 16:
+            count, = struct.unpack(">H", body[3:5])
+            values = list(struct.unpack(f">{count}H", body[6:6 + 2 * count]))
+            self.holding[address:address + count] = values
+            answer = body[:5]
+        else:
+            return bytes([function | 0x80, 1])
+        self.writes.append((time.monotonic(), unit, function, address, values))
+        return answer
