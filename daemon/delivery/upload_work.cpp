@@ -87,8 +87,11 @@ void UploadWork::configure(const ThingsConfig& things, const BatchConfig& batch)
     things_ = things;
     batch_ = batch;
     host_ = host_of(things.url);
-    for (const auto& [id, device] : devices_)
+    uplink_.breaker().set_range(things.retry_initial, things.retry_max);
+    for (auto& [id, device] : devices_) {
+        device.backoff.set_range(things.retry_initial, things.retry_max);
         notify(id);
+    }
 }
 
 void UploadWork::notify(DeviceId id) {
