@@ -13,7 +13,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds refused_long{3600};
 constexpr std::chrono::seconds refused_short{60};
 constexpr std::chrono::milliseconds silent_budget{3000}; // of a poll while nobody answers
-constexpr int probe_share = 12; // silent units get a twelfth of the line's time, while others answer
+constexpr int no_verdict = -1, glance = -2;
+constexpr std::chrono::milliseconds shortest_glance{50};
+constexpr std::chrono::milliseconds glance_budget{5000}; // of a poll
+constexpr int probe_share = 16; // silent units get a sixteenth of the line's time, while others answer
 constexpr std::chrono::seconds gap_trial_pause{10};
 constexpr std::uint64_t polls_before_gap_trial = 5;
 constexpr std::chrono::milliseconds patience{50};
@@ -105,7 +108,7 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
             late.push_back(&request);
             return Next::go_on;
         }
-        const Next next = read(request, alone ? unit_of(request).retries : -1);
+        const Next next = read(request, alone ? unit_of(request).retries : no_verdict);
         if (next == Next::skip_unit) {
             is_late[unit] = true;
             if (!alone)
@@ -138,53 +141,67 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
     return Next::go_on;
 }
 
-// The silent and the not yet known. A silent unit gets one short request; if it answers, all of them.
+// The not yet known and the silent. At the start of a line with many dead units the living must be found
+// soon: everybody is first asked with a short patience, and those that kept silent again in full.
 ModbusSource::Next ModbusSource::run_others(const PollPlan& plan) {
-    const bool any_alive = std::any_of(units_.begin(), units_.end(), [](const UnitState& unit) {
-        return unit.health.state() == UnitHealth::State::alive;
-    });
-    std::array<bool, 256> done{};
     std::chrono::nanoseconds spent{0};
-    for (const UnitHealth::State state : {UnitHealth::State::unknown, UnitHealth::State::dead})
+    for (const Stage stage : {Stage::glance, Stage::contact, Stage::probe}) {
+        std::array<bool, 256> done{};
         for (const PlannedRequest& request : plan) {
             const std::uint8_t unit = unit_of(request).unit;
-            UnitState& it = units_[unit];
-            if (done[unit] || it.health.state() != state)
+            if (done[unit] || !is_at(stage, plan, request))
                 continue;
             done[unit] = true;
+            UnitState& it = units_[unit];
             const SteadyTime now = Clock::now();
             const bool has_room =
-                any_alive ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
-            if (state == UnitHealth::State::dead && (!it.health.is_due(now) || !has_room)) {
-                report_unit(it);
+                has_neighbours(unit) ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
+            if (stage != Stage::glance && (!has_room || !it.health.is_due(now))) {
+                if (stage == Stage::probe)
+                    report_unit(it);
                 continue;
             }
-            if (!has_room)
-                continue;
-            if (run_unit(plan, unit) == Next::stop)
+            if (run_unit(plan, unit, stage) == Next::stop)
                 return Next::stop;
-            if (it.health.state() == UnitHealth::State::dead) {
-                const auto cost = Clock::now() - now;
-                spent += cost;
+            if (it.health.state() == UnitHealth::State::alive)
+                continue;
+            const auto cost = Clock::now() - now;
+            spent += cost;
+            if (stage != Stage::glance)
                 next_probe_ = Clock::now() + probe_share * cost;
-            }
         }
+        if (stage == Stage::glance)
+            spent = std::chrono::nanoseconds(0);
+    }
     return Next::go_on;
 }
 
-ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t unit) {
+bool ModbusSource::is_at(Stage stage, const PollPlan& plan, const PlannedRequest& request) const {
+    const std::uint8_t unit = unit_of(request).unit;
+    const UnitState& it = units_[unit];
+    if (it.health.state() != UnitHealth::State::unknown)
+        return stage == Stage::probe && it.health.state() == UnitHealth::State::dead;
+    const bool alone = unit_of(plan.front()).unit == unit && unit_of(plan.back()).unit == unit;
+    return stage == Stage::glance ? !it.glanced_at && !alone
+                                  : stage == Stage::contact && (it.glanced_at || alone);
+}
+
+// A unit that may be silent gets one short request; if it answers, all of them.
+ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t unit, Stage stage) {
     const PlannedRequest* probe = nullptr;
     for (const PlannedRequest& request : plan)
         if (unit_of(request).unit == unit && (!probe || request.span.size() < probe->span.size()))
             probe = &request;
-    Next next = read(*probe, 0);
+    units_[unit].glanced_at = true;
+    Next next = read(*probe, stage == Stage::glance ? glance : 0);
     for (const PlannedRequest& request : plan)
         if (next == Next::go_on && &request != probe && unit_of(request).unit == unit)
             next = read(request, unit_of(request).retries);
     return next;
 }
 
-// `silent_retries` -1: a first silence is no failure yet, the unit gets its retries after the others.
+// `silent_retries` may be `no_verdict`: a silence is no failure yet, the unit is asked again after the
+// others; or `glance`: the same, with a short patience.
 ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_retries) {
     if (is_over()) {
         interrupted_ = true;
@@ -195,7 +212,10 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     // Waiting for an answer that may still come is for a line without neighbours; else the next beat will do.
     if (bus_.clear_at(frame) > Clock::now() + patience && has_neighbours(unit.unit))
         return Next::go_on;
-    const Exchange result = ask(frame, unit, std::max(silent_retries, 0));
+    UnitSettings patient = unit;
+    if (silent_retries == glance)
+        patient.timeout = std::max(unit.timeout / 4, shortest_glance);
+    const Exchange result = ask(frame, patient, std::max(silent_retries, 0));
     switch (result.status) {
     case Exchange::Status::answered:
         on_answer(unit.unit);
@@ -216,7 +236,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         }
         return narrow(request, result.code);
     case Exchange::Status::silent:
-        if (silent_retries < 0 && unit.retries > 0)
+        if (silent_retries == glance || (silent_retries == no_verdict && unit.retries > 0))
             return Next::skip_unit;
         [[fallthrough]];
     case Exchange::Status::damaged:
