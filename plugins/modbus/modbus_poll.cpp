@@ -20,7 +20,6 @@ constexpr int probe_share = 16; // silent units get a sixteenth of the line's ti
 constexpr std::chrono::seconds gap_trial_pause{10};
 constexpr std::uint64_t polls_before_gap_trial = 5;
 constexpr std::chrono::milliseconds patience{50};
-constexpr int largest_power = 20; // of a scale factor; beyond it is no scale factor
 
 bool gone_behind_gateway(std::uint8_t code) {
     return code == 10 || code == 11;
@@ -28,27 +27,6 @@ bool gone_behind_gateway(std::uint8_t code) {
 bool says_later(std::uint8_t code) {
     return code == 5 || code == 6;
 }
-
-void append_hex(std::string& text, std::uint16_t word) {
-    static const char* const digits = "0123456789ABCDEF";
-    if (!text.empty())
-        text += ' ';
-    text +=
-        {'0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
-}
-
-struct ToContract {
-    std::vector<std::string>* texts;
-    things_value operator()(std::monostate) const { return {}; }
-    things_value operator()(bool value) const { return make_value(value); }
-    things_value operator()(std::int64_t value) const { return make_value(value); }
-    things_value operator()(std::uint64_t value) const { return make_value(value); }
-    things_value operator()(double value) const { return make_value(value); }
-    things_value operator()(const std::string& value) const {
-        texts->push_back(value);
-        return make_value(texts->back());
-    }
-};
 
 } // namespace
 
@@ -154,6 +132,8 @@ ModbusSource::Next ModbusSource::run_others(const PollPlan& plan) {
             done[unit] = true;
             UnitState& it = units_[unit];
             const SteadyTime now = Clock::now();
+            if (stage == Stage::glance && spent > glance_budget)
+                continue;
             const bool has_room =
                 has_neighbours(unit) ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
             if (stage != Stage::glance && (!has_room || !it.health.is_due(now))) {
@@ -236,6 +216,8 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         }
         return narrow(request, result.code);
     case Exchange::Status::silent:
+        if (silent_retries == glance)
+            report_silence(request, explain_silence(frame, result, timing_of(patient, 0), settings_.link));
         if (silent_retries == glance || (silent_retries == no_verdict && unit.retries > 0))
             return Next::skip_unit;
         [[fallthrough]];
@@ -292,12 +274,15 @@ void ModbusSource::on_answer(std::uint8_t unit) {
     if (it.health.state() == UnitHealth::State::alive)
         return;
     const int failures = it.health.failures();
-    if (!it.health.on_answer())
+    const bool was_dead = it.health.on_answer();
+    if (*it.trouble.code)
+        for (const std::uint32_t device : it.devices)
+            host_.report(THINGS_RECOVERED, THINGS_DEVICE, device, it.trouble.code,
+                         "unit " + std::to_string(unit) + " answers again after " + std::to_string(failures) +
+                             " failed attempts.");
+    it.trouble = {};
+    if (!was_dead)
         return;
-    for (const std::uint32_t device : it.devices)
-        host_.report(THINGS_RECOVERED, THINGS_DEVICE, device, it.trouble.code,
-                     "unit " + std::to_string(unit) + " answers again after " + std::to_string(failures) +
-                         " failed attempts.");
     // Where one comes back others may: a cable was plugged, a supply came on.
     for (UnitState& other : units_)
         other.health.wake(Clock::now());
@@ -308,6 +293,11 @@ void ModbusSource::on_silence(const PlannedRequest& request, Explanation why) {
     const UnitSettings& unit = unit_of(request);
     UnitState& it = units_[unit.unit];
     it.health.on_silence(Clock::now(), unit.timeout, unit.backoff_max);
+    report_silence(request, std::move(why));
+}
+
+void ModbusSource::report_silence(const PlannedRequest& request, Explanation why) {
+    UnitState& it = units_[unit_of(request).unit];
     it.trouble = std::move(why);
     report_unit(it);
 }
@@ -315,69 +305,6 @@ void ModbusSource::on_silence(const PlannedRequest& request, Explanation why) {
 void ModbusSource::report_unit(const UnitState& unit) {
     for (const std::uint32_t device : unit.devices)
         host_.report(THINGS_PROBLEM, THINGS_DEVICE, device, unit.trouble.code, unit.trouble.text);
-}
-
-void ModbusSource::emit(const PlannedRequest& request, const Exchange& result) {
-    readings_.clear();
-    texts_.clear();
-    texts_.reserve(2 * request.points.size()); // readings point into it
-    for (const PlannedPoint& planned : request.points)
-        emit_point(request, planned, result);
-    host_.emit(readings_.data(), static_cast<std::uint32_t>(readings_.size()));
-}
-
-void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned, const Exchange& result) {
-    const ModbusPoint& point = settings_.points[planned.point];
-    if (lessons_.accept(planned.point, point))
-        point_works(planned.point);
-    const std::span<const std::uint16_t> words =
-        std::span(result.words).subspan(planned.offset, point.span.size());
-    int power = 0;
-    std::string raw;
-    for (const std::uint16_t word : words)
-        append_hex(raw, word);
-    Decoded decoded;
-    if (point.factor)
-        power = static_cast<std::int16_t>(result.words[planned.factor_offset]);
-    if (std::abs(power) > largest_power)
-        decoded.why_not = "a value whose scale factor says that it is not there";
-    else
-        decoded = decode(point.format, words, power);
-    if (decoded.why_not) {
-        point_problem(planned.point, "no_value",
-                      point_text(planned.point) + ": " + raw + " is " + decoded.why_not + ".");
-        return;
-    }
-    if (point_codes_[planned.point])
-        point_works(planned.point);
-    things_reading reading{};
-    reading.size = sizeof reading;
-    reading.point = planned.point;
-    reading.value = std::visit(ToContract{&texts_}, decoded.value);
-    reading.duration_us = result.duration_us;
-    texts_.push_back(std::move(raw));
-    reading.raw = texts_.back().c_str();
-    readings_.push_back(reading);
-}
-
-void ModbusSource::point_problem(std::uint32_t point, const char* code, const std::string& text) {
-    if (point_codes_[point] && std::string_view(point_codes_[point]) != code)
-        point_works(point);
-    point_codes_[point] = code;
-    host_.report(THINGS_PROBLEM, THINGS_POINT, point, code, text);
-}
-
-void ModbusSource::point_works(std::uint32_t point) {
-    if (!point_codes_[point])
-        return;
-    host_.report(THINGS_RECOVERED, THINGS_POINT, point, point_codes_[point],
-                 point_text(point) + " can be read again.");
-    point_codes_[point] = nullptr;
-}
-
-std::string ModbusSource::point_text(std::uint32_t point) const {
-    const ModbusPoint& it = settings_.points[point];
-    return settings_.devices[it.device] + " " + it.name;
 }
 
 // Where a device was told nothing about gaps, one is tried now and then: if two requests of it could be one,

@@ -15,7 +15,8 @@
 #include <vector>
 
 // One source: a line or connection, its units and points. Everything here runs on the source's thread, one
-// call at a time. The calls are spread over modbus_poll.cpp, modbus_write.cpp and modbus_scan.cpp.
+// call at a time. The calls are spread over modbus_poll.cpp, modbus_readings.cpp, modbus_write.cpp and
+// modbus_sunspec.cpp.
 namespace things {
 
 class ModbusSource {
@@ -70,6 +71,7 @@ private:
     void emit_point(const PlannedRequest& request, const PlannedPoint& planned, const Exchange& result);
     void on_answer(std::uint8_t unit);
     void on_silence(const PlannedRequest& request, Explanation why);
+    void report_silence(const PlannedRequest& request, Explanation why);
     void report_unit(const UnitState& unit);
     void try_gap(const PollPlan& plan);
     [[nodiscard]] bool has_neighbours(std::uint8_t unit) const;
