@@ -6,6 +6,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
 
 namespace things {
 
@@ -199,6 +204,35 @@ TEST_CASE("garbage is refused, the good readings beside it are kept") {
     CHECK(bad.ear.heard("garbage"));
     CHECK(bad.ear.events().size() <= 12);
     CHECK(bad->status().restarts == 0);
+}
+
+TEST_CASE("a plugin in a process sees neither secrets nor the gateway's memory, environment or descriptors") {
+    const std::string secret = "/tmp/things-secret-" + std::to_string(getpid());
+    std::ofstream(secret) << "shared secret";
+    setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
+    const SystemClock clock;
+    for (const Isolation isolation : {Isolation::process, Isolation::none}) {
+        Ear ear;
+        SourceWork work = make_work("snoops", 5, milliseconds(50));
+        work.devices[0].name = secret;
+        work.config.isolation = isolation;
+        auto source = make_source(work, PluginLibrary::load(bad_plugin_file("snoops"), true), clock, ear,
+                                  quick_options());
+        source->start();
+        REQUIRE(ear.wait([&] { return !ear.of(4).empty(); }));
+        // Each is 1 if it could be reached: here, to show that the plugin tries hard enough; there, never.
+        const Value expected = std::int64_t{isolation == Isolation::none ? 1 : 0};
+        CHECK(ear.of(1)[0].value == expected); // an environment variable
+        CHECK(ear.of(2)[0].value == expected); // more descriptors than its own
+        if (ear.of(3)[0].value == Value(std::int64_t{0}) && isolation == Isolation::process) {
+            MESSAGE("this kernel has no Landlock: files are not hidden");
+            continue;
+        }
+        CHECK(ear.of(0)[0].value == expected); // the file
+        CHECK(ear.of(4)[0].value == expected); // the gateway's memory
+    }
+    std::filesystem::remove(secret);
+    unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 TEST_CASE("what a plugin says from threads of its own is ignored") {
