@@ -219,11 +219,16 @@ class Demo:
             now = time.monotonic()
             if waiting and self.judge(waiting):
                 waiting = None
-            if now >= next_downlink and (end is None or number == 0 or now < end - 8):
-                if waiting:
-                    self.failed.append(waiting[1])
-                    say("demo", f"the downlink for {waiting[1]} was not carried out in 10 s")
+            if waiting and time.time() - waiting[4] > 30:
+                self.failed.append(waiting[1])
+                say("demo", f"the downlink for {waiting[1]} was not carried out in 30 s")
+                waiting = None
+            if now >= next_downlink and not waiting and (end is None or number == 0 or now < end - 10):
                 waiting, number, next_downlink = self.send_downlink(number), number + 1, now + 10
+            time.sleep(0.1)
+        # The last one may still be on its way.
+        while waiting and not self.judge(waiting) and time.time() - waiting[4] < 30:
+            self.check_processes()
             time.sleep(0.1)
 
     def result(self):
