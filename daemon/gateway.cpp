@@ -42,24 +42,29 @@ HttpsSettings https_settings(const ThingsConfig& things) {
     return settings;
 }
 
-std::string key_of(const std::string& device, const std::string& point) { return device + '/' + point; }
+std::string key_of(const std::string& device, const std::string& point) {
+    return device + '/' + point;
+}
 
 } // namespace
 
 Gateway::Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clock& clock, Reload reload)
     : clock_(clock), plugins_(plugins), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
-      signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_), started_ms_(clock.wall_ms()),
-      queue_(loop_.get_executor(), clock, queue_options(config_.config)),
+      signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_),
+      started_ms_(clock.wall_ms()), queue_(loop_.get_executor(), clock, queue_options(config_.config)),
       https_(make_https(https_settings(config_.config.things))),
       uploader_(loop_, clock, queue_, *https_, config_.config.things, config_.config.batch, upload_hooks()),
       links_(loop_, [this] { uploader_.on_link_up(); }), router_(router_ports(), config_.config),
-      sources_(loop_, clock,
-               [this] {
-                   SourceOptions options;
-                   options.now = [&trust = queue_.clock_trust()] { return trust.now(); };
-                   return options;
-               }(),
-               source_hooks()),
+      sources_(
+          loop_, clock,
+          [this] {
+              SourceOptions options;
+              options.now = [&trust = queue_.clock_trust()] {
+                  return trust.now();
+              };
+              return options;
+          }(),
+          source_hooks()),
       control_(loop_) {
     queue_.on_available([this](DeviceId device) { uploader_.notify(device); });
     if (config_.config.web.on)
@@ -103,10 +108,18 @@ UploadHooks Gateway::upload_hooks() {
         if (const auto name = names_.find(id); name != names_.end())
             router_.on_answer(name->second, body);
     };
-    hooks.on_alarm = [this](const UploadAlarm& alarm) { on_upload_alarm(alarm, false); };
-    hooks.on_recovered = [this](const UploadAlarm& alarm) { on_upload_alarm(alarm, true); };
-    hooks.is_clock_plausible = [this] { return queue_.clock_trust().is_plausible(); };
-    hooks.random = [this] { return std::uniform_real_distribution<double>(0, 1)(random_); };
+    hooks.on_alarm = [this](const UploadAlarm& alarm) {
+        on_upload_alarm(alarm, false);
+    };
+    hooks.on_recovered = [this](const UploadAlarm& alarm) {
+        on_upload_alarm(alarm, true);
+    };
+    hooks.is_clock_plausible = [this] {
+        return queue_.clock_trust().is_plausible();
+    };
+    hooks.random = [this] {
+        return std::uniform_real_distribution<double>(0, 1)(random_);
+    };
     return hooks;
 }
 
@@ -130,7 +143,9 @@ SourceHooks Gateway::source_hooks() {
     hooks.on_readings = [this](const RunningSource& source, std::vector<PointReading>& readings) {
         on_readings(source, readings);
     };
-    hooks.on_event = [this](const RunningSource& source, const SourceEvent& event) { on_event(source, event); };
+    hooks.on_event = [this](const RunningSource& source, const SourceEvent& event) {
+        on_event(source, event);
+    };
     hooks.on_flood = [](std::uint64_t lost) {
         log::error("{} readings lost: the sources produce more than this machine can take in", lost);
     };
@@ -168,8 +183,8 @@ void Gateway::on_event(const RunningSource& source, const SourceEvent& event) {
         point = at.config.name;
         live_.set_problem(key_of(device, point), is_problem ? event.text : std::string());
     }
-    const std::string where = fmt::format("{}{}{}{}{}", name, device.empty() ? "" : ", ", device,
-                                          point.empty() ? "" : "/", point);
+    const std::string where =
+        fmt::format("{}{}{}{}{}", name, device.empty() ? "" : ", ", device, point.empty() ? "" : "/", point);
     if (is_problem && point.empty())
         alarms_.raise(key, fmt::format("{}: {}", where, event.text), "", false, clock_.wall_ms());
     else if (event.kind == SourceEvent::Kind::recovered && point.empty())
@@ -186,8 +201,10 @@ void Gateway::on_outcome(const Outcome& outcome) {
     if (id == ids_.end())
         return;
     live_.set(key_of(outcome.device, outcome.name), outcome.value,
-              outcome.stamp.clock == Stamp::Clock::wall ? outcome.stamp.ms : clock_.wall_ms(), clock_.boot_ms());
-    queue_.append({queue_.series(id->second, outcome.name, outcome.unit), outcome.stamp, outcome.value}, outcome.urgent);
+              outcome.stamp.clock == Stamp::Clock::wall ? outcome.stamp.ms : clock_.wall_ms(),
+              clock_.boot_ms());
+    queue_.append({queue_.series(id->second, outcome.name, outcome.unit), outcome.stamp, outcome.value},
+                  outcome.urgent);
     uploader_.notify(id->second);
 }
 
@@ -243,8 +260,8 @@ void Gateway::on_second() {
         wait_second();
 }
 
-void Gateway::write(const std::string& device, const std::string& point, Value value, std::int64_t not_after_boot_ms,
-                    std::function<void(BusAnswer)> handler) {
+void Gateway::write(const std::string& device, const std::string& point, Value value,
+                    std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) {
     sources_.write(device, point, std::move(value), not_after_boot_ms,
                    [handler = std::move(handler)](BusResult result) {
                        handler({result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
@@ -252,7 +269,8 @@ void Gateway::write(const std::string& device, const std::string& point, Value v
                    });
 }
 
-void Gateway::read(const std::string& device, const std::string& point, std::function<void(BusAnswer)> handler) {
+void Gateway::read(const std::string& device, const std::string& point,
+                   std::function<void(BusAnswer)> handler) {
     sources_.read(device, point, [handler = std::move(handler)](BusResult result) {
         handler({result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
                  std::move(result.text)});

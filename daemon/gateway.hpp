@@ -29,8 +29,8 @@
 #include <unordered_map>
 #include <vector>
 
-// The daemon: the only place that joins the stages. Its members stand in the order in which a reading flows, from
-// the sources to the platform and back; they end in reverse. Everything here runs on the loop.
+// The daemon: the only place that joins the stages. Its members stand in the order in which a reading flows,
+// from the sources to the platform and back; they end in reverse. Everything here runs on the loop.
 namespace things {
 
 /// How a source will read its points, as its plugin predicts; for the status page.
@@ -47,11 +47,12 @@ struct CheckedConfig {
 
 class Gateway : private Bus {
 public:
-    /// Loads and checks the configuration anew; logs what is wrong and returns nothing then. Called on a thread of
-    /// its own.
+    /// Loads and checks the configuration anew; logs what is wrong and returns nothing then. Called on a
+    /// thread of its own.
     using Reload = std::function<std::optional<CheckedConfig>()>;
 
-    /// Opens the queue, the web page and the control socket. Throws std::runtime_error if one of them cannot be had.
+    /// Opens the queue, the web page and the control socket. Throws std::runtime_error if one of them cannot
+    /// be had.
     Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clock& clock, Reload reload);
     ~Gateway() override;
     Gateway(const Gateway&) = delete;
@@ -79,11 +80,12 @@ private:
     void on_signal(int signal);
 
     // Bus, for the router
-    void write(const std::string& device, const std::string& point, Value value, std::int64_t not_after_boot_ms,
-               std::function<void(BusAnswer)> handler) override;
+    void write(const std::string& device, const std::string& point, Value value,
+               std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) override;
     void read(const std::string& device, const std::string& point,
               std::function<void(BusAnswer)> handler) override;
-    [[nodiscard]] std::optional<Value> last(const std::string& device, const std::string& point) const override;
+    [[nodiscard]] std::optional<Value> last(const std::string& device,
+                                            const std::string& point) const override;
 
     // life cycle
     void apply(CheckedConfig next);

@@ -28,7 +28,9 @@ std::int64_t monotonic_us() {
     return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
 }
 
-log::Level level_of(LogLevel level) { return static_cast<log::Level>(level); }
+log::Level level_of(LogLevel level) {
+    return static_cast<log::Level>(level);
+}
 
 /// Keys whose change needs a restart, for the log.
 std::string frozen_changes(const Config& now, const Config& next) {
@@ -58,7 +60,8 @@ void Gateway::apply_devices(const Config& next) {
         const DeviceId id = queue_.device(device.dvnuuid);
         const auto known = ids_.find(device.name);
         if (known != ids_.end() && known->second != id)
-            names_.erase(known->second); // the name moved to another identity; what is queued stays the old one's
+            names_.erase(
+                known->second); // the name moved to another identity; what is queued stays the old one's
         ids_[device.name] = id;
         names_[id] = device.name;
         uploader_.update({id, device.name, device.dvnuuid, device.secret});
@@ -83,7 +86,8 @@ void Gateway::apply(CheckedConfig next) {
     if (!frozen.empty())
         log::warning("reload: these changed and take effect after a restart: {}", frozen);
     log::set_level(level_of(next.config.log_level));
-    queue_.configure(next.config.queue, next.config.time, static_cast<std::size_t>(next.config.batch.max_records));
+    queue_.configure(next.config.queue, next.config.time,
+                     static_cast<std::size_t>(next.config.batch.max_records));
     uploader_.configure(next.config.things, next.config.batch);
     apply_devices(next.config);
     const std::vector<std::string> changed = sources_.apply(make_work(next.config), plugins_);
@@ -99,7 +103,8 @@ void Gateway::apply(CheckedConfig next) {
     std::string names;
     for (const std::string& name : changed)
         names += (names.empty() ? "" : ", ") + name;
-    log::info("reloaded: {} devices on {} sources; {}", config_.config.devices.size(), config_.config.sources.size(),
+    log::info("reloaded: {} devices on {} sources; {}", config_.config.devices.size(),
+              config_.config.sources.size(),
               changed.empty() ? "no source had to be restarted" : "restarted: " + names);
 }
 

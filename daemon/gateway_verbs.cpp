@@ -17,8 +17,6 @@
 // What the command line may ask of the running daemon through the control socket.
 namespace things {
 
-
-
 namespace {
 
 constexpr int exit_failed = 1, exit_usage = 64, exit_unavailable = 69;
@@ -56,7 +54,8 @@ std::vector<Setting> scan_options(const ControlRequest& request) {
     return options;
 }
 
-/// Results of a scan on their way from the source's thread to the client: each is a progress line, and the end.
+/// Results of a scan on their way from the source's thread to the client: each is a progress line, and the
+/// end.
 struct ScanRelay {
     boost::asio::io_context& loop;
     std::shared_ptr<ControlReply> reply; // with the connection: either may end first
@@ -102,7 +101,8 @@ void Gateway::add_bus_verbs() {
         return [this, act](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
             const DeviceConfig* device = find_device(request.text("device"));
             if (!device)
-                return reply->fail(exit_usage, fmt::format("there is no device \"{}\"", request.text("device")));
+                return reply->fail(exit_usage,
+                                   fmt::format("there is no device \"{}\"", request.text("device")));
             act(*device, request, std::move(reply));
         };
     };
@@ -117,14 +117,14 @@ void Gateway::add_bus_verbs() {
                  }));
     control_.add("write", with_device([this](const DeviceConfig& device, const ControlRequest& request,
                                              std::shared_ptr<ControlReply> reply) {
-                     router_.write_local(device.name, request.text("point"), request.text("value"),
-                                         [reply](const std::string& outcome, bool ok) {
-                                             if (ok)
-                                                 reply->finish(
-                                                     JsonWriter().object().member("outcome", outcome).end().take());
-                                             else
-                                                 reply->fail(exit_failed, outcome);
-                                         });
+                     router_.write_local(
+                         device.name, request.text("point"), request.text("value"),
+                         [reply](const std::string& outcome, bool ok) {
+                             if (ok)
+                                 reply->finish(JsonWriter().object().member("outcome", outcome).end().take());
+                             else
+                                 reply->fail(exit_failed, outcome);
+                         });
                  }));
     control_.add("scan", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
         Source* source = sources_.find(request.text("source"));
@@ -225,16 +225,17 @@ void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply>
     const std::int64_t since = clock_.wall_ms();
     auto missing = std::make_shared<std::size_t>(device.points.size()); // owned by the handlers still to come
     for (const PointConfig& point : device.points)
-        sources_.read(device.name, point.name, [this, id, since, missing, reply, name = device.name,
-                                                point = point.name](BusResult result) {
-            const PointConfig* config = sources_.find_point(name, point);
-            if (result.status == BusResult::Status::ok && config)
-                on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
-            if (--*missing == 0) {
-                uploader_.request_post(id);
-                wait_for_answer(id, since, clock_.boot_ms() + answer_within_ms, reply);
-            }
-        });
+        sources_.read(
+            device.name, point.name,
+            [this, id, since, missing, reply, name = device.name, point = point.name](BusResult result) {
+                const PointConfig* config = sources_.find_point(name, point);
+                if (result.status == BusResult::Status::ok && config)
+                    on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
+                if (--*missing == 0) {
+                    uploader_.request_post(id);
+                    wait_for_answer(id, since, clock_.boot_ms() + answer_within_ms, reply);
+                }
+            });
 }
 
 void Gateway::wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t until_boot_ms,

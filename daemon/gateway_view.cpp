@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway.hpp"
 #include "gateway_view.hpp"
+#include "gateway.hpp"
 
 #include "queue/clock_trust.hpp"
 #include "status/metrics.hpp"
@@ -17,7 +17,9 @@ namespace {
 constexpr std::size_t shown_commands = 50;
 constexpr const char* json_type = "application/json; charset=utf-8";
 
-std::string text_of(const std::optional<Value>& value) { return value ? value_text(*value) : std::string(); }
+std::string text_of(const std::optional<Value>& value) {
+    return value ? value_text(*value) : std::string();
+}
 
 std::string_view state_word(CommandState state) {
     switch (state) {
@@ -57,10 +59,18 @@ CommandView view_of(const Command& command) {
 std::map<std::string, WebServer::Handler> Gateway::pages() {
     std::map<std::string, WebServer::Handler> pages;
     for (const PageFile& file : page_files())
-        pages[file.path] = [file] { return WebAnswer{200, file.type, std::string(file.body)}; };
-    pages["/metrics"] = [this] { return WebAnswer{200, open_metrics_type, open_metrics(snapshot())}; };
-    pages["/api/v1/status"] = [this] { return WebAnswer{200, json_type, status_json(snapshot())}; };
-    pages["/api/v1/charts"] = [this] { return WebAnswer{200, json_type, charts_json(charts())}; };
+        pages[file.path] = [file] {
+            return WebAnswer{200, file.type, std::string(file.body)};
+        };
+    pages["/metrics"] = [this] {
+        return WebAnswer{200, open_metrics_type, open_metrics(snapshot())};
+    };
+    pages["/api/v1/status"] = [this] {
+        return WebAnswer{200, json_type, status_json(snapshot())};
+    };
+    pages["/api/v1/charts"] = [this] {
+        return WebAnswer{200, json_type, charts_json(charts())};
+    };
     pages["/healthz"] = [this] {
         std::string reasons;
         for (const AlarmView& alarm : alarms_.list())

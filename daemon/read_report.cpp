@@ -15,24 +15,26 @@ std::int64_t time_of(const BusResult& result, std::int64_t wall_ms) {
 
 } // namespace
 
-std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& results, std::int64_t wall_ms) {
+std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& results,
+                    std::int64_t wall_ms) {
     Batch batch;
     for (std::size_t i = 0; i < results.size(); ++i) {
         const auto& [point, result] = results[i];
         if (result.status == BusResult::Status::ok)
-            batch.readings.push_back({static_cast<SeriesId>(i),
-                                      {time_of(result, wall_ms), Stamp::Clock::wall},
-                                      result.value});
+            batch.readings.push_back(
+                {static_cast<SeriesId>(i), {time_of(result, wall_ms), Stamp::Clock::wall}, result.value});
     }
     if (batch.readings.empty())
         return {};
     Packer packer([&results](SeriesId id) {
         return SeriesText{results[id].point->name, results[id].point->unit};
     });
-    return packer.pack(senml_base_name(device.dvnuuid), batch, 0, batch.readings.size(), {10'000, 1U << 24}).body;
+    return packer.pack(senml_base_name(device.dvnuuid), batch, 0, batch.readings.size(), {10'000, 1U << 24})
+        .body;
 }
 
-std::string read_report(const DeviceConfig& device, const std::vector<PointResult>& results, std::int64_t wall_ms) {
+std::string read_report(const DeviceConfig& device, const std::vector<PointResult>& results,
+                        std::int64_t wall_ms) {
     JsonWriter json;
     json.object().member("device", device.name).key("points").array();
     for (const auto& [point, result] : results) {

@@ -16,12 +16,14 @@ struct PointResult {
     BusResult result;
 };
 
-/// {"device", "points": [{"name", "unit", "value", "raw", "duration_ms", "time_ms", "error"}], "senml": "[...]"};
-/// value is null and error not empty where a point could not be read. `senml` is the pack these readings would make.
-/// `wall_ms` is the time of readings whose stamp has none.
-std::string read_report(const DeviceConfig& device, const std::vector<PointResult>& results, std::int64_t wall_ms);
+/// {"device", "points": [{"name", "unit", "value", "raw", "duration_ms", "time_ms", "error"}], "senml":
+/// "[...]"}; value is null and error not empty where a point could not be read. `senml` is the pack these
+/// readings would make. `wall_ms` is the time of readings whose stamp has none.
+std::string read_report(const DeviceConfig& device, const std::vector<PointResult>& results,
+                        std::int64_t wall_ms);
 
 /// The pack of these readings alone, with the time each was taken; empty if none could be read.
-std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& results, std::int64_t wall_ms);
+std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& results,
+                    std::int64_t wall_ms);
 
 } // namespace things

@@ -15,7 +15,8 @@ namespace things::cli {
 
 namespace {
 
-/// Builds the tree of subcommands. Options live as long as this object; the chosen subcommand is kept in `action_`.
+/// Builds the tree of subcommands. Options live as long as this object; the chosen subcommand is kept in
+/// `action_`.
 class CommandLine {
 public:
     CommandLine() {
@@ -48,7 +49,8 @@ public:
 
 private:
     /// A subcommand that runs `action` when it was chosen.
-    CLI::App* add(CLI::App& parent, const std::string& name, const std::string& help, std::function<int()> action) {
+    CLI::App* add(CLI::App& parent, const std::string& name, const std::string& help,
+                  std::function<int()> action) {
         CLI::App* sub = parent.add_subcommand(name, help);
         sub->callback([this, sub, action = std::move(action)] {
             if (sub->get_subcommands().empty()) // CLI11 runs a parent's callback after its children's
@@ -64,11 +66,13 @@ private:
                             [this] { return check(common_, check_); });
         sub->add_flag("--print", check_.print, "Print the merged configuration, secrets masked");
         add_json(sub);
-        add(app_, "schema", "JSON Schema of the configuration, for editors", [this] { return schema(common_); });
+        add(app_, "schema", "JSON Schema of the configuration, for editors",
+            [this] { return schema(common_); });
     }
 
     void add_commissioning() {
-        CLI::App* sub = add(app_, "read", "Take one reading of each point", [this] { return read(common_, read_); });
+        CLI::App* sub =
+            add(app_, "read", "Take one reading of each point", [this] { return read(common_, read_); });
         sub->add_option("DEVICE", read_.device)->required();
         sub->add_option("POINT", read_.points, "All points if none is named");
         sub->add_flag("--senml", read_.senml, "Print the pack that would be sent");
@@ -90,10 +94,12 @@ private:
         CLI::App* sub = add(app_, "scan", "Which unit ids answer on a source, and what they hold",
                             [this] { return scan(common_, scan_); });
         sub->add_option("SOURCE", scan_.source)->required();
-        sub->add_option("--unit", scan_.unit, "Look which registers this unit has")->check(CLI::Range(0, 255));
+        sub->add_option("--unit", scan_.unit, "Look which registers this unit has")
+            ->check(CLI::Range(0, 255));
         sub->add_option("--units", scan_.units, "Range of unit ids to try, as 1-32");
         sub->add_option("--baud", scan_.bauds, "Also try these baud rates")->delimiter(',');
-        sub->add_option("--explain", scan_.explain, "Show the words at this address under every type and order")
+        sub->add_option("--explain", scan_.explain,
+                        "Show the words at this address under every type and order")
             ->check(CLI::Range(0, 65535));
         sub->add_option("--table", scan_.table, "Which table")
             ->check(CLI::IsMember({"coil", "discrete", "holding", "input"}));
@@ -107,7 +113,8 @@ private:
         CLI::App* queue = app_.add_subcommand("queue", "Backlog, parked devices and dead letters");
         queue->require_subcommand(1);
         add_json(add(*queue, "list", "What waits for each device", [this] { return queue_list(common_); }));
-        CLI::App* sub = add(*queue, "show", "The dead letters", [this] { return queue_show(common_, queue_); });
+        CLI::App* sub =
+            add(*queue, "show", "The dead letters", [this] { return queue_show(common_, queue_); });
         sub->add_option("DEVICE", queue_.device);
         add_json(sub);
         sub = add(*queue, "retry", "Put dead letters back, or try a parked device at once",
@@ -129,16 +136,20 @@ private:
                             [this] { return status(common_, status_); });
         sub->add_flag("--watch", status_.watch, "Refresh until Ctrl-C");
         add_json(sub);
-        CLI::App* commands = app_.add_subcommand("commands", "What was asked of the devices, and what became of it");
+        CLI::App* commands =
+            app_.add_subcommand("commands", "What was asked of the devices, and what became of it");
         commands->require_subcommand(1);
         sub = add(*commands, "list", "Newest first", [this] { return commands_list(common_, commands_); });
         sub->add_option("DEVICE", commands_.device);
-        sub->add_option("--most", commands_.most, "How many")->check(CLI::Range(1, 100000))->capture_default_str();
+        sub->add_option("--most", commands_.most, "How many")
+            ->check(CLI::Range(1, 100000))
+            ->capture_default_str();
         add_json(sub);
     }
 
     void add_plugins() {
-        CLI::App* plugins = add(app_, "plugins", "What is installed", [this] { return plugins_list(common_); });
+        CLI::App* plugins =
+            add(app_, "plugins", "What is installed", [this] { return plugins_list(common_); });
         add_json(plugins);
         add_json(add(*plugins, "list", "What is installed", [this] { return plugins_list(common_); }));
         CLI::App* sub =
@@ -148,9 +159,8 @@ private:
         sub = add(*plugins, "test", "Exercise every entry of a plugin with good and bad calls",
                   [this] { return plugins_test(common_, file_); });
         sub->add_option("FILE", file_)->required();
-        CLI::App* profiles = add(app_, "profiles", "Shipped and local profiles", [this] {
-            return profiles_list(common_);
-        });
+        CLI::App* profiles =
+            add(app_, "profiles", "Shipped and local profiles", [this] { return profiles_list(common_); });
         add_json(profiles);
         add_json(add(*profiles, "list", "Names and products", [this] { return profiles_list(common_); }));
         sub = add(*profiles, "show", "One profile whole", [this] { return profiles_show(common_, name_); });
@@ -163,10 +173,12 @@ private:
         sub->add_option("COUNT,--count", provision_.count, "How many devices")
             ->check(CLI::Range(1, 10000))
             ->capture_default_str();
-        sub->add_option("--directory", provision_.directory, "Where the secret files go")->capture_default_str();
+        sub->add_option("--directory", provision_.directory, "Where the secret files go")
+            ->capture_default_str();
         sub->add_option("--prefix", provision_.prefix, "Devices are called PREFIX-1, PREFIX-2 ...")
             ->capture_default_str();
-        sub->add_option("--first", provision_.first, "Number of the first one")->check(CLI::Range(1, 1'000'000));
+        sub->add_option("--first", provision_.first, "Number of the first one")
+            ->check(CLI::Range(1, 1'000'000));
         sub->add_option("--names", provision_.names, "Names instead of prefix and count")->delimiter(',');
         sub->add_option("--format", provision_.format, "Rows for the configuration")
             ->check(CLI::IsMember({"yaml", "csv"}))
@@ -175,12 +187,15 @@ private:
         sub->add_option("--profile", provision_.profile, "Profile to name in the rows");
         sub->add_option("--unit-id", provision_.unit_id, "Modbus unit id of the first device; counts up")
             ->check(CLI::Range(1, 247));
-        sub->add_option("--portal", provision_.portal, "Also write a CSV to register the devices in the Portal");
+        sub->add_option("--portal", provision_.portal,
+                        "Also write a CSV to register the devices in the Portal");
         add_json(sub);
     }
 
     CLI::App app_{"KPN Things gateway: connects local sensors to KPN Things", "kpn-things-gateway"};
-    std::function<int()> action_ = [] { return usage; };
+    std::function<int()> action_ = [] {
+        return usage;
+    };
     Common common_;
     CheckOptions check_;
     ReadOptions read_;
@@ -198,7 +213,8 @@ private:
 } // namespace
 
 int run(int argc, char** argv) {
-    if (argc > 1 && std::string_view(argv[1]) == "plugin-host") // an isolated source's own process; not for people
+    if (argc > 1 &&
+        std::string_view(argv[1]) == "plugin-host") // an isolated source's own process; not for people
         return run_plugin_host(argc - 1, argv + 1);
     try {
         return CommandLine().parse(argc, argv);

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-// The command line as plain values, and the subcommands that it may ask for, one file each. Results go to stdout,
-// errors to stderr.
+// The command line as plain values, and the subcommands that it may ask for, one file each. Results go to
+// stdout, errors to stderr.
 namespace things::cli {
 
 /// Exit codes of every subcommand.
@@ -37,10 +37,10 @@ struct SendOptions {
 };
 struct ScanOptions {
     std::string source;
-    int unit = -1;             ///< -1: look for unit ids
-    std::string units;         ///< range "1-247"; empty: the plugin's own
+    int unit = -1;     ///< -1: look for unit ids
+    std::string units; ///< range "1-247"; empty: the plugin's own
     std::vector<int> bauds;
-    int explain = -1;          ///< address; -1: none
+    int explain = -1; ///< address; -1: none
     std::string table;
     int from = -1, to = -1, count = -1;
 };

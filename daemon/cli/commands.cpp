@@ -74,10 +74,12 @@ int commands_list(const Common& common, const CommandsOptions& options) {
     }
     simdjson::dom::parser parser;
     for (const element command : parser.parse(answer.result)) {
-        const auto text = [&command](const char* key) { return std::string(std::string_view(command[key])); };
-        fmt::print("{}  {}/{} = {} ({}): {}{}{}\n", local_time(command["time_ms"]), text("device"), text("point"),
-                   text("value"), text("origin"), text("state"), text("verdict").empty() ? "" : ", ",
-                   text("verdict"));
+        const auto text = [&command](const char* key) {
+            return std::string(std::string_view(command[key]));
+        };
+        fmt::print("{}  {}/{} = {} ({}): {}{}{}\n", local_time(command["time_ms"]), text("device"),
+                   text("point"), text("value"), text("origin"), text("state"),
+                   text("verdict").empty() ? "" : ", ", text("verdict"));
     }
     return done;
 }

@@ -16,8 +16,8 @@ struct DaemonAnswer {
     std::string result; ///< JSON; with exit code 0
 };
 
-/// Asks the running daemon. A refusal is printed to stderr. Waits as long as it makes progress, at most `patience`
-/// between two lines.
+/// Asks the running daemon. A refusal is printed to stderr. Waits as long as it makes progress, at most
+/// `patience` between two lines.
 DaemonAnswer ask(const Config& config, const std::string& request, Milliseconds patience,
                  const std::function<void(const std::string&)>& on_progress = {});
 

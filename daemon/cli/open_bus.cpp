@@ -71,7 +71,8 @@ BusResult OpenBus::read(const std::string& device, const std::string& point) {
     Line* line = find(device, point, index);
     if (!line)
         return failure(BusResult::Status::unsupported, "no such point");
-    auto promise = std::make_shared<std::promise<BusResult>>(); // with the source's thread, which may answer late
+    auto promise =
+        std::make_shared<std::promise<BusResult>>(); // with the source's thread, which may answer late
     std::future<BusResult> answer = promise->get_future();
     line->source->read(index, [promise](BusResult result) { promise->set_value(std::move(result)); });
     if (answer.wait_for(longest_call) != std::future_status::ready)
@@ -84,7 +85,8 @@ BusResult OpenBus::write(const std::string& device, const std::string& point, co
     Line* line = find(device, point, index);
     if (!line)
         return failure(BusResult::Status::unsupported, "no such point");
-    auto promise = std::make_shared<std::promise<BusResult>>(); // with the source's thread, which may answer late
+    auto promise =
+        std::make_shared<std::promise<BusResult>>(); // with the source's thread, which may answer late
     std::future<BusResult> answer = promise->get_future();
     line->source->write(index, value, INT64_MAX,
                         [promise](BusResult result) { promise->set_value(std::move(result)); });

@@ -10,7 +10,8 @@
 
 namespace things::cli {
 
-/// The buses of some sources, opened by this process because no daemon owns them. Blocking calls; main thread.
+/// The buses of some sources, opened by this process because no daemon owns them. Blocking calls; main
+/// thread.
 class OpenBus {
 public:
     /// Opens what `wanted` says yes to.

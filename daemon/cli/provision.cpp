@@ -27,9 +27,10 @@ int provision(const Common&, const ProvisionOptions& options) {
         fmt::print("{}", options.format == "csv" ? provision_csv(request, devices)
                                                  : provision_yaml(request, devices));
         fmt::print(stderr, "{} secret files in {}{}\n", devices.size(), options.directory.string(),
-                   options.portal.empty() ? std::string("; register the devices in the Portal with their DvnUUID "
-                                                        "and secret, or use --portal FILE for a CSV of both")
-                                          : "; to register in the Portal: " + options.portal.string());
+                   options.portal.empty()
+                       ? std::string("; register the devices in the Portal with their DvnUUID "
+                                     "and secret, or use --portal FILE for a CSV of both")
+                       : "; to register in the Portal: " + options.portal.string());
     } catch (const std::exception& e) {
         fmt::print(stderr, "error: {}\n", e.what());
         return failed;

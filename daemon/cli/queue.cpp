@@ -93,11 +93,12 @@ void print_backlog(const std::string& json) {
     const element root = parser.parse(json);
     const element queue = root["queue"];
     fmt::print("{} readings wait, {} dead letters; {} read and {} accepted so far; {} bytes on flash{}\n",
-               text_of(queue["queued"]), text_of(queue["dead"]), text_of(queue["read"]), text_of(queue["accepted"]),
-               text_of(queue["file_bytes"]), bool(root["running"]) ? "" : " (the daemon does not run)");
+               text_of(queue["queued"]), text_of(queue["dead"]), text_of(queue["read"]),
+               text_of(queue["accepted"]), text_of(queue["file_bytes"]),
+               bool(root["running"]) ? "" : " (the daemon does not run)");
     for (const element device : root["devices"])
-        fmt::print("{:<24} {:>10}  {}\n", text_of(device["name"]).empty() ? text_of(device["dvnuuid"])
-                                                                         : text_of(device["name"]),
+        fmt::print("{:<24} {:>10}  {}\n",
+                   text_of(device["name"]).empty() ? text_of(device["dvnuuid"]) : text_of(device["name"]),
                    text_of(device["waiting"]), text_of(device["state"]));
 }
 
@@ -139,7 +140,8 @@ std::string letters_json(const std::vector<DeadLetter>& letters, const std::stri
 int change_letters(const Common& common, const LetterOptions& options, const char* verb,
                    std::size_t (Queue::*act)(const std::vector<std::uint64_t>&)) {
     if (options.device.empty() && options.ids.empty() && !options.all) {
-        fmt::print(stderr, "error: name dead letters (as `queue show` numbers them), --device DEVICE or --all\n");
+        fmt::print(stderr,
+                   "error: name dead letters (as `queue show` numbers them), --device DEVICE or --all\n");
         return usage;
     }
     const PluginDirectory plugins = installed_plugins(common);
@@ -172,7 +174,8 @@ int queue_list(const Common& common) {
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;
-    const DaemonAnswer answer = ask(*config, JsonWriter().object().member("verb", "status").end().take(), seconds(30));
+    const DaemonAnswer answer =
+        ask(*config, JsonWriter().object().member("verb", "status").end().take(), seconds(30));
     if (answer.is_running && answer.exit_code != done)
         return answer.exit_code;
     const std::string json = backlog_json(*config, answer);

@@ -71,8 +71,10 @@ bool print_report(const std::string& report, bool senml) {
         if (senml)
             continue;
         const simdjson::dom::element value = point["value"];
-        const std::string text = value.is_string() ? std::string(std::string_view(value)) : simdjson::minify(value);
-        fmt::print("{:<24} {:>16} {:<6} {:<24} {:.1f} ms\n", name, text, unit, raw, double(point["duration_ms"]));
+        const std::string text =
+            value.is_string() ? std::string(std::string_view(value)) : simdjson::minify(value);
+        fmt::print("{:<24} {:>16} {:<6} {:<24} {:.1f} ms\n", name, text, unit, raw,
+                   double(point["duration_ms"]));
     }
     const std::string_view pack = root["senml"];
     if (senml && !pack.empty())
@@ -93,7 +95,8 @@ int read(const Common& common, const ReadOptions& options) {
     DaemonAnswer answer = ask(*config, request_of(options), minutes(2));
     if (answer.is_running && answer.exit_code != done)
         return answer.exit_code;
-    const std::string report = answer.is_running ? answer.result : read_by_hand(*config, plugins, *device, options);
+    const std::string report =
+        answer.is_running ? answer.result : read_by_hand(*config, plugins, *device, options);
     if (common.json)
         fmt::print("{}\n", report);
     const bool ok = common.json ? report.find(R"("value":null)") == std::string::npos

@@ -38,7 +38,8 @@ void protect_process() {
 
 void log_problems(const Checked& checked) {
     for (const Problem& problem : checked.problems)
-        log::write(problem.severity == Severity::error ? log::Level::error : log::Level::warning, problem.text());
+        log::write(problem.severity == Severity::error ? log::Level::error : log::Level::warning,
+                   problem.text());
 }
 
 } // namespace

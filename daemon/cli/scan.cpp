@@ -94,7 +94,8 @@ public:
         if (!bar_)
             return;
         const int width = static_cast<int>(part * 40);
-        fmt::print(stderr, "\r[{:<40}] {:3.0f} %", std::string(static_cast<std::size_t>(width), '#'), part * 100);
+        fmt::print(stderr, "\r[{:<40}] {:3.0f} %", std::string(static_cast<std::size_t>(width), '#'),
+                   part * 100);
     }
     void clear() const {
         if (bar_)
@@ -116,22 +117,24 @@ int scan(const Common& common, const ScanOptions& options) {
     if (!config)
         return configuration;
     Printer printer(common.json);
-    const DaemonAnswer answer = ask(*config, request_of(options), minutes(5), [&printer](const std::string& line) {
-        simdjson::dom::parser parser;
-        simdjson::dom::element json;
-        if (parser.parse(line).get(json) != simdjson::SUCCESS)
-            return;
-        double part = 0;
-        if (json["part"].get(part) == simdjson::SUCCESS)
-            printer.progress(part);
-        simdjson::dom::element found;
-        if (json["found"].get(found) == simdjson::SUCCESS)
-            printer.found(simdjson::minify(found));
-    });
+    const DaemonAnswer answer =
+        ask(*config, request_of(options), minutes(5), [&printer](const std::string& line) {
+            simdjson::dom::parser parser;
+            simdjson::dom::element json;
+            if (parser.parse(line).get(json) != simdjson::SUCCESS)
+                return;
+            double part = 0;
+            if (json["part"].get(part) == simdjson::SUCCESS)
+                printer.progress(part);
+            simdjson::dom::element found;
+            if (json["found"].get(found) == simdjson::SUCCESS)
+                printer.found(simdjson::minify(found));
+        });
     if (!answer.is_running) {
         OpenBus bus(*config, plugins, [&options](const SourceConfig& s) { return s.name == options.source; });
         const std::string error = bus.discover(
-            options.source, settings_of(options), [&printer](const std::string& line) { printer.found(line); },
+            options.source, settings_of(options),
+            [&printer](const std::string& line) { printer.found(line); },
             [&printer](double part) { printer.progress(part); });
         printer.clear();
         if (!error.empty()) {

@@ -19,7 +19,8 @@ namespace things::cli {
 
 namespace {
 
-std::vector<PointResult> read_all(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device) {
+std::vector<PointResult> read_all(const Config& config, const PluginDirectory& plugins,
+                                  const DeviceConfig& device) {
     std::set<std::string> sources;
     for (const PointConfig& point : device.points)
         sources.insert(point.source.empty() ? device.source : point.source);
@@ -34,8 +35,9 @@ std::vector<PointResult> read_all(const Config& config, const PluginDirectory& p
 }
 
 void print_request(const Config& config, const std::string& body, const std::string& token) {
-    fmt::print("POST {}\nContent-Type: application/json\nThings-Message-Token: {}\nContent-Length: {}\n\n{}\n",
-               config.things.url, token, body.size(), body);
+    fmt::print(
+        "POST {}\nContent-Type: application/json\nThings-Message-Token: {}\nContent-Length: {}\n\n{}\n",
+        config.things.url, token, body.size(), body);
 }
 
 Answer post(const Config& config, const std::string& body, const std::string& token) {
@@ -53,11 +55,13 @@ Answer post(const Config& config, const std::string& body, const std::string& to
 }
 
 /// Says what the platform answered; a downlink in it would be lost if nobody told.
-int print_answer(const Common& common, const Config& config, const DeviceConfig& device, const Answer& answer) {
+int print_answer(const Common& common, const Config& config, const DeviceConfig& device,
+                 const Answer& answer) {
     const std::int64_t now = SystemClock().wall_ms();
     const Verdict verdict = judge(answer, now);
     const bool ok = verdict.next == Next::delivered || verdict.next == Next::delivered_with_error;
-    const Explanation words = explain(answer, {host_of(config.things.url), device.name, device.dvnuuid, now, true});
+    const Explanation words =
+        explain(answer, {host_of(config.things.url), device.name, device.dvnuuid, now, true});
     if (common.json)
         fmt::print("{}\n", JsonWriter()
                                .object()
@@ -71,9 +75,10 @@ int print_answer(const Common& common, const Config& config, const DeviceConfig&
     else
         fmt::print("{}\n", words.text());
     if (ok && !answer.body.empty())
-        fmt::print(stderr,
-                   "the answer carried a downlink, which was not carried out because the daemon does not run: {}\n",
-                   answer.body);
+        fmt::print(
+            stderr,
+            "the answer carried a downlink, which was not carried out because the daemon does not run: {}\n",
+            answer.body);
     return ok ? done : unavailable;
 }
 
@@ -120,7 +125,8 @@ int send(const Common& common, const SendOptions& options) {
     if (body.empty())
         body = pack_of(*device, read_all(*config, plugins, *device), SystemClock().wall_ms());
     if (body.empty()) {
-        fmt::print(stderr, "error: no point of \"{}\" could be read, so there is nothing to send\n", device->name);
+        fmt::print(stderr, "error: no point of \"{}\" could be read, so there is nothing to send\n",
+                   device->name);
         return unavailable;
     }
     const std::string token = Signer().sign(body, device->secret);

@@ -13,8 +13,8 @@
 // What most subcommands begin with: the installed plugins, and the configuration checked against them.
 namespace things::cli {
 
-/// The directories in which plugins lie: those named on the command line, else the build tree's if this executable
-/// stands in one, else the installed one.
+/// The directories in which plugins lie: those named on the command line, else the build tree's if this
+/// executable stands in one, else the installed one.
 std::vector<std::filesystem::path> plugin_directories(const Common& common);
 /// Where shipped profiles lie, by the same rule.
 std::vector<std::filesystem::path> profile_directories(const std::filesystem::path& config);
@@ -33,7 +33,8 @@ struct Checked {
 };
 Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins);
 
-/// The same for a subcommand: problems are printed to stderr; nothing returned: exit with Exit::configuration.
+/// The same for a subcommand: problems are printed to stderr; nothing returned: exit with
+/// Exit::configuration.
 std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins);
 
 /// Finds a device, or prints the nearest name and returns null.

@@ -38,8 +38,8 @@ std::string ago(std::int64_t ms, std::int64_t now) {
 
 void print_devices(element root, std::int64_t now) {
     for (const element device : root["devices"]) {
-        fmt::print("\n{}: {}; {} waiting, last upload {}\n", text_of(device["name"]), text_of(device["state"]),
-                   text_of(device["waiting"]), ago(device["last_upload_ms"], now));
+        fmt::print("\n{}: {}; {} waiting, last upload {}\n", text_of(device["name"]),
+                   text_of(device["state"]), text_of(device["waiting"]), ago(device["last_upload_ms"], now));
         for (const element point : device["points"]) {
             const std::string problem = text_of(point["problem"]);
             fmt::print("  {:<24} {:>16} {:<6} {}\n", text_of(point["name"]), text_of(point["value"]),
@@ -54,10 +54,12 @@ void print_status(const std::string& json) {
     const std::int64_t now = root["now_ms"];
     const element queue = root["queue"], uplink = root["uplink"];
     for (const element alarm : root["alarms"])
-        fmt::print("{} {} (since {}){}{}\n", bool(alarm["urgent"]) ? "ALARM:" : "notice:", text_of(alarm["text"]),
+        fmt::print("{} {} (since {}){}{}\n",
+                   bool(alarm["urgent"]) ? "ALARM:" : "notice:", text_of(alarm["text"]),
                    ago(alarm["since_ms"], now), text_of(alarm["advice"]).empty() ? "" : "; ",
                    text_of(alarm["advice"]));
-    fmt::print("platform: {}, last answer after {:.0f} ms\n", text_of(uplink["state"]), double(uplink["latency_ms"]));
+    fmt::print("platform: {}, last answer after {:.0f} ms\n", text_of(uplink["state"]),
+               double(uplink["latency_ms"]));
     fmt::print("readings: {} read, {} accepted, {} waiting, {} dead letters\n", text_of(queue["read"]),
                text_of(queue["accepted"]), text_of(queue["queued"]), text_of(queue["dead"]));
     fmt::print("flash:    {} bytes used of {}, {:.1f} MB a day written\n", text_of(queue["file_bytes"]),
@@ -82,7 +84,8 @@ int status(const Common& common, const StatusOptions& options) {
     do { // NOLINT(bugprone-infinite-loop): --watch ends with the process
         const DaemonAnswer answer = ask(*config, request, seconds(10));
         if (!answer.is_running) {
-            fmt::print(stderr, "the daemon does not run (nobody answers on {})\n", config->control_socket.string());
+            fmt::print(stderr, "the daemon does not run (nobody answers on {})\n",
+                       config->control_socket.string());
             return unavailable;
         }
         if (answer.exit_code != done)

@@ -28,7 +28,9 @@ public:
               std::function<void(BusAnswer)> handler) override {
         handler(answer(bus_.read(device, point)));
     }
-    [[nodiscard]] std::optional<Value> last(const std::string&, const std::string&) const override { return {}; }
+    [[nodiscard]] std::optional<Value> last(const std::string&, const std::string&) const override {
+        return {};
+    }
 
 private:
     static BusAnswer answer(BusResult result) {
@@ -38,8 +40,8 @@ private:
     OpenBus& bus_;
 };
 
-/// The daemon does not run: opens the queue and the bus, and lets the same router do the same as for a downlink. The
-/// outcome is queued, for the daemon to send.
+/// The daemon does not run: opens the queue and the bus, and lets the same router do the same as for a
+/// downlink. The outcome is queued, for the daemon to send.
 int write_by_hand(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device,
                   const WriteOptions& options, std::string& outcome) {
     const SystemClock clock;
@@ -60,7 +62,8 @@ int write_by_hand(const Config& config, const PluginDirectory& plugins, const De
                    [&queue, id](const Outcome& o) {
                        queue.append({queue.series(id, o.name, o.unit), o.stamp, o.value}, true);
                    },
-                   [](const std::string&) {}},
+                   [](const std::string&) {
+                   }},
                   config);
     int code = failed;
     router.write_local(device.name, options.point, options.value,

@@ -9,19 +9,31 @@ namespace things::notify {
 
 namespace {
 
-void send(const std::string& state) { sd_notify(0, state.c_str()); }
+void send(const std::string& state) {
+    sd_notify(0, state.c_str());
+}
 
 } // namespace
 
-void ready() { send("READY=1"); }
+void ready() {
+    send("READY=1");
+}
 
-void reloading(std::int64_t monotonic_us) { send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us)); }
+void reloading(std::int64_t monotonic_us) {
+    send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us));
+}
 
-void stopping() { send("STOPPING=1"); }
+void stopping() {
+    send("STOPPING=1");
+}
 
-void status(const std::string& text) { send("STATUS=" + text); }
+void status(const std::string& text) {
+    send("STATUS=" + text);
+}
 
-void watchdog() { send("WATCHDOG=1"); }
+void watchdog() {
+    send("WATCHDOG=1");
+}
 
 std::int64_t watchdog_ms() {
     std::uint64_t us = 0;

@@ -57,7 +57,7 @@ std::string encode(const Frame& frame) {
     return bytes += frame.payload;
 }
 
-void FrameReader::feed(std::string_view bytes) {
+void HostFrameReader::feed(std::string_view bytes) {
     if (is_broken_)
         return;
     if (used_ > 0 && used_ >= buffer_.size() / 2) {
@@ -67,7 +67,7 @@ void FrameReader::feed(std::string_view bytes) {
     buffer_ += bytes;
 }
 
-std::optional<Frame> FrameReader::next() {
+std::optional<Frame> HostFrameReader::next() {
     const std::string_view left = std::string_view(buffer_).substr(used_);
     if (is_broken_ || left.size() < header)
         return std::nullopt;

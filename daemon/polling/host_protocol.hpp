@@ -51,9 +51,9 @@ constexpr std::size_t longest_answer = std::size_t{4} * 1024 * 1024;   ///< what
 [[nodiscard]] std::string encode(const Frame& frame);
 
 /// Cuts a stream of bytes into frames. Holds at most one frame and what came with it.
-class FrameReader {
+class HostFrameReader {
 public:
-    explicit FrameReader(std::size_t longest) : longest_(longest) {}
+    explicit HostFrameReader(std::size_t longest) : longest_(longest) {}
     void feed(std::string_view bytes);
     /// The next whole frame. Nothing if more bytes are needed or the stream is broken.
     [[nodiscard]] std::optional<Frame> next();

@@ -53,7 +53,7 @@ public:
 
 private:
     int socket_, wake_fd_;
-    FrameReader reader_{longest_request};
+    HostFrameReader reader_{longest_request};
 };
 
 std::optional<Frame> Wire::receive() {

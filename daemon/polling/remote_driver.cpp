@@ -81,7 +81,7 @@ private:
     DriverSink& sink_;
     int attention_;
     HostProcess process_;
-    FrameReader reader_{longest_answer};
+    HostFrameReader reader_{longest_answer};
     std::optional<CallResult> result_;
     std::optional<HelloFrame> hello_;
     std::uint64_t readings_ = 0; ///< of the present call
@@ -99,7 +99,7 @@ void RemoteDriver::watch(int fd) {
 
 HelloFrame RemoteDriver::start() {
     HelloFrame hello;
-    reader_ = FrameReader(longest_answer);
+    reader_ = HostFrameReader(longest_answer);
     hello_.reset();
     line_.clear();
     last_line_.clear();

@@ -215,7 +215,8 @@ void SourceThread::serve(const WriteRequest& request) {
         return;
     }
     if (clock_.boot_ms() > request.not_after_boot_ms) {
-        outlet_.dismiss(BusResult::Status::timeout, "not written: it waited too long for its turn on the bus");
+        outlet_.dismiss(BusResult::Status::timeout,
+                        "not written: it waited too long for its turn on the bus");
         return;
     }
     const auto raw = remove_labels(intake_.labels(request.point), request.value);

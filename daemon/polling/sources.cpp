@@ -19,11 +19,14 @@ namespace {
 constexpr std::size_t most_waiting = 1'000'000;
 constexpr Milliseconds stop_patience{1000};
 
-std::string key_of(const std::string& device, const std::string& point) { return device + '/' + point; }
+std::string key_of(const std::string& device, const std::string& point) {
+    return device + '/' + point;
+}
 
 bool is_same(const PointConfig& a, const PointConfig& b) {
     return a.name == b.name && a.unit == b.unit && a.interval == b.interval && a.report == b.report &&
-           a.writable.has_value() == b.writable.has_value() && a.labels == b.labels && a.settings == b.settings;
+           a.writable.has_value() == b.writable.has_value() && a.labels == b.labels &&
+           a.settings == b.settings;
 }
 
 /// Whether a source may go on as it is. Limits of writable points are the router's business.
@@ -102,7 +105,9 @@ private:
 /// A source with its listener; the listener outlives the source.
 struct Sources::Slot : public SourceListener {
     explicit Slot(std::shared_ptr<Mailbox> to) : mailbox(std::move(to)) {}
-    void on_readings(std::vector<PointReading> readings) override { mailbox->put({this, std::move(readings), {}}); }
+    void on_readings(std::vector<PointReading> readings) override {
+        mailbox->put({this, std::move(readings), {}});
+    }
     void on_event(SourceEvent event) override { mailbox->put({this, {}, std::move(event)}); }
 
     std::shared_ptr<Mailbox> mailbox; // with Sources: a hanging source's thread may outlive it
@@ -147,8 +152,8 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
                     hooks_.series_of(slot.running.work.devices[point.device].name, point.config));
             if (slot.running.work.points.empty())
                 continue; // nothing to do; `check` warned
-            slot.source = make_source(slot.running.work, plugins.find(slot.running.work.config.plugin), clock_, slot,
-                                      options_);
+            slot.source = make_source(slot.running.work, plugins.find(slot.running.work.config.plugin),
+                                      clock_, slot, options_);
             slot.source->start();
             changed.push_back(slot.running.work.config.name);
         }
@@ -170,7 +175,8 @@ Source* Sources::find(std::string_view name) const {
     return nullptr;
 }
 
-Sources::Slot* Sources::find_slot(const std::string& device, const std::string& point, std::uint32_t& index) const {
+Sources::Slot* Sources::find_slot(const std::string& device, const std::string& point,
+                                  std::uint32_t& index) const {
     const auto at = addresses_.find(key_of(device, point));
     if (at == addresses_.end())
         return nullptr;
@@ -184,21 +190,23 @@ const PointConfig* Sources::find_point(const std::string& device, const std::str
     return slot ? &slot->running.work.points[index].config : nullptr;
 }
 
-void Sources::write(const std::string& device, const std::string& point, Value value, std::int64_t not_after_boot_ms,
-                    std::function<void(BusResult)> handler) {
+void Sources::write(const std::string& device, const std::string& point, Value value,
+                    std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler) {
     std::uint32_t index = 0;
     Slot* slot = find_slot(device, point, index);
     if (!slot || !slot->source)
         return handler(no_such_point(device, point));
     slot->source->write(index, std::move(value), not_after_boot_ms,
                         [&loop = loop_, handler = std::move(handler)](BusResult result) mutable {
-                            asio::post(loop, [handler = std::move(handler), result = std::move(result)]() mutable {
-                                handler(std::move(result));
-                            });
+                            asio::post(loop,
+                                       [handler = std::move(handler), result = std::move(result)]() mutable {
+                                           handler(std::move(result));
+                                       });
                         });
 }
 
-void Sources::read(const std::string& device, const std::string& point, std::function<void(BusResult)> handler) {
+void Sources::read(const std::string& device, const std::string& point,
+                   std::function<void(BusResult)> handler) {
     std::uint32_t index = 0;
     Slot* slot = find_slot(device, point, index);
     if (!slot || !slot->source)

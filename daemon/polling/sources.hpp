@@ -34,8 +34,8 @@ struct SourceHooks {
     std::function<void(std::uint64_t)> on_flood;
 };
 
-/// All running sources: starts, stops and keeps them as the configuration asks, and carries what they produce from
-/// their threads to the loop. Loop only.
+/// All running sources: starts, stops and keeps them as the configuration asks, and carries what they produce
+/// from their threads to the loop. Loop only.
 class Sources {
 public:
     /// The loop and the clock outlive it. `options` as in polling/source.hpp.
@@ -44,9 +44,9 @@ public:
     Sources(const Sources&) = delete;
     Sources& operator=(const Sources&) = delete;
 
-    /// Makes what runs equal to `work`: a source whose work did not change goes on undisturbed, others are stopped
-    /// (what they emitted is still delivered) and started anew. Blocks for up to a second for each changed source.
-    /// Returns the names of those that were started or stopped.
+    /// Makes what runs equal to `work`: a source whose work did not change goes on undisturbed, others are
+    /// stopped (what they emitted is still delivered) and started anew. Blocks for up to a second for each
+    /// changed source. Returns the names of those that were started or stopped.
     std::vector<std::string> apply(Work work, const PluginDirectory& plugins);
 
     /// Null if there is none.
@@ -54,10 +54,10 @@ public:
     /// Null if the device or the point does not exist.
     [[nodiscard]] const PointConfig* find_point(const std::string& device, const std::string& point) const;
 
-    /// Calls of the source that owns a point; the handler is called on the loop, with `unsupported` if there is no
-    /// such point.
-    void write(const std::string& device, const std::string& point, Value value, std::int64_t not_after_boot_ms,
-               std::function<void(BusResult)> handler);
+    /// Calls of the source that owns a point; the handler is called on the loop, with `unsupported` if there
+    /// is no such point.
+    void write(const std::string& device, const std::string& point, Value value,
+               std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler);
     void read(const std::string& device, const std::string& point, std::function<void(BusResult)> handler);
 
     /// All of them, in the order of the configuration.

@@ -10,8 +10,8 @@ namespace {
 /// Finds or adds a device to a source's work.
 std::uint32_t device_index(SourceWork& work, const DeviceConfig& device) {
     if (work.devices.empty() || work.devices.back().name != device.name)
-        work.devices.push_back({device.name, device.source == work.config.name ? device.settings
-                                                                               : std::vector<Setting>{}});
+        work.devices.push_back(
+            {device.name, device.source == work.config.name ? device.settings : std::vector<Setting>{}});
     return static_cast<std::uint32_t>(work.devices.size() - 1);
 }
 

@@ -20,16 +20,16 @@ struct PointOrigin {
     std::size_t point = 0;  ///< index into its points
 };
 
-/// The configuration seen from its sources. Every configured source is there, in the order of the configuration,
-/// also one that no point uses.
+/// The configuration seen from its sources. Every configured source is there, in the order of the
+/// configuration, also one that no point uses.
 struct Work {
     std::vector<SourceWork> sources;
     std::vector<std::vector<PointOrigin>> origins;    ///< [source][point]
     std::vector<std::vector<PointAddress>> addresses; ///< [device][point]
 };
 
-/// Sorts the points of all devices to their sources. A device whose points lie on several sources is one device of
-/// each; its own plugin settings go to its own source only. Pure.
+/// Sorts the points of all devices to their sources. A device whose points lie on several sources is one
+/// device of each; its own plugin settings go to its own source only. Pure.
 Work make_work(const Config& config);
 
 } // namespace things

@@ -19,8 +19,8 @@
 // writing again, what had begun.
 namespace things {
 
-/// What goes up because of a command: a point's value as read back, or a text saying what happened; to be queued
-/// as a reading. The answer to its post also brings the next downlink.
+/// What goes up because of a command: a point's value as read back, or a text saying what happened; to be
+/// queued as a reading. The answer to its post also brings the next downlink.
 struct Outcome {
     std::string device;
     std::string name; ///< the point, or its `outcome` name
@@ -37,7 +37,8 @@ struct RouterPorts {
     const Clock& clock;
     After after; ///< calls back on the loop after so long
     std::function<void(Outcome)> on_outcome;
-    /// Posts something for the device at once, to be handed its next downlink; where no outcome does that soon.
+    /// Posts something for the device at once, to be handed its next downlink; where no outcome does that
+    /// soon.
     std::function<void(const std::string& device)> fetch_next;
 };
 

@@ -80,8 +80,7 @@ void Router::Core::tell(const RunEnd& end) {
     const auto now = is_clock_trusted() ? Stamp{ports_.clock.wall_ms(), Stamp::Clock::wall}
                                         : Stamp{ports_.clock.boot_ms(), Stamp::Clock::boot};
     const auto words = command.origin == revert_origin ? "fell back: " + command.verdict : command.verdict;
-    send_up(command.dvnuuid,
-            {device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
+    send_up(command.dvnuuid, {device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
 }
 
 void Router::Core::count(CommandState state) {

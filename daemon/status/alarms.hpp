@@ -9,8 +9,8 @@
 
 namespace things {
 
-/// What a person should act on, by a stable key. Raising an alarm again changes its words, not its beginning; the
-/// log hears of its beginning and its end. Loop only.
+/// What a person should act on, by a stable key. Raising an alarm again changes its words, not its beginning;
+/// the log hears of its beginning and its end. Loop only.
 class Alarms {
 public:
     /// `advice`: what to do; may be empty.

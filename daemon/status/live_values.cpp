@@ -50,7 +50,8 @@ std::vector<std::optional<double>> History::values(std::int64_t boot_ms) const {
     out.reserve(slots);
     const std::int64_t last = boot_ms / step_ms;
     for (std::int64_t s = last - static_cast<std::int64_t>(slots) + 1; s <= last; ++s) {
-        const bool kept = newest_ >= 0 && s >= 0 && s <= newest_ && s > newest_ - static_cast<std::int64_t>(slots);
+        const bool kept =
+            newest_ >= 0 && s >= 0 && s <= newest_ && s > newest_ - static_cast<std::int64_t>(slots);
         const auto at = static_cast<std::size_t>(std::max<std::int64_t>(s, 0)) % slots;
         out.push_back(kept && count_[at] > 0 ? std::optional<double>(mean_[at]) : std::nullopt);
     }
@@ -66,7 +67,9 @@ void LiveValues::set(const std::string& key, const Value& value, std::int64_t wa
         last.history.add(*n, boot_ms);
 }
 
-void LiveValues::set_problem(const std::string& key, const std::string& problem) { values_[key].problem = problem; }
+void LiveValues::set_problem(const std::string& key, const std::string& problem) {
+    values_[key].problem = problem;
+}
 
 const LiveValues::Last* LiveValues::find(const std::string& key) const {
     const auto at = values_.find(key);

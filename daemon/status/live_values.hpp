@@ -13,7 +13,8 @@
 
 namespace things {
 
-/// Three hours of one number in slots of two minutes, each the mean of what fell into it. 400 bytes. Loop only.
+/// Three hours of one number in slots of two minutes, each the mean of what fell into it. 400 bytes. Loop
+/// only.
 class History {
 public:
     static constexpr std::int64_t step_ms = 120'000;
@@ -29,7 +30,8 @@ private:
     std::int64_t newest_ = -1; ///< slot number of the newest value
 };
 
-/// The last value of every point and its history, for the page and the API. Bounded by the configuration. Loop only.
+/// The last value of every point and its history, for the page and the API. Bounded by the configuration.
+/// Loop only.
 class LiveValues {
 public:
     struct Last {

@@ -130,7 +130,8 @@ void add_devices(Families& out, const std::vector<DeviceView>& devices) {
 }
 
 /// OpenMetrics names a counter's family without the suffix of its samples, and ends with a mark
-/// (OpenMetrics 1.0, sections "Counter" and "Overall Structure"); the serializer writes the older text format.
+/// (OpenMetrics 1.0, sections "Counter" and "Overall Structure"); the serializer writes the older text
+/// format.
 std::string to_open_metrics(const std::string& text) {
     constexpr std::string_view suffix = "_total";
     std::string out;

@@ -9,8 +9,9 @@
 #include <string>
 #include <vector>
 
-// All that can be seen of a running gateway, as plain values: filled by the gateway on the loop, turned into JSON,
-// metrics and the terminal's table by the files beside this one. Holds no secret. Times are Unix milliseconds.
+// All that can be seen of a running gateway, as plain values: filled by the gateway on the loop, turned into
+// JSON, metrics and the terminal's table by the files beside this one. Holds no secret. Times are Unix
+// milliseconds.
 namespace things {
 
 /// One point's last value.
@@ -38,17 +39,17 @@ struct SourceView {
     bool healthy = true;
     std::uint64_t devices = 0, points = 0;
     std::uint64_t polls = 0, readings = 0, missed = 0, restarts = 0;
-    double load = 0;           ///< measured: part of the time spent in the plugin, 0 to 1
-    double planned_load = 0;   ///< what the plan predicts; 0: not known
+    double load = 0;         ///< measured: part of the time spent in the plugin, 0 to 1
+    double planned_load = 0; ///< what the plan predicts; 0: not known
     double planned_cycle_ms = 0;
     std::uint64_t planned_requests = 0;
 };
 
 /// Something a person should act on.
 struct AlarmView {
-    std::string key;   ///< stable: "device/boiler/parked"
-    std::string text;  ///< what is wrong
-    std::string advice;///< what to do; may be empty
+    std::string key;    ///< stable: "device/boiler/parked"
+    std::string text;   ///< what is wrong
+    std::string advice; ///< what to do; may be empty
     std::int64_t since_ms = 0;
     bool urgent = false;
 };
@@ -71,8 +72,8 @@ struct QueueView {
 struct UploadView {
     std::map<std::string, std::uint64_t> answers; ///< by what they meant: "delivered", "retry", "parked" ...
     std::uint64_t readings = 0, bytes = 0, in_flight = 0;
-    double latency_ms = 0; ///< of the last answer
-    std::string host_state;///< "ok", or why uploads pause
+    double latency_ms = 0;  ///< of the last answer
+    std::string host_state; ///< "ok", or why uploads pause
     bool healthy = true;
 };
 

@@ -8,8 +8,8 @@
 
 namespace things {
 
-/// The document of GET /api/v1/status and `status --json`; etc/status.schema.json describes it. Times are Unix
-/// milliseconds, 0 for never.
+/// The document of GET /api/v1/status and `status --json`; etc/status.schema.json describes it. Times are
+/// Unix milliseconds, 0 for never.
 std::string status_json(const Snapshot& snapshot);
 
 /// The document of GET /api/v1/charts: {"charts":[{"key","unit","step_ms","values":[number or null]}]}.

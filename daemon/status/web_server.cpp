@@ -116,9 +116,12 @@ private:
     [[nodiscard]] WebAnswer answer(const Request& request) const {
         if (request.method() != http::verb::get && request.method() != http::verb::head)
             return {405, "text/plain; charset=utf-8", "read only: GET and HEAD\n"};
-        const auto text = [&request](auto field) { return std::string(request[field]); };
+        const auto text = [&request](auto field) {
+            return std::string(request[field]);
+        };
         if (!is_host_allowed(text(http::field::host), state_->hostname))
-            return {421, "text/plain; charset=utf-8", "use the gateway's address, localhost or its own name\n"};
+            return {421, "text/plain; charset=utf-8",
+                    "use the gateway's address, localhost or its own name\n"};
         const std::string site = text("Sec-Fetch-Site"), origin = text(http::field::origin);
         const bool navigation = text("Sec-Fetch-Mode") == "navigate";
         if ((site == "cross-site" && !navigation) ||
@@ -169,10 +172,9 @@ private:
 };
 
 void WebServer::State::accept() {
-    acceptor.async_accept(
-        [self = shared_from_this()](boost::system::error_code error, tcp::socket socket) {
-            self->on_accept(error, std::move(socket));
-        });
+    acceptor.async_accept([self = shared_from_this()](boost::system::error_code error, tcp::socket socket) {
+        self->on_accept(error, std::move(socket));
+    });
 }
 
 void WebServer::State::on_accept(boost::system::error_code error, tcp::socket socket) {
@@ -203,6 +205,8 @@ WebServer::~WebServer() {
     state_->acceptor.close(ignored);
 }
 
-std::uint16_t WebServer::port() const { return state_->acceptor.local_endpoint().port(); }
+std::uint16_t WebServer::port() const {
+    return state_->acceptor.local_endpoint().port();
+}
 
 } // namespace things

@@ -12,9 +12,10 @@
 #include <string>
 #include <string_view>
 
-// The read-only HTTP server: page, API, metrics, health. Loop only; nothing in it blocks. Bounded: 16 connections,
-// 8 kB a request, 5 s a phase. Answers only GET and HEAD, only for a Host that is an address, localhost or this
-// machine's own name (DNS rebinding), and refuses cross-site requests (Sec-Fetch-Site, Origin).
+// The read-only HTTP server: page, API, metrics, health. Loop only; nothing in it blocks. Bounded: 16
+// connections, 8 kB a request, 5 s a phase. Answers only GET and HEAD, only for a Host that is an address,
+// localhost or this machine's own name (DNS rebinding), and refuses cross-site requests (Sec-Fetch-Site,
+// Origin).
 namespace things {
 
 struct WebAnswer {
@@ -23,8 +24,8 @@ struct WebAnswer {
     std::string body;
 };
 
-/// Whether a Host header may be answered: an address literal, localhost, or `hostname` with or without ".local";
-/// a port may follow. Pure.
+/// Whether a Host header may be answered: an address literal, localhost, or `hostname` with or without
+/// ".local"; a port may follow. Pure.
 bool is_host_allowed(std::string_view host, std::string_view hostname);
 
 class WebServer {

@@ -188,7 +188,7 @@ void Reader::check_name(const std::string& name, std::uint32_t index) {
 void Reader::check_unit(P1Point& point, std::uint32_t index) {
     if (point.unit.empty())
         return;
-    point.wanted = find_unit(point.unit);
+    point.wanted = find_scale(point.unit);
     std::string_view printed;
     if (const KnownObject* object = find_known_object(point.selection.obis); object != nullptr)
         printed = object->unit;
@@ -199,7 +199,7 @@ void Reader::check_unit(P1Point& point, std::uint32_t index) {
         mbus = find_mbus_name(point.selection.name);
     if (mbus != nullptr && (point.selection.name.empty() || point.selection.name == mbus->reading))
         printed = mbus->unit;
-    const UnitScale* scale = find_unit(printed);
+    const UnitScale* scale = find_scale(printed);
     if (scale == nullptr || point.selection.name.find("Limit") != std::string::npos)
         return;
     if (point.wanted == nullptr || point.wanted->primary != scale->primary)

@@ -33,7 +33,7 @@ std::optional<Amount> in_unit(const MeterNumber& number, const P1Point& point) {
     if (number.scale == nullptr) // no unit: a count, a state
         return to_amount(number.value);
     if (point.unit.empty())
-        return convert(number.value, *number.scale, *find_unit(number.scale->primary));
+        return convert(number.value, *number.scale, *find_scale(number.scale->primary));
     if (point.wanted != nullptr)
         return convert(number.value, *number.scale, *point.wanted);
     return point.unit == number.unit ? std::optional(to_amount(number.value)) : std::nullopt;
@@ -105,7 +105,7 @@ bool PointOutput::is_plausible(std::uint32_t index, const Picked& picked, const 
         state.guard = make_guard(scale);
     std::optional<Amount> primary = scale == nullptr
                                         ? to_amount(picked.number.value)
-                                        : convert(picked.number.value, *scale, *find_unit(scale->primary));
+                                        : convert(picked.number.value, *scale, *find_scale(scale->primary));
     if (!primary)
         return false;
     bool is_good = state.guard->accept(to_double(*primary), arrival.monotonic_ms);

@@ -36,7 +36,7 @@ std::string_view trimmed(std::string_view text) {
 
 } // namespace
 
-const UnitScale* find_unit(std::string_view text) {
+const UnitScale* find_scale(std::string_view text) {
     text = trimmed(text);
     // First as spelled (MW is no mW), then without regard to case.
     const auto* exact = std::find_if(std::begin(units), std::end(units),

@@ -18,7 +18,7 @@ struct UnitScale {
 };
 
 /// Without regard to case and blanks around. Null if the unit is not known.
-[[nodiscard]] const UnitScale* find_unit(std::string_view text);
+[[nodiscard]] const UnitScale* find_scale(std::string_view text);
 /// The value in another unit of the same dimension. Nothing if the dimensions differ or it does not fit.
 [[nodiscard]] std::optional<Amount> convert(Decimal value, const UnitScale& from, const UnitScale& to);
 

@@ -151,7 +151,7 @@ std::vector<Picked> pick_failures(const Telegram& telegram) {
         if (!failure.is_valid)
             continue;
         Picked picked;
-        picked.number = {{failure.seconds, 0}, "s", find_unit("s")};
+        picked.number = {{failure.seconds, 0}, "s", find_scale("s")};
         picked.capture = failure.end.unix_seconds;
         all.push_back(std::move(picked));
     }

@@ -26,13 +26,13 @@ std::optional<MeterNumber> parse_number(std::string_view field, std::string_view
     } else {
         end = std::min(field.find_first_not_of("0123456789.,+- "), field.size());
         unit = trimmed_blanks(field.substr(end));
-        if (!unit.empty() && find_unit(unit) == nullptr)
+        if (!unit.empty() && find_scale(unit) == nullptr)
             return std::nullopt; // a word, not a value
     }
     std::optional<Decimal> value = parse_decimal(trimmed_blanks(field.substr(0, end)));
     if (!value)
         return std::nullopt;
-    return MeterNumber{*value, std::string(unit), find_unit(unit.empty() ? standard_unit : unit)};
+    return MeterNumber{*value, std::string(unit), find_scale(unit.empty() ? standard_unit : unit)};
 }
 
 std::optional<int> parse_small(std::string_view field) {

@@ -48,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t piece = 1 + static_cast<unsigned char>(bytes[0]);
     const std::string_view stream = bytes.substr(1);
     any_type(stream);
-    FrameReader reader(4096);
+    HostFrameReader reader(4096);
     for (std::size_t at = 0; at < stream.size(); at += piece) {
         reader.feed(stream.substr(at, piece));
         while (auto frame = reader.next()) {

@@ -69,7 +69,7 @@ TEST_CASE("a plugin that hangs is told of, what waits for it is answered, and st
         auto source = start("sleeps", "write", clock, ear);
         REQUIRE(ear.wait([&] { return ear.of(0).size() >= 3; }));
         std::atomic<int> answered{0};
-        source->write(0, Value(1.0), [&answered](const BusResult& result) {
+        source->write(0, Value(1.0), INT64_MAX, [&answered](const BusResult& result) {
             CHECK(result.status == BusResult::Status::timeout);
             ++answered;
         });

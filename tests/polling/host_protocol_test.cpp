@@ -23,7 +23,7 @@ TEST_CASE("a stream is cut into frames wherever it was torn") {
     for (int i = 0; i < 50; ++i)
         stream += encode(Frame{FrameType::found, std::string(static_cast<std::size_t>(i * 7), 'x')});
     for (const std::size_t piece : {1U, 2U, 5U, 64U, 100'000U}) {
-        FrameReader reader(1000);
+        HostFrameReader reader(1000);
         std::size_t count = 0;
         for (std::size_t at = 0; at < stream.size(); at += piece) {
             reader.feed(std::string_view(stream).substr(at, piece));
@@ -37,11 +37,11 @@ TEST_CASE("a stream is cut into frames wherever it was torn") {
 }
 
 TEST_CASE("a frame that claims too much breaks the stream, before memory is asked for") {
-    FrameReader reader(1000);
+    HostFrameReader reader(1000);
     reader.feed(std::string("\xff\xff\xff\x7f\x21", 5));
     CHECK_FALSE(reader.next().has_value());
     CHECK(reader.is_broken());
-    FrameReader unknown(1000);
+    HostFrameReader unknown(1000);
     unknown.feed(std::string("\x00\x00\x00\x00\x63", 5));
     CHECK_FALSE(unknown.next().has_value());
     CHECK(unknown.is_broken());

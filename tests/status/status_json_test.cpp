@@ -21,8 +21,9 @@ TEST_CASE("the status holds each device with its own points") {
     view.points[2].name = "z";
     view.points[2].value = Value{std::string("on")};
     const std::string json = status_json(view);
-    CHECK(json.find(R"("name":"a","dvnuuid":"","state":"","healthy":true,"waiting":0,"last_upload_ms":0,)"
-                    R"("last_answer":"","packs":0,"readings":0,"points":[{"name":"x","unit":"","value":1.5,)") !=
+    CHECK(json.find(
+              R"("name":"a","dvnuuid":"","state":"","healthy":true,"waiting":0,"last_upload_ms":0,)"
+              R"("last_answer":"","packs":0,"readings":0,"points":[{"name":"x","unit":"","value":1.5,)") !=
           std::string::npos);
     CHECK(json.find(R"("name":"y","unit":"","value":null)") != std::string::npos);
     CHECK(json.find(R"("name":"z","unit":"","value":"on")") != std::string::npos);

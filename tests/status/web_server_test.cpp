@@ -18,7 +18,10 @@ namespace {
 /// A server with one page on a loop of its own thread, for blocking clients.
 class Running {
 public:
-    Running() : server_(loop_, config(), {{"/", [] { return WebAnswer{200, "text/html", "hello"}; }}}) {
+    Running()
+        : server_(loop_, config(), {{"/", [] {
+                                         return WebAnswer{200, "text/html", "hello"};
+                                     }}}) {
         thread_ = std::thread([this] { loop_.run(); });
     }
     ~Running() {
@@ -58,8 +61,8 @@ std::string get(const std::string& headers, const std::string& target = "/") {
 } // namespace
 
 TEST_CASE("a Host header may be an address, localhost or the machine's own name") {
-    for (const char* host : {"127.0.0.1:8480", "[::1]:8480", "[::1]", "192.0.2.7", "localhost", "LOCALHOST:8480",
-                             "gw-7", "gw-7:8480", "gw-7.local"})
+    for (const char* host : {"127.0.0.1:8480", "[::1]:8480", "[::1]", "192.0.2.7", "localhost",
+                             "LOCALHOST:8480", "gw-7", "gw-7:8480", "gw-7.local"})
         CHECK_MESSAGE(is_host_allowed(host, "gw-7"), host);
     for (const char* host : {"", "evil.example", "localhost.evil.example", "gw-7.evil.example", "gw-77",
                              "127.0.0.1.evil.example", "[::1", "gw"})
@@ -82,13 +85,15 @@ TEST_CASE("what is not a plain look is refused") {
     CHECK(running.ask(get("Host: evil.example\r\n")).starts_with("HTTP/1.1 421 "));
     CHECK(running.ask(get("")).starts_with("HTTP/1.1 421 "));
     CHECK(running.ask(get("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n")).starts_with("HTTP/1.1 403 "));
-    CHECK(running.ask(get("Host: localhost\r\nOrigin: https://evil.example\r\n")).starts_with("HTTP/1.1 403 "));
+    CHECK(
+        running.ask(get("Host: localhost\r\nOrigin: https://evil.example\r\n")).starts_with("HTTP/1.1 403 "));
     CHECK(running.ask(get("Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n"))
               .starts_with("HTTP/1.1 200 "));
     CHECK(running.ask(get("Host: localhost\r\n", "/etc/passwd")).starts_with("HTTP/1.1 404 "));
     CHECK(running.ask("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
               .starts_with("HTTP/1.1 405 "));
-    CHECK(running.ask("HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ends_with("\r\n\r\n"));
+    CHECK(
+        running.ask("HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ends_with("\r\n\r\n"));
 }
 
 TEST_CASE("a request that is too large or no HTTP ends the connection and nothing else") {

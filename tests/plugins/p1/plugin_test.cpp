@@ -361,8 +361,8 @@ TEST_CASE("points are thinned to their interval on a grid, to the nearest telegr
     table.report = [](void*, const things_event*) {
     };
     std::vector<P1Point> points(2);
-    points[0] = {{"1-0:1.7.0", "", "", 0}, "power", "W", find_unit("W"), 10'000};
-    points[1] = {{"", "", "gas", 0}, "gas", "m3", find_unit("m3"), 60'000};
+    points[0] = {{"1-0:1.7.0", "", "", 0}, "power", "W", find_scale("W"), 10'000};
+    points[1] = {{"", "", "gas", 0}, "gas", "m3", find_scale("m3"), 60'000};
     PointOutput output(PluginHost(table), points, false);
     std::int64_t jitter[] = {0, 40, -30, 10, -45};
     std::size_t gas = 0;
@@ -390,7 +390,7 @@ TEST_CASE("a meter clock that is far off is put right, unless it is to be believ
         table.report = [](void* context, const things_event* event) {
             static_cast<FakeHost*>(context)->events.push_back({event->kind, 0, 0, event->code, event->text});
         };
-        std::vector<P1Point> points{{{"", "", "gas", 0}, "gas", "m3", find_unit("m3"), 1}};
+        std::vector<P1Point> points{{{"", "", "gas", 0}, "gas", "m3", find_scale("m3"), 1}};
         PointOutput output(PluginHost(table), points, is_believed);
         // The meter says 12:00:00, it is 10:00:00; the gas was read at 11:55 by that clock.
         std::string body = "/XXX5T\r\n\r\n0-0:1.0.0(260101120000W)\r\n0-1:24.1.0(003)\r\n"

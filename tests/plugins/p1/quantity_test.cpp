@@ -15,7 +15,7 @@ namespace {
 std::int64_t whole(const char* digits, const char* from, const char* to) {
     std::optional<Decimal> value = parse_decimal(digits);
     REQUIRE(value);
-    std::optional<Amount> amount = convert(*value, *find_unit(from), *find_unit(to));
+    std::optional<Amount> amount = convert(*value, *find_scale(from), *find_scale(to));
     REQUIRE(amount);
     REQUIRE(std::holds_alternative<std::int64_t>(*amount));
     return std::get<std::int64_t>(*amount);
@@ -40,12 +40,13 @@ TEST_CASE("numbers stay exact from the digits to the unit that is asked for") {
 }
 
 TEST_CASE("numbers that are not whole are the nearest double") {
-    std::optional<Amount> joule = convert(*parse_decimal("01219311.383"), *find_unit("Wh"), *find_unit("J"));
+    std::optional<Amount> joule =
+        convert(*parse_decimal("01219311.383"), *find_scale("Wh"), *find_scale("J"));
     CHECK(std::get<double>(*joule) == 4389520978.8);
     CHECK(to_double(to_amount(*parse_decimal("231.4"))) == 231.4);
-    CHECK(to_double(*convert(*parse_decimal("1.000"), *find_unit("GJ"), *find_unit("kWh"))) ==
+    CHECK(to_double(*convert(*parse_decimal("1.000"), *find_scale("GJ"), *find_scale("kWh"))) ==
           doctest::Approx(277.7777777));
-    CHECK(to_double(*convert(*parse_decimal("1.193"), *find_unit("W"), *find_unit("kW"))) == 0.001193);
+    CHECK(to_double(*convert(*parse_decimal("1.193"), *find_scale("W"), *find_scale("kW"))) == 0.001193);
 }
 
 TEST_CASE("what is no number is none") {
@@ -57,11 +58,11 @@ TEST_CASE("what is no number is none") {
 }
 
 TEST_CASE("units are compared without case and blanks, and only within their dimension") {
-    CHECK(find_unit("kWh ")->primary == "J");
-    CHECK(find_unit("KVArh")->spelling == "kvarh");
-    CHECK(find_unit("Kvar")->spelling == "kvar");
-    CHECK(find_unit("apples") == nullptr);
-    CHECK_FALSE(convert({1, 0}, *find_unit("kWh"), *find_unit("W")));
+    CHECK(find_scale("kWh ")->primary == "J");
+    CHECK(find_scale("KVArh")->spelling == "kvarh");
+    CHECK(find_scale("Kvar")->spelling == "kvar");
+    CHECK(find_scale("apples") == nullptr);
+    CHECK_FALSE(convert({1, 0}, *find_scale("kWh"), *find_scale("W")));
 }
 
 TEST_CASE("the mark of a time is its offset") {

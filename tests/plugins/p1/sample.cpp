@@ -61,7 +61,7 @@ void check_converted(const Json& json, const MeterNumber& number_read, const cha
         CHECK(to_double(to_amount(number_read.value)) == expected);
         return;
     }
-    const UnitScale* wanted = find_unit(unit);
+    const UnitScale* wanted = find_scale(unit);
     REQUIRE(wanted != nullptr);
     if (std::string_view(key) == "senml")
         CHECK(number_read.scale->primary == unit);
