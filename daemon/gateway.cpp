@@ -187,7 +187,7 @@ void Gateway::on_outcome(const Outcome& outcome) {
         return;
     live_.set(key_of(outcome.device, outcome.name), outcome.value,
               outcome.stamp.clock == Stamp::Clock::wall ? outcome.stamp.ms : clock_.wall_ms(), clock_.boot_ms());
-    queue_.append({queue_.series(id->second, outcome.name, outcome.unit), outcome.stamp, outcome.value}, true);
+    queue_.append({queue_.series(id->second, outcome.name, outcome.unit), outcome.stamp, outcome.value}, outcome.urgent);
     uploader_.notify(id->second);
 }
 

@@ -88,17 +88,15 @@ char* put_escape(char* to, char c) {
 /// Writes the text as the inside of a JSON string; at most six bytes for each of the text.
 char* put_escaped(char* to, std::string_view text) {
     while (!text.empty()) {
-        const char c = text.front();
+        const auto c = static_cast<unsigned char>(text.front());
         std::size_t length = 1;
-        if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\')
-            *to++ = c;
-        else if (c == 0x7F)
-            *to++ = c;
-        else if (c >= 0)
-            to = put_escape(to, c);
-        else if ((length = utf8_length(text)) > 0)
+        if (c < 0x20 || c == '"' || c == '\\') {
+            to = put_escape(to, text.front());
+        } else if (c < 0x80) {
+            *to++ = text.front();
+        } else if ((length = utf8_length(text)) > 0) {
             to = put(to, text.substr(0, length));
-        else {
+        } else {
             to = put(to, "\xEF\xBF\xBD"); // U+FFFD for each byte that fits nowhere
             length = 1;
         }

@@ -240,7 +240,7 @@ std::optional<DeviceConfig> DeviceReader::read(const Node& node) {
         device.source.empty() ? nullptr
                               : find_source(sources_, device.source, section.place("source"), problems_);
     const PluginDescription* plugin = source ? source->plugin : nullptr;
-    section.check_names(other_keys(plugin, Level::device));
+    section.check_names(other_keys(plugin, Level::device, source ? nullptr : &options_));
     const Profile* profile = find_profile(section, plugin, device);
     const Entries merged = profile ? merge(profile->device, own) : own;
     if (profile)

@@ -6,6 +6,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
+#include <yaml-cpp/node/node.h> // else its forward declaration in parser.h looks like a slip for our Node
 #include <yaml-cpp/parser.h>
 
 #include <array>

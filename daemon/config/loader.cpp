@@ -220,12 +220,14 @@ void Loader::read_source(const Node& name, const Node& body) {
     Section section("source", name.place(), entries, source_keys(), problems_);
     section.read("plugin", source.plugin);
     known.plugin = source.plugin.empty() ? nullptr : find_plugin(options_, source.plugin);
-    if (!source.plugin.empty() && !known.plugin)
+    if (!source.plugin.empty() && !known.plugin) {
+        const std::vector<std::string>& names = options_.plugin_names;
         problems_.error(section.place("plugin"),
                         fmt::format("there is no plugin {}{}", quote(source.plugin),
-                                    options_.plugin_names.empty()
-                                        ? "; none is installed"
-                                        : hint(source.plugin, options_.plugin_names)));
+                                    names.empty() ? "; none is installed" : hint(source.plugin, names)));
+        // With a slip in the name the rest is checked as if it were right.
+        known.plugin = find_plugin(options_, nearest(source.plugin, {names.begin(), names.end()}));
+    }
     section.check_names(other_keys(known.plugin, Level::source));
     if (const std::optional<std::size_t> choice = section.choice("isolation"))
         source.isolation = *choice == 0 ? Isolation::process : Isolation::none;

@@ -216,11 +216,17 @@ std::vector<const KeyDescription*> keys_at(const PluginDescription& plugin, Leve
     return keys;
 }
 
-OtherKeys other_keys(const PluginDescription* plugin, Level level) {
+OtherKeys other_keys(const PluginDescription* plugin, Level level, const LoadOptions* installed) {
     OtherKeys others;
     if (!plugin) {
-        others.is_known = [](const std::string&) {
-            return true;
+        others.is_known = [installed, level](const std::string& name) {
+            const auto has_it = [installed, level, &name](const std::string& other_name) {
+                const PluginDescription* other = installed->find_plugin(other_name);
+                return other && find_key(*other, level, name) != nullptr;
+            };
+            if (!installed || !installed->find_plugin || installed->plugin_names.empty())
+                return true;
+            return std::any_of(installed->plugin_names.begin(), installed->plugin_names.end(), has_it);
         };
         return others;
     }

@@ -13,8 +13,9 @@ namespace things {
 /// The plugin's keys that may stand at a level. Point: also the device keys that a point may override.
 std::vector<const KeyDescription*> keys_at(const PluginDescription& plugin, Level level);
 
-/// What a Section must know of a plugin's keys. Null: the plugin is not known, so any key may be its.
-OtherKeys other_keys(const PluginDescription* plugin, Level level);
+/// What a Section must know of a plugin's keys. Without a plugin any key may be its, or, where `installed` is
+/// given, any key that one of those plugins has.
+OtherKeys other_keys(const PluginDescription* plugin, Level level, const LoadOptions* installed = nullptr);
 
 /// Reads the plugin's keys among the entries, checks types, ranges and groups. `what` names the section,
 /// `place` is where missing keys are reported. Keys of the table of the section are passed over.

@@ -19,6 +19,7 @@ public:
     [[nodiscard]] Milliseconds next(double random);
     void succeed();
     void reset() { failures_ = successes_ = 0; }
+    void set_range(Milliseconds initial, Milliseconds max) { initial_ = initial, max_ = max; }
     [[nodiscard]] int failures() const { return failures_; }
 
 private:
@@ -45,6 +46,7 @@ public:
     /// The network came up: the next post may be tried at once, unless the platform asked for a pause.
     void wake(std::int64_t now_ms);
     [[nodiscard]] State state() const { return state_; }
+    void set_range(Milliseconds initial, Milliseconds max) { backoff_.set_range(initial, max); }
     [[nodiscard]] int failures() const { return backoff_.failures(); }
 
 private:

@@ -46,16 +46,19 @@ T info(CURL* easy, CURLINFO which) {
     return value;
 }
 
+/// Shared by the thread and each transfer that was made with them.
+using SharedSettings = std::shared_ptr<const HttpsSettings>;
+
 /// One post under way, and the easy handle that is kept for the next one.
 struct Transfer {
-    explicit Transfer(const HttpsSettings& all) : settings(all) {}
+    explicit Transfer(SharedSettings all) : settings(std::move(all)) {}
     Transfer(const Transfer&) = delete;
     Transfer& operator=(const Transfer&) = delete;
     ~Transfer() {
         curl_easy_cleanup(easy);
         curl_slist_free_all(headers);
     }
-    const HttpsSettings& settings;
+    const SharedSettings settings;
     CURL* easy = nullptr;
     curl_slist* headers = nullptr; ///< the first one holds the token
     std::array<char, CURL_ERROR_SIZE> detail{};
@@ -92,8 +95,8 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* sel
     Transfer& transfer = *static_cast<Transfer*>(self);
     const std::size_t bytes = size * count;
     transfer.header_bytes += bytes;
-    if (++transfer.header_count > transfer.settings.max_headers ||
-        transfer.header_bytes > transfer.settings.max_header_bytes) {
+    if (++transfer.header_count > transfer.settings->max_headers ||
+        transfer.header_bytes > transfer.settings->max_header_bytes) {
         transfer.is_over_limit = true;
         return 0;
     }
@@ -104,7 +107,7 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* sel
 std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) {
     Transfer& transfer = *static_cast<Transfer*>(self);
     const std::size_t bytes = size * count;
-    if (transfer.answer.body.size() + bytes > transfer.settings.max_answer) {
+    if (transfer.answer.body.size() + bytes > transfer.settings->max_answer) {
         transfer.is_over_limit = true;
         return 0;
     }
@@ -154,8 +157,9 @@ void set_up_times(CURL* easy, const HttpsSettings& settings) {
     set(easy, CURLOPT_DNS_CACHE_TIMEOUT, 60L);
 }
 
-std::unique_ptr<Transfer> make_transfer(const HttpsSettings& settings, CURLSH* share) {
-    auto transfer = std::make_unique<Transfer>(settings);
+std::unique_ptr<Transfer> make_transfer(const SharedSettings& shared, CURLSH* share) {
+    const HttpsSettings& settings = *shared;
+    auto transfer = std::make_unique<Transfer>(shared);
     transfer->easy = curl_easy_init();
     if (transfer->easy == nullptr)
         throw std::runtime_error("libcurl cannot make a handle");
@@ -254,9 +258,7 @@ TransportError classify(const Transfer& transfer, CURLcode code) {
 /// See https.hpp. The members below `mutex_` are shared with callers, the rest belongs to the thread.
 class CurlHttps : public Https {
 public:
-    explicit CurlHttps(HttpsSettings settings) : settings_(std::move(settings)) {
-        if (settings_.url.rfind("https://", 0) != 0 || host_of(settings_.url).empty())
-            throw std::invalid_argument("things.url must be an https URL with a host");
+    explicit CurlHttps(HttpsSettings settings) : settings_(checked(std::move(settings))) {
         static std::once_flag once;
         std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
         share_ = curl_share_init();
@@ -288,6 +290,13 @@ public:
         handler(std::move(answer));
     }
 
+    void configure(HttpsSettings settings) override {
+        SharedSettings fresh = checked(std::move(settings));
+        const std::lock_guard lock(mutex_);
+        new_settings_ = std::move(fresh);
+        curl_multi_wakeup(multi_);
+    }
+
     void renew() override {
         const std::lock_guard lock(mutex_);
         must_renew_ = true;
@@ -311,11 +320,17 @@ private:
         Handler handler;
     };
 
+    static SharedSettings checked(HttpsSettings settings) {
+        if (settings.url.rfind("https://", 0) != 0 || host_of(settings.url).empty())
+            throw std::invalid_argument("things.url must be an https URL with a host");
+        return std::make_shared<const HttpsSettings>(std::move(settings));
+    }
+
     CURLM* make_multi() const {
         CURLM* multi = curl_multi_init();
         if (multi == nullptr)
             throw std::runtime_error("libcurl cannot make a multi handle");
-        const long most = std::max(1, settings_.parallel);
+        const long most = std::max(1, settings_->parallel);
         curl_multi_setopt(multi, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
         curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, most);
         curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, most);
@@ -340,6 +355,11 @@ private:
             const std::lock_guard lock(mutex_);
             incoming.swap(incoming_);
             std::swap(must_renew, must_renew_);
+            if (new_settings_) {
+                settings_ = std::move(new_settings_);
+                must_rebuild_ = true;
+                idle_.clear();
+            }
             is_stopping = is_stopping_;
             stop_at = stop_at_;
         }
@@ -436,10 +456,12 @@ private:
             std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - transfer.start);
         curl_multi_remove_handle(multi_, transfer.easy);
         const Handler handler = std::move(transfer.handler);
+        const bool is_current = transfer.settings == settings_;
         const auto place = std::find_if(active_.begin(), active_.end(),
                                         [&transfer](const auto& other) { return other.get() == &transfer; });
         std::swap(*place, active_.back());
-        idle_.push_back(std::move(active_.back()));
+        if (is_current)
+            idle_.push_back(std::move(active_.back()));
         active_.pop_back();
         call(handler, std::move(answer));
     }
@@ -454,7 +476,7 @@ private:
         const Moment now = std::chrono::steady_clock::now();
         std::vector<Transfer*> hanging;
         for (const auto& transfer : active_)
-            if (now - transfer->start >= settings_.hanging_after)
+            if (now - transfer->start >= settings_->hanging_after)
                 hanging.push_back(transfer.get());
         for (Transfer* transfer : hanging)
             cancel(*transfer, "the network changed");
@@ -484,7 +506,7 @@ private:
         }
     }
 
-    const HttpsSettings settings_;
+    SharedSettings settings_;
     CURLSH* share_ = nullptr;
     CURLM* multi_ = nullptr; ///< changed by the thread under mutex_
     std::vector<std::unique_ptr<Transfer>> active_, idle_;
@@ -492,6 +514,7 @@ private:
     Moment renewed_until_;
     std::mutex mutex_;
     std::vector<Incoming> incoming_;
+    SharedSettings new_settings_;
     bool must_renew_ = false, is_stopping_ = false;
     Moment stop_at_;
     std::thread thread_;

@@ -36,6 +36,9 @@ public:
     virtual ~Https() = default;
     /// Starts a post; never blocks. The handler is called exactly once, on the upload thread. Any thread.
     virtual void post(Post post, Handler handler) = 0;
+    /// New settings after a reload, for posts that start later. Throws std::invalid_argument as make_https.
+    /// Any thread.
+    virtual void configure(HttpsSettings settings) = 0;
     /// The network changed: posts that have been waiting for long are cancelled, connections are made anew.
     /// Any thread.
     virtual void renew() = 0;

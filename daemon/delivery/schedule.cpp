@@ -18,8 +18,12 @@ void Schedule::set_ready(DeviceId device, Rank rank) {
         return;
     forget(device);
     places_[device] = {true, rank, 0, ++tickets_};
-    (rank == Rank::first ? first_ : second_).emplace_back(device, tickets_);
+    Line& line = rank == Rank::first ? first_ : second_;
+    line.emplace_back(device, tickets_);
     ++ready_;
+    // In an outage nobody takes from the lines, while devices may change theirs for days.
+    if (line.size() > 2 * places_.size() + 16)
+        std::erase_if(line, [this](const auto& entry) { return is_left_behind(entry); });
 }
 
 void Schedule::forget(DeviceId device) {
@@ -45,16 +49,20 @@ std::optional<std::int64_t> Schedule::next_due_ms() const {
     return due_.empty() ? std::nullopt : std::optional(due_.begin()->first);
 }
 
+bool Schedule::is_left_behind(const Line::value_type& entry) const {
+    const auto found = places_.find(entry.first);
+    return found == places_.end() || !found->second.is_ready || found->second.ticket != entry.second;
+}
+
 std::optional<DeviceId> Schedule::pop(Line& line) {
     while (!line.empty()) {
-        const auto [device, ticket] = line.front();
+        const auto entry = line.front();
         line.pop_front();
-        const auto found = places_.find(device);
-        if (found == places_.end() || !found->second.is_ready || found->second.ticket != ticket)
+        if (is_left_behind(entry))
             continue;
-        places_.erase(found);
+        places_.erase(entry.first);
         --ready_;
-        return device;
+        return entry.first;
     }
     return std::nullopt;
 }

@@ -30,6 +30,8 @@ public:
     /// Takes out the next ready device.
     [[nodiscard]] std::optional<DeviceId> pop_ready();
     [[nodiscard]] bool has_ready() const { return ready_ > 0; }
+    /// Entries held, for a test of its bounds.
+    [[nodiscard]] std::size_t size() const { return due_.size() + first_.size() + second_.size(); }
 
 private:
     struct Place {
@@ -39,6 +41,7 @@ private:
         std::uint64_t ticket = 0; ///< tells a live entry of a line from one that was left behind
     };
     using Line = std::deque<std::pair<DeviceId, std::uint64_t>>;
+    [[nodiscard]] bool is_left_behind(const Line::value_type& entry) const;
     std::optional<DeviceId> pop(Line& line);
 
     std::unordered_map<DeviceId, Place> places_;

@@ -13,8 +13,8 @@
 
 #include <unordered_map>
 
-// The inside of the uploader. Loop only. Its functions come in two files: upload_work.cpp decides what is
-// sent when, upload_answers.cpp what an answer means for the readings that were sent.
+// The inside of the uploader. Loop only. Its functions come in three files: upload_work.cpp decides when
+// which device is served, upload_posts.cpp makes the post, upload_answers.cpp acts on the answer.
 namespace things {
 
 class UploadWork : public std::enable_shared_from_this<UploadWork> {
@@ -44,6 +44,10 @@ private:
     void look_at(DeviceUpload& device);
     void pump();
     [[nodiscard]] bool start_next();
+    void give_back(DeviceUpload& device);
+    void finish_shutdown();
+
+    // upload_posts.cpp
     void start(DeviceUpload& device, Purpose purpose);
     void take(DeviceUpload& device, Purpose purpose);
     void on_taken(DeviceId id, Purpose purpose, Batch batch);
@@ -52,8 +56,6 @@ private:
     void send_repeat(DeviceUpload& device);
     void send(DeviceUpload& device, Flight flight, std::string body);
     void release(DeviceUpload& device);
-    void give_back(DeviceUpload& device);
-    void finish_shutdown();
 
     // upload_answers.cpp
     void on_answer(DeviceId id, Answer answer);

@@ -55,7 +55,8 @@ public:
     void update(const UploadDevice& device);
     /// Forgets a device; what is in flight for it is still settled.
     void remove(DeviceId device);
-    /// New limits and intervals after a reload. The URL and TLS settings belong to Https.
+    /// New limits and intervals after a reload. The URL and TLS settings belong to Https,
+    /// which has a configure() of its own.
     void configure(const ThingsConfig& things, const BatchConfig& batch);
 
     /// Readings of the device were appended. Cheap: marks the device, works later.

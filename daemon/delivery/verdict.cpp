@@ -246,7 +246,8 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
     if (number == 0 || year < 1900 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
         minute > 59 || second < 0 || second > 60)
         return std::nullopt;
-    return days_from_civil(year, number, day) * 86'400 + hour * 3600 + minute * 60 + second;
+    return days_from_civil(year, number, day) * 86'400 + std::int64_t{hour} * 3600 +
+           std::int64_t{minute} * 60 + second;
 }
 
 } // namespace things

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/host_limits.hpp"
 
+#include "polling/landlock.hpp"
+
 #include <algorithm>
 #include <csignal>
 
@@ -62,6 +64,7 @@ bool limit_host(const HostLimits& limits) {
     }
 #endif
     volunteer_for_the_killer();
+    (void)hide_files(limits.plugin);
     return true;
 }
 

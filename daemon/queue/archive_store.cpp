@@ -88,7 +88,7 @@ ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, Disk
         throw SqliteError(14, fmt::format("{}: cannot use a write-ahead log", path));
     connection_.exec("PRAGMA synchronous = FULL");
     connection_.exec(fmt::format("PRAGMA wal_autocheckpoint = {}", checkpoint_pages));
-    connection_.exec("PRAGMA journal_size_limit = 4194304");
+    connection_.exec(fmt::format("PRAGMA journal_size_limit = {}", checkpoint_pages * 10240));
     connection_.exec("PRAGMA cache_size = -512");
     connection_.exec("PRAGMA temp_store = MEMORY");
     if (is_empty)

@@ -25,6 +25,12 @@ std::int64_t ballast_size(const QueueConfig& config, const std::string& vfs) {
     return std::min<std::int64_t>(std::int64_t{4} * 1024 * 1024, config.max_size / 8);
 }
 
+/// The write-ahead log is part of max_size; a small queue has a short one.
+int log_pages(const QueueOptions& options) {
+    const std::int64_t most = std::max<std::int64_t>(16, options.config.max_size / 8 / 1024);
+    return static_cast<int>(std::min<std::int64_t>(options.checkpoint_pages, most));
+}
+
 } // namespace
 
 Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOptions options)
@@ -37,7 +43,7 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     archive_ = std::make_unique<Archive>(loop_,
                                          Archive::Options{options_.config.path.string(), options_.vfs,
                                                           ballast_size(options_.config, options_.vfs),
-                                                          options_.checkpoint_pages},
+                                                          log_pages(options_)},
                                          content, problem);
     if (!problem.empty())
         throw QueueError("queue " + options_.config.path.string() + ": " + problem);

@@ -259,7 +259,8 @@ void Queue::Impl::add_readings(CommitRequest& request) {
     std::int64_t size = unstored_bytes();
     for (const Segment& s : segments_)
         size += s.size;
-    progress_.is_fold = segments_.size() >= most_segments || size > most_segment_bytes;
+    progress_.is_fold = segments_.size() >= most_segments ||
+                        size > std::min(most_segment_bytes, options_.config.max_size / 16);
     progress_.segment.id = next_segment_;
     for (DeviceId id = 0; id < devices_.size(); ++id) {
         DeviceLog& log = devices_[id].log;

@@ -78,7 +78,8 @@ public:
     };
     struct LastStamp {
         std::int64_t ms = std::numeric_limits<std::int64_t>::min();
-        std::uint32_t boot = 0;
+        std::int64_t highest = std::numeric_limits<std::int64_t>::min();
+        std::uint32_t boot = 0; ///< whose clock they count; 0: wall time
     };
 
     Catalogue catalogue_;

@@ -13,6 +13,7 @@ namespace things {
 namespace {
 
 constexpr std::int64_t log_reserve = 1024 * 1024; // of max_size, for the write-ahead log
+constexpr std::uint64_t worth_thinning = 64;      // readings; fewer take a page all the same
 
 } // namespace
 
@@ -78,7 +79,7 @@ bool Queue::Impl::thin_block(const BlockInfo& info) {
     if (keep.size() != 1 || keep[0].last != info.span.last || device.log.is_touched(info.span))
         return false;
     const std::uint64_t outstanding = keep[0].size();
-    if (outstanding < 8)
+    if (outstanding < worth_thinning)
         return false;
     const std::int64_t before = device.log.memory();
     device.log.evict(info.span);

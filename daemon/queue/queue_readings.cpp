@@ -53,14 +53,17 @@ bool Queue::Impl::has_reading_at(const DeviceLog& log, const Reading& reading, s
 
 void Queue::Impl::unique_stamp(Reading& reading, std::uint32_t boot, const DeviceLog& log) {
     LastStamp& last = last_stamps_[reading.series];
-    if (last.boot == boot && reading.stamp.ms <= last.ms) {
-        if (reading.stamp.ms > last.ms - same_time_ms)
+    if (last.boot == boot) {
+        if (reading.stamp.ms <= last.ms && reading.stamp.ms > last.ms - same_time_ms)
             reading.stamp.ms = last.ms + 1;
-        else
+        // After a step backward the time runs over ground where there are readings already.
+        if (reading.stamp.ms <= last.highest)
             while (has_reading_at(log, reading, boot))
                 ++reading.stamp.ms;
+    } else {
+        last.highest = reading.stamp.ms;
     }
-    last = {reading.stamp.ms, boot};
+    last = {reading.stamp.ms, std::max(last.highest, reading.stamp.ms), boot};
 }
 
 bool Queue::Impl::append(Reading reading, bool urgent) {
@@ -103,7 +106,7 @@ bool Queue::Impl::append(Reading reading, bool urgent) {
     if (appended_bytes_ > look_every) {
         appended_bytes_ = 0;
         flush_hot();
-        if (unstored_bytes() > early_commit)
+        if (unstored_bytes() > std::min(early_commit, options_.config.max_size / 16))
             start_commit();
     }
     return true;

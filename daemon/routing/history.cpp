@@ -173,12 +173,20 @@ std::vector<Resumed> resume(const std::vector<Command>& unfinished, const std::v
     auto all = audit;
     all.insert(all.end(), unfinished.begin(), unfinished.end());
     std::vector<Resumed> resumed;
+    // Commands before reverts: one that is dropped here leaves nothing to fall back from.
     for (const auto& command : unfinished) {
-        const bool is_revert = command.origin == revert_origin;
-        resumed.push_back({command, is_revert && command.state == CommandState::waiting
-                                        ? why_not_revert(command, all)
-                                        : why_not_command(command, audit, is_atomic && !is_revert)});
+        if (command.origin == revert_origin)
+            continue;
+        resumed.push_back({command, why_not_command(command, audit, is_atomic)});
+        if (!resumed.back().cancel.empty())
+            for (auto& known : all)
+                if (known.id == command.id)
+                    known.state = CommandState::refused;
     }
+    for (const auto& command : unfinished)
+        if (command.origin == revert_origin)
+            resumed.push_back({command, command.state == CommandState::waiting ? why_not_revert(command, all)
+                                                                               : std::string()});
     return resumed;
 }
 

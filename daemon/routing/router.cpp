@@ -3,45 +3,22 @@
 
 #include "platform/log.hpp"
 #include "routing/command_check.hpp"
-#include "routing/command_lane.hpp"
 #include "routing/command_time.hpp"
 #include "routing/downlink_parser.hpp"
-#include "routing/history.hpp"
-#include "platform/token_bucket.hpp"
+#include "routing/router_core.hpp"
 #include "routing/values.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
 namespace things {
 
 namespace {
 
-// One downlink an answer, fetched at once until there is none, but never a storm.
-constexpr std::int64_t fetch_burst = 30, fetch_period_ms = 2000;
-// Answers that are no downlink come with every post when a proxy or the platform is out of order.
-constexpr std::int64_t malformed_burst = 10, malformed_period_ms = 60'000;
 constexpr std::size_t most_waiting = 200;
 constexpr std::size_t history_depth = 256;
-
-using LocalHandler = std::function<void(std::string, bool)>;
-
-/// One device: its lane, and what was done with it lately.
-struct Desk {
-    Desk(RunPorts& ports, CommandLaneHost& host, const std::string& dvnuuid) : lane(ports, host, dvnuuid) {}
-    CommandLane lane;
-    std::vector<Command> previous;              ///< commands of the device's previous downlink
-    std::map<std::string, std::int64_t> writes; ///< by point: CLOCK_BOOTTIME of its last write
-    bool is_remembered = false;                 ///< previous and writes were taken from the store
-    TokenBucket fetches{fetch_burst, fetch_period_ms};
-    TokenBucket malformed{malformed_burst, malformed_period_ms};
-    bool is_fetch_pending = false;
-};
 
 /// What routing keeps of a device's configuration: no secret, and settings of writable points only.
 DeviceConfig without_ballast(const DeviceConfig& device) {
@@ -61,86 +38,14 @@ DeviceConfig without_ballast(const DeviceConfig& device) {
     return kept;
 }
 
+} // namespace
+
 const PointConfig* find_point(const DeviceConfig& device, const std::string& name) {
     for (const auto& point : device.points)
         if (point.name == name)
             return &point;
     return nullptr;
 }
-
-std::string_view name_of(CommandState state) {
-    switch (state) {
-    case CommandState::waiting:
-        return "waiting";
-    case CommandState::begun:
-        return "begun";
-    case CommandState::done:
-        return "done";
-    case CommandState::failed:
-        return "failed";
-    case CommandState::expired:
-        return "expired";
-    case CommandState::refused:
-        return "refused";
-    case CommandState::repeated:
-        return "repeated";
-    }
-    return "";
-}
-
-} // namespace
-
-class Router::Core : public CommandLaneHost {
-public:
-    Core(RouterPorts ports, const Config& config)
-        : ports_(std::move(ports)), run_ports_{ports_.bus, ports_.store, ports_.clock, ports_.after, [this] {
-                                                   return is_clock_trusted();
-                                               }} {
-        update(config);
-    }
-
-    void start();
-    void on_answer(const std::string& name, std::string_view body);
-    void write_local(const std::string& name, const std::string& point, const std::string& text,
-                     LocalHandler handler);
-    void update(const Config& config);
-    void stop();
-    [[nodiscard]] RouterCounts counts() const;
-
-    [[nodiscard]] const DeviceConfig* find_device(const std::string& dvnuuid) const override;
-    [[nodiscard]] CheckContext context(const DeviceConfig& device) override;
-    void on_end(const RunEnd& end) override;
-
-private:
-    [[nodiscard]] const DeviceConfig* find_name(const std::string& name) const;
-    [[nodiscard]] bool is_clock_trusted() const { return !require_sync_ || ports_.clock.is_synchronised(); }
-    Desk& desk(const std::string& dvnuuid);
-    void remember(Desk& desk, const DeviceConfig& device, const std::vector<Command>& unfinished);
-    Receipt receive(const DeviceConfig& device, const char* origin);
-
-    void on_downlink(const DeviceConfig& device, const Downlink& downlink);
-    bool take_repeat(const DeviceConfig& device, Desk& desk, const Downlink& downlink, CheckContext& context);
-    void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
-    void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
-    void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);
-    void fetch_next(const std::string& dvnuuid);
-
-    void count(CommandState state);
-    void tell(const RunEnd& end);
-    void write_audit_line(const Command& command) const;
-
-    RouterPorts ports_;
-    RunPorts run_ports_;
-    std::unordered_map<std::string, DeviceConfig> devices_; ///< by dvnuuid
-    std::unordered_map<std::string, std::string> names_;    ///< device name to dvnuuid
-    std::set<std::string> read_only_sources_;
-    bool writes_ = true, require_sync_ = true, stopped_ = false;
-    std::uint64_t last_pack_ = 0;
-    RouterCounts counts_;
-    std::unordered_map<std::uint64_t, LocalHandler> local_;        ///< by command id
-    std::unordered_map<std::string, std::unique_ptr<Desk>> desks_; ///< by dvnuuid; lanes refer to run_ports_
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);   ///< held weakly by store calls and timers
-};
 
 void Router::Core::update(const Config& config) {
     devices_.clear();
@@ -344,14 +249,18 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
                                                [](const Command& c) { return !is_ended(c.state); });
     if (handler)
         local_[commands.front().id] = handler;
+    known.is_fetch_due = known.is_fetch_due || is_downlink;
+    bool is_soon = false; // whether the bus will have something to tell
     std::vector<Command> to_do;
     for (auto& command : commands) {
         if (!is_ended(command.state)) {
+            is_soon = is_soon || command.delay_ms <= 0;
             to_do.push_back(std::move(command));
         } else if (command.state == CommandState::repeated && !command.point.empty()) {
             count(command.state);
             write_audit_line(command);
             known.lane.drop_reverts(command.point, command.pack);
+            is_soon = true;
             if (!is_pending)
                 known.lane.look(std::move(command));
         } else {
@@ -359,7 +268,17 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
         }
     }
     known.lane.add(std::move(to_do));
-    if (is_downlink)
+    if (is_soon)
+        ports_.after(outcome_patience, [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {
+            if (!alive.expired())
+                fetch_if_due(dvnuuid);
+        });
+    else
+        fetch_if_due(dvnuuid);
+}
+
+void Router::Core::fetch_if_due(const std::string& dvnuuid) {
+    if (std::exchange(desk(dvnuuid).is_fetch_due, false))
         fetch_next(dvnuuid);
 }
 
@@ -403,94 +322,6 @@ void Router::Core::write_local(const std::string& name, const std::string& point
     record.value = value_from_text(*config, kind_of(*config, ports_.bus.last(name, point)), text);
     store(make_commands(check(downlink, *device, facts), receive(*device, local_origin)), std::move(handler),
           false);
-}
-
-void Router::Core::on_end(const RunEnd& end) {
-    const auto& command = end.command;
-    auto& known = desk(command.dvnuuid);
-    if (end.was_begun)
-        known.writes[command.point] = ports_.clock.boot_ms();
-    for (auto& previous : known.previous)
-        if (previous.id == command.id)
-            previous = command;
-    if (command.state != CommandState::repeated) {
-        if (!command.point.empty()) // else it was no downlink, and is counted as malformed
-            count(command.state);
-        write_audit_line(command);
-    }
-    tell(end);
-    if (const auto local = local_.find(command.id); local != local_.end()) {
-        const auto handler = std::move(local->second);
-        local_.erase(local);
-        handler(fmt::format("{}: {}", command.point, command.verdict), command.state == CommandState::done);
-    }
-}
-
-/// Sends up what happened: the value read back, and in words where the point has a name for that.
-void Router::Core::tell(const RunEnd& end) {
-    const auto& command = end.command;
-    const auto* device = find_device(command.dvnuuid);
-    const auto* point = device != nullptr ? find_point(*device, command.point) : nullptr;
-    if (point == nullptr)
-        return;
-    if (command.after && end.read_at)
-        ports_.on_outcome({device->name, point->name, point->unit, *command.after, *end.read_at});
-    const bool is_dropped_revert = command.origin == revert_origin && !end.was_begun;
-    if (!point->writable || point->writable->outcome.empty() || is_dropped_revert)
-        return;
-    const auto now = is_clock_trusted() ? Stamp{ports_.clock.wall_ms(), Stamp::Clock::wall}
-                                        : Stamp{ports_.clock.boot_ms(), Stamp::Clock::boot};
-    const auto words = command.origin == revert_origin ? "fell back: " + command.verdict : command.verdict;
-    ports_.on_outcome({device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
-}
-
-void Router::Core::count(CommandState state) {
-    switch (state) {
-    case CommandState::done:
-        ++counts_.done;
-        break;
-    case CommandState::failed:
-        ++counts_.failed;
-        break;
-    case CommandState::expired:
-        ++counts_.expired;
-        break;
-    case CommandState::refused:
-        ++counts_.refused;
-        break;
-    case CommandState::repeated:
-        ++counts_.repeated;
-        break;
-    case CommandState::waiting:
-    case CommandState::begun:
-        break;
-    }
-}
-
-void Router::Core::write_audit_line(const Command& command) const {
-    const auto* device = find_device(command.dvnuuid);
-    const auto* found = device != nullptr ? find_point(*device, command.point) : nullptr;
-    const PointConfig point = found != nullptr ? *found : PointConfig();
-    const auto words = [&point](const std::optional<Value>& value) {
-        return value ? in_words(point, *value) : std::string();
-    };
-    const auto asked = in_words(point, command.value), before = words(command.before),
-               after = words(command.after), id = std::to_string(command.id);
-    const bool is_well = command.state == CommandState::done || command.state == CommandState::repeated ||
-                         command.origin == revert_origin;
-    log::write(is_well ? log::Level::info : log::Level::warning,
-               fmt::format("{}: command for {} ({}): {}", command.device,
-                           command.point.empty() ? "no point" : command.point, command.origin,
-                           command.verdict),
-               {{"DEVICE", command.device},
-                {"POINT", command.point},
-                {"COMMAND", id},
-                {"ORIGIN", command.origin},
-                {"STATE", name_of(command.state)},
-                {"VALUE", asked},
-                {"BEFORE", before},
-                {"AFTER", after},
-                {"VERDICT", command.verdict}});
 }
 
 void Router::Core::stop() {

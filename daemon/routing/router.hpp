@@ -19,14 +19,15 @@
 // writing again, what had begun.
 namespace things {
 
-/// What goes up because of a command: a point's value as read back, or a text saying what happened. Urgent:
-/// it is to be queued as a reading and posted at once.
+/// What goes up because of a command: a point's value as read back, or a text saying what happened; to be queued
+/// as a reading. The answer to its post also brings the next downlink.
 struct Outcome {
     std::string device;
     std::string name; ///< the point, or its `outcome` name
     std::string unit; ///< the point's; empty for texts
     Value value;
     Stamp stamp;
+    bool urgent = true; ///< to be posted at once; false once a device has had its share of posts
 };
 
 /// What the router calls. All of it on the loop; all must outlive the router.
@@ -36,7 +37,7 @@ struct RouterPorts {
     const Clock& clock;
     After after; ///< calls back on the loop after so long
     std::function<void(Outcome)> on_outcome;
-    /// Posts something for the device at once, to be handed its next downlink.
+    /// Posts something for the device at once, to be handed its next downlink; where no outcome does that soon.
     std::function<void(const std::string& device)> fetch_next;
 };
 

@@ -159,7 +159,7 @@ Line parse_line(std::string_view text) {
         return {};
     if (text.size() > longest_line)
         return invalid("it is too long");
-    dom::parser parser(longest_line + 1);
+    dom::parser parser;
     dom::object object;
     dom::element document;
     if (const auto error = parser.parse(text.data(), text.size()).get(document); error != simdjson::SUCCESS)

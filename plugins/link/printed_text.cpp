@@ -90,6 +90,16 @@ std::string to_utf8(std::string_view bytes) {
     return text;
 }
 
+std::string json_quoted(std::string_view text) {
+    std::string quoted = "\"";
+    for (char c : to_utf8(text)) {
+        if (c == '"' || c == '\\')
+            quoted += '\\';
+        quoted += c;
+    }
+    return quoted + '"';
+}
+
 std::string decode_text(std::string_view printed, bool ascii_only) {
     std::string_view plain = trimmed_blanks(printed);
     std::optional<std::string> decoded = decode_hex(plain);

@@ -13,11 +13,13 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds refused_long{3600};
 constexpr std::chrono::seconds refused_short{60};
 constexpr std::chrono::milliseconds silent_budget{3000}; // of a poll while nobody answers
-constexpr int probe_share = 12; // silent units get a twelfth of the line's time, while others answer
+constexpr int no_verdict = -1, glance = -2;
+constexpr std::chrono::milliseconds shortest_glance{50};
+constexpr std::chrono::milliseconds glance_budget{5000}; // of a poll
+constexpr int probe_share = 16; // silent units get a sixteenth of the line's time, while others answer
 constexpr std::chrono::seconds gap_trial_pause{10};
 constexpr std::uint64_t polls_before_gap_trial = 5;
 constexpr std::chrono::milliseconds patience{50};
-constexpr int largest_power = 20; // of a scale factor; beyond it is no scale factor
 
 bool gone_behind_gateway(std::uint8_t code) {
     return code == 10 || code == 11;
@@ -25,27 +27,6 @@ bool gone_behind_gateway(std::uint8_t code) {
 bool says_later(std::uint8_t code) {
     return code == 5 || code == 6;
 }
-
-void append_hex(std::string& text, std::uint16_t word) {
-    static const char* const digits = "0123456789ABCDEF";
-    if (!text.empty())
-        text += ' ';
-    text +=
-        {'0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
-}
-
-struct ToContract {
-    std::vector<std::string>* texts;
-    things_value operator()(std::monostate) const { return {}; }
-    things_value operator()(bool value) const { return make_value(value); }
-    things_value operator()(std::int64_t value) const { return make_value(value); }
-    things_value operator()(std::uint64_t value) const { return make_value(value); }
-    things_value operator()(double value) const { return make_value(value); }
-    things_value operator()(const std::string& value) const {
-        texts->push_back(value);
-        return make_value(texts->back());
-    }
-};
 
 } // namespace
 
@@ -105,7 +86,7 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
             late.push_back(&request);
             return Next::go_on;
         }
-        const Next next = read(request, alone ? unit_of(request).retries : -1);
+        const Next next = read(request, alone ? unit_of(request).retries : no_verdict);
         if (next == Next::skip_unit) {
             is_late[unit] = true;
             if (!alone)
@@ -138,53 +119,69 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
     return Next::go_on;
 }
 
-// The silent and the not yet known. A silent unit gets one short request; if it answers, all of them.
+// The not yet known and the silent. At the start of a line with many dead units the living must be found
+// soon: everybody is first asked with a short patience, and those that kept silent again in full.
 ModbusSource::Next ModbusSource::run_others(const PollPlan& plan) {
-    const bool any_alive = std::any_of(units_.begin(), units_.end(), [](const UnitState& unit) {
-        return unit.health.state() == UnitHealth::State::alive;
-    });
-    std::array<bool, 256> done{};
     std::chrono::nanoseconds spent{0};
-    for (const UnitHealth::State state : {UnitHealth::State::unknown, UnitHealth::State::dead})
+    for (const Stage stage : {Stage::glance, Stage::contact, Stage::probe}) {
+        std::array<bool, 256> done{};
         for (const PlannedRequest& request : plan) {
             const std::uint8_t unit = unit_of(request).unit;
-            UnitState& it = units_[unit];
-            if (done[unit] || it.health.state() != state)
+            if (done[unit] || !is_at(stage, plan, request))
                 continue;
             done[unit] = true;
+            UnitState& it = units_[unit];
             const SteadyTime now = Clock::now();
+            if (stage == Stage::glance && spent > glance_budget)
+                continue;
             const bool has_room =
-                any_alive ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
-            if (state == UnitHealth::State::dead && (!it.health.is_due(now) || !has_room)) {
-                report_unit(it);
+                has_neighbours(unit) ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
+            if (stage != Stage::glance && (!has_room || !it.health.is_due(now))) {
+                if (stage == Stage::probe)
+                    report_unit(it);
                 continue;
             }
-            if (!has_room)
-                continue;
-            if (run_unit(plan, unit) == Next::stop)
+            if (run_unit(plan, unit, stage) == Next::stop)
                 return Next::stop;
-            if (it.health.state() == UnitHealth::State::dead) {
-                const auto cost = Clock::now() - now;
-                spent += cost;
+            if (it.health.state() == UnitHealth::State::alive)
+                continue;
+            const auto cost = Clock::now() - now;
+            spent += cost;
+            if (stage != Stage::glance)
                 next_probe_ = Clock::now() + probe_share * cost;
-            }
         }
+        if (stage == Stage::glance)
+            spent = std::chrono::nanoseconds(0);
+    }
     return Next::go_on;
 }
 
-ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t unit) {
+bool ModbusSource::is_at(Stage stage, const PollPlan& plan, const PlannedRequest& request) const {
+    const std::uint8_t unit = unit_of(request).unit;
+    const UnitState& it = units_[unit];
+    if (it.health.state() != UnitHealth::State::unknown)
+        return stage == Stage::probe && it.health.state() == UnitHealth::State::dead;
+    const bool alone = unit_of(plan.front()).unit == unit && unit_of(plan.back()).unit == unit;
+    return stage == Stage::glance ? !it.glanced_at && !alone
+                                  : stage == Stage::contact && (it.glanced_at || alone);
+}
+
+// A unit that may be silent gets one short request; if it answers, all of them.
+ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t unit, Stage stage) {
     const PlannedRequest* probe = nullptr;
     for (const PlannedRequest& request : plan)
         if (unit_of(request).unit == unit && (!probe || request.span.size() < probe->span.size()))
             probe = &request;
-    Next next = read(*probe, 0);
+    units_[unit].glanced_at = true;
+    Next next = read(*probe, stage == Stage::glance ? glance : 0);
     for (const PlannedRequest& request : plan)
         if (next == Next::go_on && &request != probe && unit_of(request).unit == unit)
             next = read(request, unit_of(request).retries);
     return next;
 }
 
-// `silent_retries` -1: a first silence is no failure yet, the unit gets its retries after the others.
+// `silent_retries` may be `no_verdict`: a silence is no failure yet, the unit is asked again after the
+// others; or `glance`: the same, with a short patience.
 ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_retries) {
     if (is_over()) {
         interrupted_ = true;
@@ -195,7 +192,10 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     // Waiting for an answer that may still come is for a line without neighbours; else the next beat will do.
     if (bus_.clear_at(frame) > Clock::now() + patience && has_neighbours(unit.unit))
         return Next::go_on;
-    const Exchange result = ask(frame, unit, std::max(silent_retries, 0));
+    UnitSettings patient = unit;
+    if (silent_retries == glance)
+        patient.timeout = std::max(unit.timeout / 4, shortest_glance);
+    const Exchange result = ask(frame, patient, std::max(silent_retries, 0));
     switch (result.status) {
     case Exchange::Status::answered:
         on_answer(unit.unit);
@@ -216,7 +216,9 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         }
         return narrow(request, result.code);
     case Exchange::Status::silent:
-        if (silent_retries < 0 && unit.retries > 0)
+        if (silent_retries == glance)
+            report_silence(request, explain_silence(frame, result, timing_of(patient, 0), settings_.link));
+        if (silent_retries == glance || (silent_retries == no_verdict && unit.retries > 0))
             return Next::skip_unit;
         [[fallthrough]];
     case Exchange::Status::damaged:
@@ -272,12 +274,15 @@ void ModbusSource::on_answer(std::uint8_t unit) {
     if (it.health.state() == UnitHealth::State::alive)
         return;
     const int failures = it.health.failures();
-    if (!it.health.on_answer())
+    const bool was_dead = it.health.on_answer();
+    if (*it.trouble.code)
+        for (const std::uint32_t device : it.devices)
+            host_.report(THINGS_RECOVERED, THINGS_DEVICE, device, it.trouble.code,
+                         "unit " + std::to_string(unit) + " answers again after " + std::to_string(failures) +
+                             " failed attempts.");
+    it.trouble = {};
+    if (!was_dead)
         return;
-    for (const std::uint32_t device : it.devices)
-        host_.report(THINGS_RECOVERED, THINGS_DEVICE, device, it.trouble.code,
-                     "unit " + std::to_string(unit) + " answers again after " + std::to_string(failures) +
-                         " failed attempts.");
     // Where one comes back others may: a cable was plugged, a supply came on.
     for (UnitState& other : units_)
         other.health.wake(Clock::now());
@@ -288,6 +293,11 @@ void ModbusSource::on_silence(const PlannedRequest& request, Explanation why) {
     const UnitSettings& unit = unit_of(request);
     UnitState& it = units_[unit.unit];
     it.health.on_silence(Clock::now(), unit.timeout, unit.backoff_max);
+    report_silence(request, std::move(why));
+}
+
+void ModbusSource::report_silence(const PlannedRequest& request, Explanation why) {
+    UnitState& it = units_[unit_of(request).unit];
     it.trouble = std::move(why);
     report_unit(it);
 }
@@ -295,69 +305,6 @@ void ModbusSource::on_silence(const PlannedRequest& request, Explanation why) {
 void ModbusSource::report_unit(const UnitState& unit) {
     for (const std::uint32_t device : unit.devices)
         host_.report(THINGS_PROBLEM, THINGS_DEVICE, device, unit.trouble.code, unit.trouble.text);
-}
-
-void ModbusSource::emit(const PlannedRequest& request, const Exchange& result) {
-    readings_.clear();
-    texts_.clear();
-    texts_.reserve(2 * request.points.size()); // readings point into it
-    for (const PlannedPoint& planned : request.points)
-        emit_point(request, planned, result);
-    host_.emit(readings_.data(), static_cast<std::uint32_t>(readings_.size()));
-}
-
-void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned, const Exchange& result) {
-    const ModbusPoint& point = settings_.points[planned.point];
-    if (lessons_.accept(planned.point, point))
-        point_works(planned.point);
-    const std::span<const std::uint16_t> words =
-        std::span(result.words).subspan(planned.offset, point.span.size());
-    int power = 0;
-    std::string raw;
-    for (const std::uint16_t word : words)
-        append_hex(raw, word);
-    Decoded decoded;
-    if (point.factor)
-        power = static_cast<std::int16_t>(result.words[planned.factor_offset]);
-    if (std::abs(power) > largest_power)
-        decoded.why_not = "a value whose scale factor says that it is not there";
-    else
-        decoded = decode(point.format, words, power);
-    if (decoded.why_not) {
-        point_problem(planned.point, "no_value",
-                      point_text(planned.point) + ": " + raw + " is " + decoded.why_not + ".");
-        return;
-    }
-    if (point_codes_[planned.point])
-        point_works(planned.point);
-    things_reading reading{};
-    reading.size = sizeof reading;
-    reading.point = planned.point;
-    reading.value = std::visit(ToContract{&texts_}, decoded.value);
-    reading.duration_us = result.duration_us;
-    texts_.push_back(std::move(raw));
-    reading.raw = texts_.back().c_str();
-    readings_.push_back(reading);
-}
-
-void ModbusSource::point_problem(std::uint32_t point, const char* code, const std::string& text) {
-    if (point_codes_[point] && std::string_view(point_codes_[point]) != code)
-        point_works(point);
-    point_codes_[point] = code;
-    host_.report(THINGS_PROBLEM, THINGS_POINT, point, code, text);
-}
-
-void ModbusSource::point_works(std::uint32_t point) {
-    if (!point_codes_[point])
-        return;
-    host_.report(THINGS_RECOVERED, THINGS_POINT, point, point_codes_[point],
-                 point_text(point) + " can be read again.");
-    point_codes_[point] = nullptr;
-}
-
-std::string ModbusSource::point_text(std::uint32_t point) const {
-    const ModbusPoint& it = settings_.points[point];
-    return settings_.devices[it.device] + " " + it.name;
 }
 
 // Where a device was told nothing about gaps, one is tried now and then: if two requests of it could be one,

@@ -15,7 +15,8 @@
 #include <vector>
 
 // One source: a line or connection, its units and points. Everything here runs on the source's thread, one
-// call at a time. The calls are spread over modbus_poll.cpp, modbus_write.cpp and modbus_scan.cpp.
+// call at a time. The calls are spread over modbus_poll.cpp, modbus_readings.cpp, modbus_write.cpp and
+// modbus_sunspec.cpp.
 namespace things {
 
 class ModbusSource {
@@ -33,6 +34,7 @@ private:
     struct UnitState {
         UnitHealth health;
         Explanation trouble;                  ///< of a dead unit
+        bool glanced_at = false;              ///< was asked once, with a short patience
         std::vector<std::uint32_t> devices{}; ///< that have points there
     };
     struct CachedPlan {
@@ -44,6 +46,8 @@ private:
     };
     /// How a call goes on after a request.
     enum class Next : std::uint8_t { go_on, skip_unit, stop };
+    /// How units that are not known to live are asked.
+    enum class Stage : std::uint8_t { glance, contact, probe };
 
     // link
     [[nodiscard]] bool open_link();
@@ -58,7 +62,8 @@ private:
     Next run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late);
     Next run_late(const std::vector<const PlannedRequest*>& late);
     Next run_others(const PollPlan& plan);
-    Next run_unit(const PollPlan& plan, std::uint8_t unit);
+    Next run_unit(const PollPlan& plan, std::uint8_t unit, Stage stage);
+    [[nodiscard]] bool is_at(Stage stage, const PollPlan& plan, const PlannedRequest& request) const;
     Next read(const PlannedRequest& request, int silent_retries);
     Next narrow(const PlannedRequest& request, std::uint8_t code);
     void refuse(const PlannedRequest& request, std::uint8_t code);
@@ -66,6 +71,7 @@ private:
     void emit_point(const PlannedRequest& request, const PlannedPoint& planned, const Exchange& result);
     void on_answer(std::uint8_t unit);
     void on_silence(const PlannedRequest& request, Explanation why);
+    void report_silence(const PlannedRequest& request, Explanation why);
     void report_unit(const UnitState& unit);
     void try_gap(const PollPlan& plan);
     [[nodiscard]] bool has_neighbours(std::uint8_t unit) const;

@@ -222,6 +222,7 @@ bool needs_current(const RegisterFormat& format) {
 }
 
 Decoded decode(const RegisterFormat& format, std::span<const std::uint16_t> words, int power) {
+    words = words.first(register_count(format));
     if (format.type == RegisterType::string)
         return decode_string(format, words);
     const std::uint64_t bits = bits_of(format.order, words);

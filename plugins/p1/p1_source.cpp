@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p1/p1_source.hpp"
 
+#include "p1/inventory.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -88,6 +90,25 @@ int P1Source::listen(std::int64_t deadline_ms) {
         return wait(patience, patience.deadline);
     int status = read_out(patience);
     return status == THINGS_OK ? wait(patience, patience.deadline) : status;
+}
+
+int P1Source::discover(const PluginSettings&, std::int64_t deadline_ms) {
+    Patience patience{link_time(deadline_ms), &host_};
+    if (!options_.is_mode_c) {
+        is_discovering_ = true;
+        int status = run(patience, true);
+        is_discovering_ = false;
+        return status;
+    }
+    if (!readout_.is_busy())
+        readout_.start();
+    int status = THINGS_OK;
+    while (status == THINGS_OK && readout_.is_busy() && std::chrono::steady_clock::now() < patience.deadline)
+        status = read_out(patience);
+    if (status == THINGS_OK && !readout_.is_busy())
+        for (const std::string& line : list_objects(readout_.telegram()))
+            host_.found(line);
+    return status;
 }
 
 /// Waits, without reading, until `until` or as long as patience lasts.
@@ -191,6 +212,9 @@ void P1Source::on_found(FoundTelegram found) {
     health_.on_good(arrival.monotonic_ms);
     observer_.clear();
     output_.take(*found.telegram, arrival);
+    if (std::exchange(is_discovering_, false))
+        for (const std::string& line : list_objects(*found.telegram))
+            host_.found(line);
     if (health_.good() == enough_telegrams)
         output_.tell_missing();
 }

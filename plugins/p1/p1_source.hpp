@@ -32,6 +32,8 @@ public:
 
     int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
     int listen(std::int64_t deadline_ms);
+    /// Everything that one telegram says, an object a line.
+    int discover(const PluginSettings& options, std::int64_t deadline_ms);
 
 private:
     int run(const Patience& patience, bool until_telegram);
@@ -59,7 +61,7 @@ private:
     LinkTime open_at_{};
     std::chrono::milliseconds pause_{1000};
     std::int64_t last_byte_ms_ = 0;
-    bool is_flushed_ = true, is_line_stale_ = false, is_readout_failing_ = false;
+    bool is_flushed_ = true, is_line_stale_ = false, is_readout_failing_ = false, is_discovering_ = false;
 };
 
 } // namespace things

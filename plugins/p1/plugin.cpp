@@ -22,6 +22,7 @@ const things_plugin* things_plugin_entry(void) {
         entry.destroy = &things::PluginBorder<P1Source>::destroy;
         entry.poll = &things::PluginBorder<P1Source>::poll;
         entry.listen = &things::PluginBorder<P1Source>::listen;
+        entry.discover = &things::PluginBorder<P1Source>::discover;
         return entry;
     }();
     return &table;

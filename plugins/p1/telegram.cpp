@@ -14,7 +14,6 @@ namespace things {
 
 namespace {
 
-constexpr int max_channel = 9;
 constexpr std::size_t max_lines = 1024; // far above any telegram; a 16 KiB one of short lines stays bounded
 constexpr std::int64_t factory_duration = 2147483647;
 

@@ -23,6 +23,7 @@ const things_plugin* things_plugin_entry(void) {
         entry.poll = &things::PluginBorder<SerialSource>::poll;
         entry.listen = &things::PluginBorder<SerialSource>::listen;
         entry.write = &things::PluginBorder<SerialSource>::write;
+        entry.discover = &things::PluginBorder<SerialSource>::discover;
         return entry;
     }();
     return &table;

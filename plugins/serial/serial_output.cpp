@@ -38,6 +38,8 @@ things_value to_plugin(const PointValue& value) {
 } // namespace
 
 void SerialSource::on_frame(const Frame& frame) {
+    if (is_discovering_)
+        host_.found(fmt::format("{{\"frame\":{}}}", json_quoted(printable(frame.bytes, 1000))));
     ++frames_;
     is_first_ = false;
     last_frame_ms_ = monotonic_ms();
@@ -139,6 +141,8 @@ void SerialSource::answer_write(const Frame& frame, Question& question) {
 }
 
 void SerialSource::on_damage(std::string_view bytes) {
+    if (is_discovering_)
+        host_.found(fmt::format("{{\"damaged\":{}}}", json_quoted(printable(bytes, 1000))));
     if (std::exchange(is_first_, false))
         return; // whoever comes in the middle finds the rest of a frame
     ++damaged_;

@@ -76,6 +76,27 @@ int SerialSource::listen(std::int64_t deadline_ms) {
     return wait_idle(patience) == LinkOutcome::interrupted ? THINGS_INTERRUPTED : THINGS_OK;
 }
 
+int SerialSource::discover(const PluginSettings&, std::int64_t deadline_ms) {
+    constexpr milliseconds span{15'000};
+    LinkTime end = std::min(link_time(deadline_ms), std::chrono::steady_clock::now() + span);
+    Patience patience{end, &host_};
+    is_discovering_ = true;
+    std::vector<std::string> asked;
+    int status = THINGS_OK;
+    for (std::uint32_t i = 0; i < points_.size() && status != THINGS_INTERRUPTED && status != THINGS_FAILED;
+         ++i) {
+        if (points_[i].request.empty() ||
+            std::find(asked.begin(), asked.end(), points_[i].request) != asked.end())
+            continue;
+        asked.push_back(points_[i].request);
+        status = ask(points_[i].request, {i}, patience);
+    }
+    if (status != THINGS_INTERRUPTED && status != THINGS_FAILED)
+        status = run(patience, nullptr);
+    is_discovering_ = false;
+    return status;
+}
+
 /// Opens the link unless it is open; after a failure not before a pause that grows.
 int SerialSource::open(const Patience& patience) {
     if (stream_)

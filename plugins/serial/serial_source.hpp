@@ -27,6 +27,8 @@ public:
 
     int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
     int listen(std::int64_t deadline_ms);
+    /// What comes over the line for some seconds, and the answers to the requests of the points.
+    int discover(const PluginSettings& options, std::int64_t deadline_ms);
     int write(std::uint32_t point, const things_value& value, things_value& written,
               std::int64_t deadline_ms);
 
@@ -81,7 +83,7 @@ private:
     std::int64_t last_byte_ms_ = 0, last_frame_ms_ = 0, last_damage_ms_ = 0;
     std::uint64_t frames_ = 0, damaged_ = 0, bytes_ = 0;
     bool is_quiet_ = true, is_lost_ = false, is_silent_ = false, is_damaging_ = false, is_told_ = false;
-    bool has_talkers_ = false, is_first_ = true;
+    bool has_talkers_ = false, is_first_ = true, is_discovering_ = false;
     std::uint64_t unmatched_ = 0;
     std::string written_text_;
 };

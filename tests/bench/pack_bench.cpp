@@ -112,6 +112,7 @@ public:
         answer.status = 202;
         handler(std::move(answer));
     }
+    void configure(HttpsSettings) override {}
     void renew() override {}
     void stop(Milliseconds) override {}
 };

@@ -447,6 +447,21 @@ TEST_CASE("stopping cancels what is under way, and is prompt") {
     https->stop(Milliseconds(0));
 }
 
+TEST_CASE("new settings count for the next post") {
+    TlsServer first(localhost(), serving(http_answer(202, "first")));
+    TlsServer second(localhost(), serving(http_answer(202, "second")));
+    const auto https = make_https(settings_for(first));
+    CHECK(post(*https).body == "first");
+    https->configure(settings_for(second));
+    CHECK(post(*https).body == "second");
+    HttpsSettings bad;
+    bad.url = "http://localhost/";
+    CHECK_THROWS_AS(https->configure(bad), std::invalid_argument);
+    CHECK(post(*https).body == "second");
+    https->configure(settings_for(first));
+    CHECK(post(*https).body == "first");
+}
+
 TEST_CASE("when the network changes, connections are made anew and hanging posts end") {
     std::atomic<int> requests = 0;
     TlsServer server(localhost(), [&requests](TestConnection& connection) {

@@ -39,6 +39,19 @@ TEST_CASE("ready devices are served in turn, the second line every fourth time a
         CHECK(served[id] >= 33);
 }
 
+TEST_CASE("devices that change lines for days do not fill the memory") {
+    Schedule schedule;
+    for (int i = 0; i < 100'000; ++i)
+        for (unsigned id = 0; id < 5; ++id)
+            schedule.set_ready(id, (i + static_cast<int>(id)) % 2 == 0 ? Schedule::Rank::first
+                                                                       : Schedule::Rank::second);
+    CHECK(schedule.size() < 100);
+    int count = 0;
+    while (schedule.pop_ready())
+        ++count;
+    CHECK(count == 5);
+}
+
 TEST_CASE("a device has one place") {
     Schedule schedule;
     schedule.set_ready(1, Schedule::Rank::first);

@@ -6,6 +6,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
 
 namespace things {
 
@@ -99,7 +104,10 @@ TEST_CASE("a crash costs its source a second, is told in plain words, and loses 
         Bad bad(plugin);
         // Twice: the process came back.
         CHECK(bad.ear.wait([&] { return bad->status().restarts >= 2; }));
-        CHECK(text_of(bad.ear, "died").find(words) != std::string::npos);
+        const std::string told = text_of(bad.ear, "died");
+        CAPTURE(told);
+        CHECK((told.find(words) != std::string::npos ||
+               (has_sanitizer && told.find("exit code") != std::string::npos)));
         CHECK(bad.ear.of(0).size() >= 2); // emitted right before the crash, in each life
         CHECK(neighbour.largest_gap() < 500);
     }
@@ -157,7 +165,7 @@ TEST_CASE("after three deaths within ten minutes a plugin waits longer") {
     CHECK(read_now(*bad, 0).status == BusResult::Status::failed);
 }
 
-TEST_CASE("a leak ends at its limit") {
+TEST_CASE("a leak ends at its limit" * doctest::skip(has_sanitizer)) {
     SourceOptions options = quick_options();
     options.host_memory = std::int64_t{96} * 1024 * 1024;
     Neighbour neighbour;
@@ -199,6 +207,35 @@ TEST_CASE("garbage is refused, the good readings beside it are kept") {
     CHECK(bad.ear.heard("garbage"));
     CHECK(bad.ear.events().size() <= 12);
     CHECK(bad->status().restarts == 0);
+}
+
+TEST_CASE("a plugin in a process sees neither secrets nor the gateway's memory, environment or descriptors") {
+    const std::string secret = "/tmp/things-secret-" + std::to_string(getpid());
+    std::ofstream(secret) << "shared secret";
+    setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
+    const SystemClock clock;
+    for (const Isolation isolation : {Isolation::process, Isolation::none}) {
+        Ear ear;
+        SourceWork work = make_work("snoops", 5, milliseconds(50));
+        work.devices[0].name = secret;
+        work.config.isolation = isolation;
+        auto source = make_source(work, PluginLibrary::load(bad_plugin_file("snoops"), true), clock, ear,
+                                  quick_options());
+        source->start();
+        REQUIRE(ear.wait([&] { return !ear.of(4).empty(); }));
+        // Each is 1 if it could be reached: here, to show that the plugin tries hard enough; there, never.
+        const Value expected = std::int64_t{isolation == Isolation::none ? 1 : 0};
+        CHECK(ear.of(1)[0].value == expected); // an environment variable
+        CHECK(ear.of(2)[0].value == expected); // more descriptors than its own
+        if (ear.of(3)[0].value == Value(std::int64_t{0}) && isolation == Isolation::process) {
+            MESSAGE("this kernel has no Landlock: files are not hidden");
+            continue;
+        }
+        CHECK(ear.of(0)[0].value == expected); // the file
+        CHECK(ear.of(4)[0].value == expected); // the gateway's memory
+    }
+    std::filesystem::remove(secret);
+    unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 TEST_CASE("what a plugin says from threads of its own is ignored") {

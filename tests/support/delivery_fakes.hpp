@@ -152,6 +152,7 @@ public:
         open.push_back({std::move(post), std::move(handler)});
         most_open = std::max(most_open, open.size());
     }
+    void configure(HttpsSettings) override {}
     void renew() override { ++renewals; }
     void stop(Milliseconds) override {}
 

@@ -46,6 +46,13 @@ Setting make_setting(const std::string& key, Scalar value);
 std::filesystem::path plugin_file(const std::string& name);
 std::filesystem::path bad_plugin_file(const std::string& name);
 
+/// A sanitizer turns a crash into an exit with a report, and needs more memory than any limit would allow.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool has_sanitizer = true;
+#else
+constexpr bool has_sanitizer = false;
+#endif
+
 /// Options with the tests' own host executable and short times: 500 ms for a call, 500 ms of grace.
 SourceOptions quick_options();
 

@@ -127,7 +127,8 @@ FakeHost::FakeHost(const things_plugin& plugin)
     host_.interrupted = [](void* context) {
         return static_cast<FakeHost*>(context)->is_interrupted_ ? 1 : 0;
     };
-    host_.found = [](void*, const char*) {
+    host_.found = [](void* context, const char* json) {
+        static_cast<FakeHost*>(context)->found.emplace_back(json);
     };
     host_.progress = [](void*, double) {
     };
@@ -158,6 +159,10 @@ int FakeHost::write(std::uint32_t point, TestValue value, TestValue& written, st
     int status = plugin_.write(source_, point, &given, &result, monotonic_ms() + timeout_ms);
     written = to_test(result);
     return status;
+}
+
+int FakeHost::discover(std::int64_t timeout_ms) {
+    return plugin_.discover(source_, nullptr, 0, monotonic_ms() + timeout_ms);
 }
 
 void FakeHost::interrupt() {

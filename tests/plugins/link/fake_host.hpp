@@ -78,6 +78,7 @@ public:
     int poll(const std::vector<std::uint32_t>& points, std::int64_t timeout_ms);
     int listen(std::int64_t timeout_ms);
     int write(std::uint32_t point, TestValue value, TestValue& written, std::int64_t timeout_ms);
+    int discover(std::int64_t timeout_ms);
     void interrupt();
     void resume();
     /// Readings of one point, without those marked as unchanged.
@@ -87,6 +88,7 @@ public:
     std::vector<TestReading> readings;
     std::vector<TestEvent> events;
     std::vector<std::string> problems;
+    std::vector<std::string> found;
 
 private:
     const things_plugin& plugin_;

@@ -224,6 +224,23 @@ TEST_CASE("a read by hand waits for the first telegram and then repeats the last
     CHECK(number(host.readings[2].value) == 405);
 }
 
+TEST_CASE("a scan lists everything that the meter sends") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path()).set("baud", std::string("115200"));
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    host.listen(10);
+    pty.send(sample_bytes("nl-dsmr50-3ph-export-4mbus"));
+    CHECK(host.discover(5000) == THINGS_OK);
+    REQUIRE(host.found.size() == 39);
+    CHECK(host.found[0] == R"({"meter":"Ene5\\T210-D SYN5.0","version":"50","clock":"260621131245S"})");
+    CHECK(host.found[8] == R"({"obis":"1-0:2.7.0","name":"powerExport","value":6.318,"unit":"kW"})");
+    simdjson::dom::parser parser;
+    for (const std::string& line : host.found)
+        CHECK(parser.parse(line).error() == simdjson::SUCCESS);
+}
+
 TEST_CASE("the host gets its thread back when it wants it") {
     Pty pty;
     TestConfig config;

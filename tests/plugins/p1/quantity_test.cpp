@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p1/quantity.hpp"
 
+#include "link/printed_text.hpp"
 #include "p1/counter_guard.hpp"
 #include "p1/meter_time.hpp"
 #include "p1/object_line.hpp"
-#include "link/printed_text.hpp"
 
 #include <doctest/doctest.h>
 

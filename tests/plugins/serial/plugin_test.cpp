@@ -233,6 +233,20 @@ TEST_CASE("ten thousand sentences come through a line without one lost") {
         REQUIRE(number(host.readings[i].value) == static_cast<double>(i));
 }
 
+TEST_CASE("a scan shows what comes over the line") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path()).set("checksum", "nmea"s);
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    CHECK(host.discover(10) == THINGS_OK);
+    pty.send("rest\r\n$PSYN,CO2,612,ppm*5E\r\n$PSYN,\"x\"*00\r\n");
+    CHECK(host.discover(200) == THINGS_OK);
+    REQUIRE(host.found.size() == 3);
+    CHECK(host.found[1] == R"({"frame":"$PSYN,CO2,612,ppm*5E\\r"})");
+    CHECK(host.found[2] == R"({"damaged":"$PSYN,\"x\"*00\\r"})");
+}
+
 TEST_CASE("the host gets its thread back when it wants it") {
     Pty pty;
     for (bool is_polled : {true, false}) {

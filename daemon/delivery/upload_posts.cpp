@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "delivery/upload_work.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace things {
+
+namespace {
+
+constexpr std::size_t probe_readings = 10;
+constexpr std::int64_t nothing_wait_ms = 1000;
+constexpr PackLimits no_limits{std::numeric_limits<std::size_t>::max(),
+                               std::numeric_limits<std::size_t>::max()};
+
+/// Leaves the readings [0, count) without the refused ones.
+void shrink(Batch& batch, std::size_t count, const std::vector<Refused>& refused) {
+    std::size_t to = 0;
+    auto next_refused = refused.begin();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (next_refused != refused.end() && next_refused->index == i) {
+            ++next_refused;
+            continue;
+        }
+        if (to != i) {
+            batch.readings[to] = std::move(batch.readings[i]);
+            batch.sequence[to] = batch.sequence[i];
+        }
+        ++to;
+    }
+    batch.readings.resize(to);
+    batch.sequence.resize(to);
+}
+
+} // namespace
+
+void UploadWork::start(DeviceUpload& device, Purpose purpose) {
+    device.is_busy = true;
+    ++in_flight_;
+    if (purpose == Purpose::search) {
+        const Slice slice = device.suspects.back();
+        device.suspects.pop_back();
+        send_slice(device, purpose, slice);
+    } else if (purpose == Purpose::recheck) {
+        const Slice slice = device.rechecks.front().slice;
+        device.rechecks.pop_front();
+        send_slice(device, purpose, slice);
+    } else if (purpose == Purpose::repeat) {
+        send_repeat(device);
+    } else {
+        take(device, purpose);
+    }
+}
+
+void UploadWork::take(DeviceUpload& device, Purpose purpose) {
+    const DeviceId id = device.device.id;
+    auto handler = [weak = weak_from_this(), id, purpose](Batch batch) {
+        if (const auto self = weak.lock())
+            self->on_taken(id, purpose, std::move(batch));
+    };
+    if (purpose == Purpose::again) {
+        backlog_.take(id, device.again, std::move(handler));
+        return;
+    }
+    const Waiting waiting = backlog_.waiting(id);
+    std::size_t most = device.readings_for(device.limits(things_, batch_));
+    Lane lane = purpose == Purpose::backlog ? Lane::backlog : Lane::live;
+    if (purpose == Purpose::probe) {
+        most = std::min(most, probe_readings);
+        lane = waiting.live > 0 ? Lane::live : Lane::backlog;
+    }
+    backlog_.take(id, lane, most, std::move(handler));
+}
+
+void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr)
+        return;
+    if (is_closed_ || device->is_removed) {
+        if (!batch.readings.empty())
+            backlog_.settle(batch, 0, batch.readings.size(), Fate::kept, {});
+        release(*device);
+        return;
+    }
+    if (batch.readings.empty()) {
+        if (purpose == Purpose::again)
+            device->again.clear(); // dropped by the queue meanwhile
+        else
+            device->nothing_until_ms = clock_.boot_ms() + nothing_wait_ms;
+        uplink_.breaker().on_probe_dropped(clock_.boot_ms());
+        release(*device);
+        return;
+    }
+    Pack pack;
+    auto sent = std::make_shared<const Batch>(pack_batch(*device, purpose, std::move(batch), pack));
+    if (pack.records == 0) {
+        uplink_.breaker().on_probe_dropped(clock_.boot_ms());
+        release(*device);
+        return;
+    }
+    device->live_in_a_row = purpose == Purpose::live ? device->live_in_a_row + 1 : 0;
+    const std::size_t count = sent->readings.size();
+    send(*device, {purpose, {std::move(sent), 0, count}, 0}, std::move(pack.body));
+}
+
+/// Packs what fits of the batch, settles the rest, and leaves what is in the pack.
+Batch UploadWork::pack_batch(DeviceUpload& device, Purpose purpose, Batch batch, Pack& pack) {
+    const std::size_t taken = batch.readings.size();
+    const PackLimits limits = purpose == Purpose::again ? no_limits : device.limits(things_, batch_);
+    pack = packer_.pack(device.base_name, batch, 0, taken, limits);
+    for (const Refused& refused : pack.refused) {
+        backlog_.settle(batch, refused.index, 1, Fate::dead, refused.reason);
+        ++device.stats.dead;
+        ++totals_.readings_dead;
+        log_dead(device, refused.reason);
+    }
+    if (pack.used < taken)
+        backlog_.settle(batch, pack.used, taken - pack.used, Fate::kept, {});
+    shrink(batch, pack.used, pack.refused);
+    return batch;
+}
+
+void UploadWork::send_slice(DeviceUpload& device, Purpose purpose, Slice slice) {
+    Pack pack = packer_.pack(device.base_name, *slice.batch, slice.from, slice.count, no_limits);
+    send(device, {purpose, std::move(slice), 0}, std::move(pack.body));
+}
+
+void UploadWork::send_repeat(DeviceUpload& device) {
+    auto batch = std::make_shared<Batch>();
+    batch->device = device.device.id;
+    batch->readings.push_back(*device.newest);
+    Pack pack = packer_.pack(device.base_name, *batch, 0, 1, no_limits);
+    send(device, {Purpose::repeat, {std::move(batch), 0, 1}, 0}, std::move(pack.body));
+}
+
+void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
+    flight.bytes = body.size();
+    device.note_packed(flight.slice.count, flight.bytes);
+    device.note_posted(clock_.boot_ms());
+    device.stats.last_attempt_ms = clock_.wall_ms();
+    device.flight = std::move(flight);
+    std::string token = signer_.sign(body, device.device.secret);
+    auto handler = [weak = weak_from_this(), &loop = loop_, id = device.device.id](Answer answer) {
+        boost::asio::post(loop, [weak, id, answer = std::move(answer)]() mutable {
+            if (const auto self = weak.lock())
+                self->on_answer(id, std::move(answer));
+        });
+    };
+    https_.post({std::move(body), std::move(token)}, std::move(handler));
+}
+
+/// The device's turn is over, whatever came of it.
+void UploadWork::release(DeviceUpload& device) {
+    device.is_busy = false;
+    --in_flight_;
+    if (device.is_removed) {
+        const DeviceId id = device.device.id;
+        give_back(device);
+        devices_.erase(id);
+    } else {
+        look_at(device);
+    }
+    post_tick();
+}
+
+} // namespace things

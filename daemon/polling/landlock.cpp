@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "polling/landlock.hpp"
+
+#include <cstdint>
+
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace things {
+
+namespace {
+
+constexpr std::uint64_t read_file = LANDLOCK_ACCESS_FS_READ_FILE,
+                        read_directory = LANDLOCK_ACCESS_FS_READ_DIR,
+                        write_file = LANDLOCK_ACCESS_FS_WRITE_FILE, execute = LANDLOCK_ACCESS_FS_EXECUTE;
+constexpr std::uint64_t first_version = (std::uint64_t{LANDLOCK_ACCESS_FS_MAKE_SYM} << 1U) - 1;
+constexpr std::uint64_t refer = std::uint64_t{1} << 13U, truncate_file = std::uint64_t{1} << 14U;
+
+struct Sight {
+    const char* path;
+    std::uint64_t rights;
+};
+
+constexpr std::uint64_t look = read_file | read_directory;
+constexpr Sight sights[] = {
+    {"/usr", look | execute},
+    {"/lib", look | execute},
+    {"/lib32", look | execute},
+    {"/lib64", look | execute},
+    {"/bin", look | execute},
+    {"/sbin", look | execute},
+    {"/opt", look | execute},
+    {"/dev", look | write_file},
+    {"/proc", look},
+    {"/sys", look | write_file}, // GPIO and the like; what may be written there the kernel decides
+    {"/run/udev", look},
+    {"/run/systemd/resolve", look},
+    {"/etc/ld.so.cache", read_file},
+    {"/etc/ld.so.conf", read_file},
+    {"/etc/ld.so.conf.d", look},
+    {"/etc/hosts", read_file},
+    {"/etc/host.conf", read_file},
+    {"/etc/resolv.conf", read_file},
+    {"/etc/nsswitch.conf", read_file},
+    {"/etc/gai.conf", read_file},
+    {"/etc/services", read_file},
+    {"/etc/protocols", read_file},
+    {"/etc/passwd", read_file},
+    {"/etc/group", read_file},
+    {"/etc/localtime", read_file},
+    {"/etc/timezone", read_file},
+    {"/etc/ssl/certs", look},
+    {"/etc/ssl/openssl.cnf", read_file},
+    {"/etc/alternatives", look},
+};
+
+/// A path that does not exist on this system is no loss.
+void allow(int ruleset, const char* path, std::uint64_t rights, std::uint64_t handled) {
+    const int place = open(path, O_PATH | O_CLOEXEC);
+    struct stat status {};
+    if (place >= 0 && fstat(place, &status) == 0) {
+        constexpr std::uint64_t of_files = read_file | write_file | execute | truncate_file;
+        landlock_path_beneath_attr rule{};
+        rule.parent_fd = place;
+        rule.allowed_access = rights & handled & (S_ISDIR(status.st_mode) ? ~std::uint64_t{0} : of_files);
+        (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    }
+    if (place >= 0)
+        close(place);
+}
+
+} // namespace
+
+bool hide_files(const std::filesystem::path& plugin) {
+    const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 1)
+        return false;
+    landlock_ruleset_attr attributes{};
+    attributes.handled_access_fs =
+        first_version | (version >= 2 ? refer : 0) | (version >= 3 ? truncate_file : 0);
+    const auto ruleset =
+        static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
+    if (ruleset < 0)
+        return false;
+    for (const Sight& sight : sights)
+        allow(ruleset, sight.path, sight.rights, attributes.handled_access_fs);
+    allow(ruleset, plugin.parent_path().c_str(), look | execute, attributes.handled_access_fs);
+    const bool done = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+    close(ruleset);
+    return done;
+}
+
+} // namespace things

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "platform/token_bucket.hpp"
+#include "routing/command_lane.hpp"
+#include "routing/history.hpp"
+#include "routing/router.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+// The inside of the router: router.cpp takes answers in, router_end.cpp tells how commands ended. Loop only.
+namespace things {
+
+struct Downlink;
+
+using LocalHandler = std::function<void(std::string, bool)>;
+
+// One downlink an answer, fetched at once until there is none, but never a storm.
+/// The post of a command's outcome fetches the next downlink; where none comes soon, a post of its own does.
+inline constexpr Milliseconds outcome_patience{2000};
+inline constexpr std::int64_t fetch_burst = 30, fetch_period_ms = 2000;
+// Answers that are no downlink come with every post when a proxy or the platform is out of order.
+inline constexpr std::int64_t malformed_burst = 10, malformed_period_ms = 60'000;
+
+/// One device: its lane, and what was done with it lately.
+struct Desk {
+    Desk(RunPorts& ports, CommandLaneHost& host, const std::string& dvnuuid) : lane(ports, host, dvnuuid) {}
+    CommandLane lane;
+    std::vector<Command> previous;              ///< commands of the device's previous downlink
+    std::map<std::string, std::int64_t> writes; ///< by point: CLOCK_BOOTTIME of its last write
+    bool is_remembered = false;                 ///< previous and writes were taken from the store
+    TokenBucket fetches{fetch_burst, fetch_period_ms};
+    TokenBucket malformed{malformed_burst, malformed_period_ms};
+    bool is_fetch_pending = false;
+    bool is_fetch_due = false; ///< a downlink came, and nothing was posted since
+};
+
+/// A point of the device by name; null if it has none.
+[[nodiscard]] const PointConfig* find_point(const DeviceConfig& device, const std::string& name);
+
+class Router::Core : public CommandLaneHost {
+public:
+    Core(RouterPorts ports, const Config& config)
+        : ports_(std::move(ports)), run_ports_{ports_.bus, ports_.store, ports_.clock, ports_.after, [this] {
+                                                   return is_clock_trusted();
+                                               }} {
+        update(config);
+    }
+
+    void start();
+    void on_answer(const std::string& name, std::string_view body);
+    void write_local(const std::string& name, const std::string& point, const std::string& text,
+                     LocalHandler handler);
+    void update(const Config& config);
+    void stop();
+    [[nodiscard]] RouterCounts counts() const;
+
+    [[nodiscard]] const DeviceConfig* find_device(const std::string& dvnuuid) const override;
+    [[nodiscard]] CheckContext context(const DeviceConfig& device) override;
+    void on_end(const RunEnd& end) override;
+
+private:
+    [[nodiscard]] const DeviceConfig* find_name(const std::string& name) const;
+    [[nodiscard]] bool is_clock_trusted() const { return !require_sync_ || ports_.clock.is_synchronised(); }
+    Desk& desk(const std::string& dvnuuid);
+    void remember(Desk& desk, const DeviceConfig& device, const std::vector<Command>& unfinished);
+    Receipt receive(const DeviceConfig& device, const char* origin);
+
+    void on_downlink(const DeviceConfig& device, const Downlink& downlink);
+    bool take_repeat(const DeviceConfig& device, Desk& desk, const Downlink& downlink, CheckContext& context);
+    void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
+    void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
+    void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);
+    void fetch_next(const std::string& dvnuuid);
+    void fetch_if_due(const std::string& dvnuuid);
+    void send_up(const std::string& dvnuuid, Outcome outcome);
+
+    void count(CommandState state);
+    void tell(const RunEnd& end);
+    void write_audit_line(const Command& command) const;
+
+    RouterPorts ports_;
+    RunPorts run_ports_;
+    std::unordered_map<std::string, DeviceConfig> devices_; ///< by dvnuuid
+    std::unordered_map<std::string, std::string> names_;    ///< device name to dvnuuid
+    std::set<std::string> read_only_sources_;
+    bool writes_ = true, require_sync_ = true, stopped_ = false;
+    std::uint64_t last_pack_ = 0;
+    RouterCounts counts_;
+    std::unordered_map<std::uint64_t, LocalHandler> local_;        ///< by command id
+    std::unordered_map<std::string, std::unique_ptr<Desk>> desks_; ///< by dvnuuid; lanes refer to run_ports_
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);   ///< held weakly by store calls and timers
+};
+
+} // namespace things

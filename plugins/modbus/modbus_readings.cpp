@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "modbus/modbus_source.hpp"
+
+#include <cstdlib>
+
+// From the registers of an answer to readings, and what is said of single points.
+namespace things {
+
+namespace {
+
+constexpr int largest_power = 20; // of a scale factor; beyond it is no scale factor
+
+void append_hex(std::string& text, std::uint16_t word) {
+    static const char* const digits = "0123456789ABCDEF";
+    if (!text.empty())
+        text += ' ';
+    text +=
+        {'0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
+}
+
+struct ToContract {
+    std::vector<std::string>* texts;
+    things_value operator()(std::monostate) const { return {}; }
+    things_value operator()(bool value) const { return make_value(value); }
+    things_value operator()(std::int64_t value) const { return make_value(value); }
+    things_value operator()(std::uint64_t value) const { return make_value(value); }
+    things_value operator()(double value) const { return make_value(value); }
+    things_value operator()(const std::string& value) const {
+        texts->push_back(value);
+        return make_value(texts->back());
+    }
+};
+
+} // namespace
+
+void ModbusSource::emit(const PlannedRequest& request, const Exchange& result) {
+    readings_.clear();
+    texts_.clear();
+    texts_.reserve(2 * request.points.size()); // readings point into it
+    for (const PlannedPoint& planned : request.points)
+        emit_point(request, planned, result);
+    host_.emit(readings_.data(), static_cast<std::uint32_t>(readings_.size()));
+}
+
+void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned, const Exchange& result) {
+    const ModbusPoint& point = settings_.points[planned.point];
+    if (lessons_.accept(planned.point, point))
+        point_works(planned.point);
+    const std::span<const std::uint16_t> words =
+        std::span(result.words).subspan(planned.offset, point.span.size());
+    int power = 0;
+    std::string raw;
+    for (const std::uint16_t word : words)
+        append_hex(raw, word);
+    Decoded decoded;
+    if (point.factor)
+        power = static_cast<std::int16_t>(result.words[planned.factor_offset]);
+    if (std::abs(power) > largest_power)
+        decoded.why_not = "a value whose scale factor says that it is not there";
+    else
+        decoded = decode(point.format, words, power);
+    if (decoded.why_not) {
+        point_problem(planned.point, "no_value",
+                      point_text(planned.point) + ": " + raw + " is " + decoded.why_not + ".");
+        return;
+    }
+    if (point_codes_[planned.point])
+        point_works(planned.point);
+    things_reading reading{};
+    reading.size = sizeof reading;
+    reading.point = planned.point;
+    reading.value = std::visit(ToContract{&texts_}, decoded.value);
+    reading.duration_us = result.duration_us;
+    texts_.push_back(std::move(raw));
+    reading.raw = texts_.back().c_str();
+    readings_.push_back(reading);
+}
+
+void ModbusSource::point_problem(std::uint32_t point, const char* code, const std::string& text) {
+    if (point_codes_[point] && std::string_view(point_codes_[point]) != code)
+        point_works(point);
+    point_codes_[point] = code;
+    host_.report(THINGS_PROBLEM, THINGS_POINT, point, code, text);
+}
+
+void ModbusSource::point_works(std::uint32_t point) {
+    if (!point_codes_[point])
+        return;
+    host_.report(THINGS_RECOVERED, THINGS_POINT, point, point_codes_[point],
+                 point_text(point) + " can be read again.");
+    point_codes_[point] = nullptr;
+}
+
+std::string ModbusSource::point_text(std::uint32_t point) const {
+    const ModbusPoint& it = settings_.points[point];
+    return settings_.devices[it.device] + " " + it.name;
+}
+
+} // namespace things

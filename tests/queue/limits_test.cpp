@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "queue/queue.hpp"
+
+#include "platform/log.hpp"
+#include "support/queue_rig.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+using namespace things;
+
+namespace {
+
+constexpr std::int64_t limit = 600'000;
+
+/// A queue that nothing leaves, fed until it is long full.
+struct LimitRig : QueueRig {
+    SeriesId series = 0;
+    double next = 0;
+    std::int64_t largest = 0;
+    LimitRig() {
+        log::set_level(log::Level::error);
+        options.config.max_size = limit;
+        options.config.commit_interval = std::chrono::hours(1000);
+        options.cache_limit = 0;
+    }
+    ~LimitRig() { log::set_level(log::Level::info); }
+    void start() {
+        open();
+        series = queue->series(queue->device("a"), "v", "");
+    }
+    void feed(int rounds) {
+        for (int round = 0; round < rounds; ++round) {
+            for (int i = 0; i < 2000; ++i) {
+                clock.advance(10);
+                queue->append(reading(series, (next += 1) + 0.5));
+            }
+            REQUIRE(commit());
+            std::int64_t size = 0;
+            for (const char* suffix : {"", "-wal"}) {
+                std::error_code error;
+                const auto n = std::filesystem::file_size(options.config.path.string() + suffix, error);
+                size += error ? 0 : static_cast<std::int64_t>(n);
+            }
+            largest = std::max(largest, size);
+            const QueueStatus s = queue->status();
+            REQUIRE(s.books.queued() == s.queued);
+        }
+    }
+    std::vector<double> drain() {
+        std::vector<double> values;
+        for (const Lane lane : {Lane::backlog, Lane::live})
+            for (;;) {
+                const Batch b = take(0, lane, 3000);
+                if (b.readings.empty())
+                    break;
+                for (const Reading& r : b.readings)
+                    values.push_back(std::get<double>(r.value));
+                accept(b);
+            }
+        return values;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a full queue keeps its size and drops by policy, counted") {
+    LimitRig rig;
+    SUBCASE("drop_oldest") {
+        rig.options.config.when_full = WhenFull::drop_oldest;
+    }
+    SUBCASE("drop_newest") {
+        rig.options.config.when_full = WhenFull::drop_newest;
+    }
+    SUBCASE("thin") {
+        rig.options.config.when_full = WhenFull::thin;
+    }
+    rig.start();
+    rig.feed(300);
+    CHECK(rig.largest < limit + 70'000); // a block or two over
+    const std::uint64_t queued = rig.queue->status().queued;
+    CHECK(rig.queue->status().books.dropped[0] == 600'000 - queued);
+    CHECK(queued > 20'000);
+    SUBCASE("") {}
+    SUBCASE("and after a power cut") {
+        rig.power_cut();
+    }
+    const std::vector<double> values = rig.drain();
+    CHECK(values.size() == queued);
+    CHECK(rig.queue->status().queued == 0);
+    CHECK(std::is_sorted(values.begin(), values.end()));
+    CHECK(rig.queue->status().books.dropped[static_cast<std::size_t>(DropReason::damaged)] == 0);
+    if (rig.options.config.when_full == WhenFull::drop_newest)
+        CHECK(values.front() == 1.5);
+    else
+        CHECK(values.back() == 600'000.5);
+    if (rig.options.config.when_full == WhenFull::thin)
+        CHECK(values.front() < 420'000); // drop_oldest would begin at about 500,000
+}
+
+TEST_CASE("readings older than max_age go, counted") {
+    LimitRig rig;
+    rig.options.config.max_size = std::int64_t{1} << 30;
+    rig.options.config.max_age = std::chrono::seconds(1000);
+    rig.start();
+    rig.feed(150); // 20 s each
+    const std::uint64_t queued = rig.queue->status().queued;
+    CHECK(queued >= 100'000);
+    CHECK(queued < 100'000 + 2 * 60'000); // within a block
+    CHECK(rig.queue->status().books.dropped[static_cast<std::size_t>(DropReason::age)] == 300'000 - queued);
+    CHECK(rig.drain().size() == queued);
+}
+
+TEST_CASE("dropping a device leaves the others alone") {
+    LimitRig rig;
+    rig.options.config.max_size = std::int64_t{1} << 30;
+    rig.start();
+    rig.feed(3);
+    const SeriesId other = rig.queue->series(rig.queue->device("b"), "v", "");
+    rig.queue->append(rig.reading(other, 1));
+    rig.queue->drop_device(0);
+    CHECK(rig.queue->status().queued == 1);
+    CHECK(rig.queue->status().books.dropped[static_cast<std::size_t>(DropReason::removed)] == 6000);
+    REQUIRE(rig.commit());
+    rig.power_cut();
+    CHECK(rig.queue->status().queued == 1);
+}
+
+TEST_CASE("the hot log that cannot be written is an alarm, and flash is used more often") {
+    LimitRig rig;
+    rig.options.config.commit_interval = std::chrono::seconds(10);
+    rig.options.config.hot_path = "/proc/nowhere";
+    rig.start();
+    const auto has_alarm = [&rig] {
+        const QueueStatus s = rig.queue->status();
+        return std::any_of(s.alarms.begin(), s.alarms.end(),
+                           [](const QueueAlarm& a) { return a.code == "hot"; });
+    };
+    CHECK(has_alarm());
+    rig.queue->append(rig.reading(rig.series, 1));
+    rig.clock.advance(1100);
+    rig.queue->tick();
+    rig.run_until([&rig] { return rig.queue->status().commits > 0; });
+    rig.reopen();
+    CHECK(rig.queue->status().queued == 1);
+}
+
+TEST_CASE("nothing is written to flash while nothing happens") {
+    LimitRig rig;
+    rig.options.config.commit_interval = std::chrono::seconds(10);
+    rig.options.config.max_size = std::int64_t{1} << 30;
+    rig.start();
+    rig.feed(1);
+    rig.drain();
+    REQUIRE(rig.commit());
+    const std::uint64_t before = rig.queue->status().bytes_written;
+    for (int i = 0; i < 100; ++i) {
+        rig.clock.advance(1000);
+        rig.queue->tick();
+        rig.loop.restart();
+        rig.loop.poll();
+    }
+    CHECK(rig.queue->status().bytes_written == before);
+}
