@@ -8,6 +8,7 @@ every read a value of its own, so that a lost reading can be named. Standard lib
         plc.reads, plc.writes      # what was asked
 """
 
+import dataclasses
 import socketserver
 import struct
 import threading
@@ -16,8 +17,15 @@ import time
 COILS, DISCRETE, HOLDING, INPUT = 1, 2, 3, 4
 
 
-class Reads(list):
-    """(monotonic time, wall time, unit, address, value) of each read of a counter, in order."""
+@dataclasses.dataclass
+class Read:
+    """One read of a counter."""
+    served: float  # monotonic time of the answer
+    wall: float
+    unit: int
+    address: int
+    value: int
+    taken: float = None  # when the same connection asked for the next thing: by then the answer had been taken
 
 
 class ModbusServer:
@@ -27,7 +35,7 @@ class ModbusServer:
         self.coils = [False] * 65536
         self.discrete = [False] * 65536
         self.counters = {}  # address of the first of two holding registers -> next value, by unit
-        self.reads = Reads()
+        self.reads = []  # every Read, in order
         self.writes = []  # (monotonic time, unit, function, address, values)
         self.requests = 0
         self.exception = None  # code to answer everything with
@@ -80,11 +88,14 @@ class ModbusServer:
 
     def serve(self, connection):
         self.connections.add(connection)
+        given = []
         try:
             while True:
                 head = self.receive(connection, 7)
                 if head is None:
                     return
+                for read in given:
+                    read.taken = time.monotonic()
                 transaction, protocol, length, unit = struct.unpack(">HHHB", head)
                 body = self.receive(connection, length - 1) if 1 < length <= 254 and protocol == 0 else None
                 if body is None:
@@ -93,7 +104,9 @@ class ModbusServer:
                     continue
                 with self.lock:
                     self.requests += 1
+                    before = len(self.reads)
                     answer = self.answer(unit, body)
+                    given = self.reads[before:]
                 connection.sendall(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)
         except OSError:
             pass
@@ -139,7 +152,7 @@ class ModbusServer:
             if address <= first and first + 1 < address + count:
                 value = next_values[unit] = next_values.get(unit, 0) + 1
                 self.holding[first], self.holding[first + 1] = value >> 16, value & 0xFFFF
-                self.reads.append((time.monotonic(), time.time(), unit, first, value))
+                self.reads.append(Read(time.monotonic(), time.time(), unit, first, value))
 
     def write(self, unit, function, address, body):
         if function == 5:
