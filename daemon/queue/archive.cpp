@@ -33,6 +33,7 @@ Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveCont
     submit([this, &content, &problem, &opened] {
         try {
             open(&content);
+            was_opened_ = true;
             opened.set_value();
         } catch (const QueueError&) {
             opened.set_exception(std::current_exception());
@@ -112,7 +113,7 @@ void Archive::read(DeviceId device, std::uint64_t from, std::uint64_t count,
         try {
             if (!store_)
                 open_again();
-            if (!was_reset_)
+            if (!was_reset_ && !late_)
                 blocks = store_->read_blocks(device, from, count);
         } catch (const std::exception& e) {
             give_up(e);
@@ -188,6 +189,10 @@ void Archive::open_again() {
     open(&content);
     store_->settle_log();
     // Replaced or lost while we were running: the queue must write again what it has.
+    if (!std::exchange(was_opened_, true)) {
+        late_ = std::make_shared<ArchiveContent>(std::move(content));
+        return;
+    }
     const bool is_new = !content.state || !content.notes.empty();
     was_reset_ = was_reset_ || (had_state_ && is_new);
 }
@@ -204,6 +209,10 @@ CommitResult Archive::try_commit(const CommitRequest& request) {
     try {
         if (!store_)
             open_again();
+        if (late_) {
+            result.late = std::exchange(late_, nullptr);
+            return result;
+        }
         if (was_reset_) {
             was_reset_ = false;
             result.was_reset = true;

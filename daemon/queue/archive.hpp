@@ -71,10 +71,12 @@ private:
         std::make_shared<int>(0); ///< weak copies tell a late handler that it is over
     PlaceLock lock_;
     Ballast ballast_;
-    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next three
+    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next five
     bool had_state_ = false;
     bool was_reset_ = false;
-    bool is_suspect_ = false; ///< damage was met while in use
+    bool was_opened_ = false;
+    std::shared_ptr<ArchiveContent> late_; ///< waits for the next commit's result, which then owns it
+    bool is_suspect_ = false;              ///< damage was met while in use
 
     std::mutex mutex_; ///< guards the next three
     std::condition_variable wake_;

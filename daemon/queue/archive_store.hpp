@@ -53,6 +53,8 @@ struct BlockInfo {
     std::int64_t size = 0;
 };
 
+struct ArchiveContent;
+
 /// Everything that one transaction changes.
 struct CommitRequest {
     std::string state;   ///< empty: left as it is (rescue)
@@ -78,6 +80,8 @@ struct CommitResult {
     bool ok = false;
     bool was_reset = false; ///< the file was replaced: write everything in memory again
     std::string problem;
+    std::shared_ptr<ArchiveContent>
+        late;                      ///< opened for the first time only now: take this in, then write again
     std::vector<BlockInfo> oldest; ///< oldest blocks, if the file fills up
     std::int64_t used = 0;         ///< bytes of the database without free pages
     std::int64_t file_size = 0;    ///< database and write-ahead log

@@ -20,30 +20,30 @@ HotReplay::HotReplay(const std::optional<QueueState>& known, Catalogue names,
         apply_state(*known);
 }
 
-bool HotReplay::run(const std::filesystem::path& directory) {
+bool HotReplay::run(const std::filesystem::path& directory, std::uint64_t avoid) {
+    bool all_ours = true;
     const std::uint64_t from = state.hot_number;
     for (const std::uint64_t number : HotLog::files(directory)) {
-        if (number < from)
-            continue;
         std::ifstream in(HotLog::path(directory, number), std::ios::binary);
         const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-        if (!file(bytes))
-            return false;
+        all_ours = file(bytes, avoid, number < from) && all_ours;
     }
-    return true;
+    return all_ours;
 }
 
-bool HotReplay::file(std::string_view bytes) {
+bool HotReplay::file(std::string_view bytes, std::uint64_t avoid, bool is_old) {
     std::size_t good = 0;
     const std::vector<HotRecord> records = parse_hot(bytes, good);
     cut_bytes += bytes.size() - good;
     if (records.empty() || records[0].kind != HotLog::Kind::state)
         return true;
     const std::optional<QueueState> fresh = decode_state(records[0].payload);
-    if (!fresh)
+    if (!fresh || fresh->queue_id == avoid)
         return true;
     if (is_bound_ && fresh->queue_id != state.queue_id)
         return false;
+    if (is_old)
+        return true;
     is_bound_ = true;
     for (const HotRecord& r : records)
         apply(r);

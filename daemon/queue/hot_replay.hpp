@@ -28,9 +28,9 @@ public:
 
     /// Starts from what the archive says; without a state (a new archive) any hot log is believed.
     HotReplay(const std::optional<QueueState>& state, Catalogue catalogue, std::vector<StoredLetter> dead);
-    /// Reads all files of the directory that are newer than the state. False: they are of another queue and
-    /// were left out.
-    bool run(const std::filesystem::path& directory);
+    /// Reads all files of the directory that are newer than the state. Those of another queue are left out,
+    /// and so are those of the queue `avoid` (0: none). False: some were of another queue.
+    bool run(const std::filesystem::path& directory, std::uint64_t avoid = 0);
 
     QueueState state; ///< all but `devices`
     Catalogue catalogue;
@@ -40,7 +40,7 @@ public:
     std::size_t cut_bytes = 0;            ///< unreadable ends of files
 
 private:
-    bool file(std::string_view bytes);
+    bool file(std::string_view bytes, std::uint64_t avoid, bool is_old);
     void apply(const HotRecord& record);
     void apply_state(QueueState fresh);
     void apply_appended(std::string_view payload);

@@ -45,8 +45,9 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
                                                           ballast_size(options_.config, options_.vfs),
                                                           log_pages(options_)},
                                          content, problem);
-    if (!problem.empty())
-        throw QueueError("queue " + options_.config.path.string() + ": " + problem);
+    is_volatile_ = !problem.empty();
+    if (is_volatile_)
+        set_alarm("flash", "Flash cannot be used, readings are kept in memory: " + problem);
     recover(std::move(content));
     last_commit_ms_ = clock_.boot_ms();
     on_clock(trust_->update());

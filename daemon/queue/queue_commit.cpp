@@ -5,6 +5,8 @@
 #include "platform/log.hpp"
 #include "queue/bytes.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -191,6 +193,14 @@ void Queue::Impl::start_commit() {
         wants_commit_ = true;
         return;
     }
+    if (is_cut_off_) {
+        // As if it had failed, but not from inside the call.
+        boost::asio::post(loop_, [waiters = std::exchange(waiters_, {})] {
+            for (const std::function<void(bool)>& waiter : waiters)
+                waiter(false);
+        });
+        return;
+    }
     is_committing_ = true;
     wants_commit_ = false;
     served_waiters_ = std::exchange(waiters_, {});
@@ -307,12 +317,15 @@ void Queue::Impl::after_commit(CommitResult result) {
                 chunk.is_committing = false;
         if (result.was_reset)
             forget_storage();
+        else if (result.late)
+            adopt(std::move(*result.late));
         else
             set_alarm("flash", "Flash cannot be written, readings are kept in memory: " + result.problem);
     }
     progress_ = {};
     std::vector<std::function<void(bool)>> waiters = std::exchange(served_waiters_, {});
-    if (result.was_reset) {
+    if (result.was_reset || result.late) {
+        is_volatile_ = false;
         waiters_.insert(waiters_.begin(), std::make_move_iterator(waiters.begin()),
                         std::make_move_iterator(waiters.end()));
         waiters.clear();

@@ -93,6 +93,9 @@ private:
     // queue_recovery.cpp
     void recover(ArchiveContent content);
     void restore_devices(class HotReplay& replay, const ArchiveContent& content);
+    void insert_segments(const ArchiveContent& content);
+    void import_tail(class HotReplay& tail);
+    void adopt(ArchiveContent content);
     void drop_missing(DeviceId id);
     void enter_boot();
     void resolve_boot(Boot& boot, Boot::Clock how);
@@ -152,6 +155,8 @@ private:
     QueueOptions options_;
     std::unique_ptr<HotLog> hot_;
     bool is_started_ = false;
+    bool is_volatile_ = false; ///< the database was never open in this run
+    bool is_cut_off_ = false;  ///< it belongs to another queue: not used until the next start
     bool has_warned_hot_ = false;
 
     std::vector<LastStamp> last_stamps_; ///< by SeriesId

@@ -6,35 +6,19 @@
 #include "queue/hot_replay.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <random>
-#include <system_error>
 
 // What the queue finds at start, and what it makes of stamps without a wall time.
 namespace things {
-
-namespace {
-
-/// Files of another queue are kept, under another name.
-void put_hot_aside(const std::filesystem::path& directory) {
-    for (const std::uint64_t n : HotLog::files(directory)) {
-        const std::filesystem::path file = HotLog::path(directory, n);
-        std::error_code ignored;
-        std::filesystem::rename(file, file.string() + ".foreign", ignored);
-    }
-}
-
-} // namespace
 
 void Queue::Impl::recover(ArchiveContent content) {
     HotReplay replay(content.state, std::move(content.catalogue), std::move(content.dead));
     saved_devices_ = content.state ? replay.catalogue.devices().size() : 0;
     saved_series_ = content.state ? replay.catalogue.all_series().size() : 0;
-    if (!replay.run(options_.config.hot_path)) {
-        log::warning("queue: {} holds the tail of another queue; it is kept as *.foreign",
-                     options_.config.hot_path.string());
-        put_hot_aside(options_.config.hot_path);
-    }
+    const bool has_foreign = !replay.run(options_.config.hot_path);
+    HotReplay foreign(std::nullopt, {}, {});
+    if (has_foreign)
+        foreign.run(options_.config.hot_path, replay.state.queue_id);
     queue_id_ = replay.state.queue_id;
     if (queue_id_ == 0) {
         std::random_device random;
@@ -71,6 +55,52 @@ void Queue::Impl::recover(ArchiveContent content) {
     enter_boot();
     hot_ = std::make_unique<HotLog>(options_.config.hot_path);
     begin_hot(hot_number + 1);
+    if (has_foreign)
+        import_tail(foreign);
+}
+
+/// Takes over the readings of another queue's hot log: of a run whose flash could not be opened, say.
+void Queue::Impl::import_tail(HotReplay& tail) {
+    std::uint64_t count = 0;
+    for (auto& [id, device] : tail.devices)
+        for (const Block& block : device.found) {
+            const auto boot = std::find_if(tail.state.boots.begin(), tail.state.boots.end(),
+                                           [&block](const Boot& b) { return b.number == block.boot; });
+            BlockPosition at;
+            Reading r;
+            for (std::uint64_t n = block.first; read_next(block, at, r); ++n) {
+                if (device.outstanding.remove({n, n + 1}) == 0 ||
+                    r.series >= tail.catalogue.all_series().size())
+                    continue;
+                const Series& s = tail.catalogue.all_series()[r.series];
+                r.series = add_series(add_device(tail.catalogue.devices()[s.device]), s.name, s.unit);
+                const bool is_this_boot = boot != tail.state.boots.end() && boot->id == boots_.back().id;
+                if (block.boot != 0 && boot != tail.state.boots.end() && !is_this_boot)
+                    r.stamp = {r.stamp.ms + boot->offset_ms, Stamp::Clock::wall};
+                append(r, false);
+                ++count;
+            }
+        }
+    flush_hot();
+    log::info("queue: {} readings of a run without flash were taken over", count);
+}
+
+/// The database could not be opened at start, but now: joins what is in it.
+void Queue::Impl::adopt(ArchiveContent content) {
+    if (content.state && content.state->queue_id != queue_id_) {
+        is_cut_off_ = true;
+        set_alarm("restart",
+                  "Flash is back and holds readings from before: restart the service to send them");
+        return;
+    }
+    insert_segments(content);
+    for (const DeviceState& d : content.state ? content.state->devices : std::vector<DeviceState>())
+        if (d.device < devices_.size())
+            devices_[d.device].log.set_safe_to(d.next);
+    saved_devices_ = content.catalogue.devices().size();
+    saved_series_ = content.catalogue.all_series().size();
+    for (DeviceId id = 0; id < devices_.size(); ++id)
+        drop_missing(id);
 }
 
 void Queue::Impl::restore_devices(HotReplay& replay, const ArchiveContent& content) {
@@ -86,6 +116,22 @@ void Queue::Impl::restore_devices(HotReplay& replay, const ArchiveContent& conte
         for (const DeviceState& d : content.state->devices)
             if (d.device < devices_.size())
                 devices_[d.device].log.set_safe_to(d.next);
+    insert_segments(content);
+    for (auto& [id, found] : replay.devices) {
+        if (id >= devices_.size())
+            continue;
+        // The last copy of a number is the true one: numbers are given out again after a power cut.
+        for (auto block = found.found.rbegin(); block != found.found.rend(); ++block)
+            if (is_sound(*block))
+                devices_[id].log.insert(std::move(*block), false, 0);
+        if (!is_volatile_)
+            drop_missing(id);
+    }
+    for (const Device& d : devices_)
+        memory_ += d.log.memory();
+}
+
+void Queue::Impl::insert_segments(const ArchiveContent& content) {
     for (const auto& [number, frames] : content.segments) {
         Segment& segment = segments_.emplace_back();
         segment.id = number;
@@ -100,17 +146,6 @@ void Queue::Impl::restore_devices(HotReplay& replay, const ArchiveContent& conte
             segment.spans.emplace_back(frame.device, span);
         }
     }
-    for (auto& [id, found] : replay.devices) {
-        if (id >= devices_.size())
-            continue;
-        // The last copy of a number is the true one: numbers are given out again after a power cut.
-        for (auto block = found.found.rbegin(); block != found.found.rend(); ++block)
-            if (is_sound(*block))
-                devices_[id].log.insert(std::move(*block), false, 0);
-        drop_missing(id);
-    }
-    for (const Device& d : devices_)
-        memory_ += d.log.memory();
 }
 
 /// Readings that the state counts as outstanding, but that are neither in memory nor possibly in a block.

@@ -132,6 +132,48 @@ TEST_CASE("while every write fails the queue works from memory, says so, and rec
     CHECK(rig.contents() == before);
 }
 
+TEST_CASE("a start without flash works from memory and joins it later") {
+    FaultRig rig;
+    rig.send(40);
+    rig.fill(5);
+    SUBCASE("with the hot log of before: in the same run") {
+        rig.close();
+        rig.disk.fail_at(1, MemoryVfs::Fault::io, true);
+        rig.open();
+        CHECK(rig.has_alarm("flash"));
+        rig.fill(10);
+        CHECK_FALSE(rig.commit());
+        rig.disk.fail_at(0, MemoryVfs::Fault::io, false);
+        CHECK(rig.commit());
+        CHECK(rig.contents().size() == 75);
+        CHECK(rig.queue->status().books.read == 115);
+    }
+    SUBCASE("without it: at the next start") {
+        REQUIRE(rig.commit());
+        rig.close();
+        std::filesystem::remove_all(rig.options.config.hot_path);
+        rig.disk.fail_at(1, MemoryVfs::Fault::io, true);
+        rig.clock.id += "+";
+        rig.open();
+        rig.series = rig.queue->series(rig.queue->device("b"), "w", "");
+        rig.fill(10);
+        rig.send(2);
+        rig.disk.fail_at(0, MemoryVfs::Fault::io, false);
+        CHECK_FALSE(rig.commit());
+        CHECK(rig.has_alarm("restart"));
+        rig.reopen();
+        CHECK(rig.queue->waiting(0).backlog == 65);
+        CHECK(rig.queue->waiting(rig.queue->device("b")).live == 8);
+    }
+    REQUIRE(rig.commit());
+    const std::uint64_t queued = rig.queue->status().queued;
+    rig.cut_power();
+    const QueueStatus s = rig.queue->status();
+    CHECK(s.queued == queued);
+    CHECK(s.books.queued() == queued);
+    CHECK(s.books.dropped_total() == 0);
+}
+
 TEST_CASE("memory is bounded while flash refuses, and what goes is counted") {
     FaultRig rig;
     rig.options.memory_limit = 200'000;
