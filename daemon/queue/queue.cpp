@@ -70,8 +70,8 @@ void Queue::Impl::arm_timer() {
         return;
     const std::int64_t until_hot = hot_due_ms_ == 0 ? clock_every_ms : hot_due_ms_ - clock_.boot_ms();
     timer_.expires_after(std::chrono::milliseconds(std::clamp<std::int64_t>(until_hot, 1, clock_every_ms)));
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error)
+    timer_.async_wait([this, alive = std::weak_ptr<int>(alive_)](const boost::system::error_code& error) {
+        if (!error && !alive.expired())
             on_timer();
     });
 }

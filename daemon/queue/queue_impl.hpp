@@ -151,6 +151,8 @@ private:
 
     boost::asio::any_io_executor loop_;
     boost::asio::steady_timer timer_;
+    std::shared_ptr<int> alive_ =
+        std::make_shared<int>(0); ///< its weak copy tells a late timer that all is over
     const Clock& clock_;
     QueueOptions options_;
     std::unique_ptr<HotLog> hot_;

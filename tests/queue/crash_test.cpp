@@ -18,7 +18,7 @@ using namespace things;
 
 // Power cuts at every kind of moment: the queue works on a disk in memory that knows what was synced; a cut
 // is taken at a random write, truncation or sync, and images of what could be left of it are opened again.
-// THINGS_CRASH_IMAGES sets their number (default 2,000), THINGS_CRASH_SEED the seed.
+// THINGS_CRASH_IMAGES sets their number (default 800), THINGS_CRASH_SEED the seed.
 namespace {
 
 std::uint64_t number_of(const char* variable, std::uint64_t fallback) {
@@ -179,7 +179,7 @@ Findings cut_power(CrashRig& rig, std::uint64_t images) {
 } // namespace
 
 TEST_CASE("after a power cut at any write the queue holds exactly what was committed") {
-    const std::uint64_t images = number_of("THINGS_CRASH_IMAGES", 2'000);
+    const std::uint64_t images = number_of("THINGS_CRASH_IMAGES", 800);
     const std::uint64_t seed = number_of("THINGS_CRASH_SEED", 1);
     INFO("seed " << seed);
     log::set_level(log::Level::error);
