@@ -104,6 +104,7 @@ public:
     bool is_notified = false;
     bool is_removed = false;
     bool is_parked = false, is_parked_by_content = false;
+    bool is_park_told = false;  ///< the alarm is raised
     bool is_wait_asked = false; ///< not_before_ms is the platform's wish
 
 private:

@@ -126,6 +126,8 @@ void UploadWork::on_delivered(DeviceUpload& device, Flight flight, const Answer&
 
 void UploadWork::unpark(DeviceUpload& device) {
     device.unpark();
+    if (!std::exchange(device.is_park_told, false))
+        return;
     const std::string text = device.device.name + ": the platform knows it again";
     log::info("upload: {}", text);
     hooks_.on_recovered({UploadAlarm::Kind::device_parked, device.device.id, text});
@@ -183,10 +185,14 @@ void UploadWork::on_refused_device(DeviceUpload& device, Flight flight, const An
 }
 
 void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_content) {
-    const bool is_news = !device.is_parked || device.stats.last_answer != device.park_reason;
+    // The first doubt about the content is settled by a probe at once; most often it is a run of poisoned
+    // readings.
+    const bool is_first_doubt = by_content && !device.is_parked;
+    const bool is_told = device.is_park_told && device.stats.last_answer == device.park_reason;
     device.park(device.stats.last_answer, by_content, clock_.boot_ms(), hooks_.random());
-    if (!is_news)
+    if (is_first_doubt || is_told)
         return;
+    device.is_park_told = true;
     const std::string text = device.device.name + " is parked: " + explain(answer, around(device)).text();
     log::error("upload: {}", text);
     hooks_.on_alarm({UploadAlarm::Kind::device_parked, device.device.id, text});

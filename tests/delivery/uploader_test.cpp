@@ -470,6 +470,8 @@ TEST_CASE("many poisoned readings in a row do not stop the others") {
     CHECK(rig.backlog.accepted.size() == 440);
     CHECK(rig.backlog.dead.size() == 60);
     CHECK_FALSE(rig.uploader->status(1).is_parked);
+    for (const UploadAlarm& alarm : rig.alarms)
+        CHECK(alarm.kind == UploadAlarm::Kind::dead_letter);
 }
 
 TEST_CASE("redirects pause the uplink and raise an alarm") {
