@@ -27,6 +27,7 @@ constexpr milliseconds frame_over{50};     // adapters deliver in lumps up to 16
 constexpr milliseconds busy_pause{100};    // after an exception that says "later"
 constexpr milliseconds chatter_limit{500}; // a line that is never silent is used all the same
 constexpr int late_factor = 5;             // an answer later than so many timeouts does not come
+constexpr milliseconds late_margin{250};
 constexpr std::size_t room = 600;
 
 double microseconds_of(nanoseconds span) {
@@ -84,6 +85,7 @@ std::optional<LinkTrouble> ModbusBus::open() {
     received_.clear();
     echoes_ = false;
     reopened_ = true;
+    answered_ = false;
     return std::nullopt;
 }
 
@@ -98,6 +100,9 @@ bool ModbusBus::take_reopened() {
 Exchange ModbusBus::lose() {
     trouble_ = link_->trouble();
     link_->close();
+    // A server that accepts and closes at once is not to be stormed.
+    if (!settings_.serial && !answered_)
+        reopen_wait_ = std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
     next_open_ = settings_.serial ? Clock::now() : Clock::now() + reopen_wait_;
     Exchange result;
     result.status = Exchange::Status::lost;
@@ -130,6 +135,8 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
     if (rtu)
         settle_after(request, first_sent, result, timing);
     if (result.status == Exchange::Status::answered || result.status == Exchange::Status::exception)
+        answered_ = true;
+    if (answered_)
         reopen_wait_ = milliseconds(0);
     return result;
 }
@@ -336,9 +343,9 @@ void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, c
     if (owed == 0)
         return;
     // Answered at last: whatever the device still owes takes about as long as this answer took.
-    const auto longest = late_factor * timing.timeout;
+    const milliseconds longest = late_factor * timing.timeout + late_margin;
     const SteadyTime until =
-        answered ? now + std::min<nanoseconds>(2 * (now - first_sent), longest) : now + longest;
+        answered ? now + std::min<nanoseconds>(2 * (now - first_sent) + late_margin, longest) : now + longest;
     BusRequest bare = request;
     bare.values.clear();
     debts_.insert(debts_.end(), static_cast<std::size_t>(owed), Debt{bare, until});

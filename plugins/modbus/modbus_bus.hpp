@@ -91,6 +91,7 @@ private:
     SteadyTime next_open_{};
     std::chrono::milliseconds reopen_wait_{0};
     bool reopened_ = false;
+    bool answered_ = false; ///< since it was opened
 
     std::chrono::nanoseconds character_{0}; ///< on a serial line
     std::chrono::nanoseconds silence_{0};

@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds silent_budget{3000}; // of a poll while nobo
 constexpr int no_verdict = -1, glance = -2;
 constexpr std::chrono::milliseconds shortest_glance{50};
 constexpr std::chrono::milliseconds glance_budget{5000}; // of a poll
-constexpr int probe_share = 16; // silent units get a sixteenth of the line's time, while others answer
+constexpr int contact_share = 4; // the same for those never heard of, which are to be reported soon
+constexpr int probe_share = 16;  // silent units get a sixteenth of the line's time, while others answer
 constexpr std::chrono::seconds gap_trial_pause{10};
 constexpr std::uint64_t polls_before_gap_trial = 5;
 constexpr std::chrono::milliseconds patience{50};
@@ -68,10 +69,10 @@ bool ModbusSource::is_alive(const PlannedRequest& request) const {
 }
 
 bool ModbusSource::has_neighbours(std::uint8_t unit) const {
-    for (std::size_t other = 0; other < units_.size(); ++other)
-        if (other != unit && units_[other].health.state() == UnitHealth::State::alive)
-            return true;
-    return false;
+    const UnitState* self = &units_[unit];
+    return std::any_of(units_.begin(), units_.end(), [self](const UnitState& other) {
+        return &other != self && other.health.state() == UnitHealth::State::alive;
+    });
 }
 
 ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late) {
@@ -148,7 +149,7 @@ ModbusSource::Next ModbusSource::run_others(const PollPlan& plan) {
             const auto cost = Clock::now() - now;
             spent += cost;
             if (stage != Stage::glance)
-                next_probe_ = Clock::now() + probe_share * cost;
+                next_probe_ = Clock::now() + (stage == Stage::contact ? contact_share : probe_share) * cost;
         }
         if (stage == Stage::glance)
             spent = std::chrono::nanoseconds(0);
@@ -216,8 +217,6 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         }
         return narrow(request, result.code);
     case Exchange::Status::silent:
-        if (silent_retries == glance)
-            report_silence(request, explain_silence(frame, result, timing_of(patient, 0), settings_.link));
         if (silent_retries == glance || (silent_retries == no_verdict && unit.retries > 0))
             return Next::skip_unit;
         [[fallthrough]];

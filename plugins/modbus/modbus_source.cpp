@@ -46,16 +46,25 @@ std::unique_ptr<ModbusSource> ModbusSource::make(const PluginHost& host, const t
     return settings ? std::make_unique<ModbusSource>(host, std::move(*settings)) : nullptr;
 }
 
-ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
-    : host_(host), settings_(std::move(settings)), bus_(settings_.link, host.wake_fd()),
-      lessons_(settings_.units.size()), point_codes_(settings_.points.size(), nullptr),
-      sunspec_found_(settings_.points.size(), false), next_walk_(settings_.units.size()) {
-    for (const ModbusPoint& point : settings_.points) {
-        auto& devices = units_[settings_.units[point.unit].unit].devices;
+ModbusSource::UnitTable::UnitTable(const ModbusSettings& settings) {
+    std::array<bool, 256> known{};
+    for (const ModbusPoint& point : settings.points) {
+        const std::uint8_t unit = settings.units[point.unit].unit;
+        if (!known[unit]) {
+            known[unit] = true;
+            slots_[unit] = static_cast<std::uint8_t>(states_.size());
+            states_.emplace_back();
+        }
+        auto& devices = (*this)[unit].devices;
         if (std::find(devices.begin(), devices.end(), point.device) == devices.end())
             devices.push_back(point.device);
     }
 }
+
+ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
+    : host_(host), settings_(std::move(settings)), bus_(settings_.link, host.wake_fd()), units_(settings_),
+      lessons_(settings_.units.size()), point_codes_(settings_.points.size(), nullptr),
+      sunspec_found_(settings_.points.size(), false), next_walk_(settings_.units.size()) {}
 
 bool ModbusSource::open_link() {
     if (const auto trouble = bus_.open()) {

@@ -37,6 +37,21 @@ private:
         bool glanced_at = false;              ///< was asked once, with a short patience
         std::vector<std::uint32_t> devices{}; ///< that have points there
     };
+    /// States of the units that points name; no more, since a gateway may have a thousand sources.
+    class UnitTable {
+    public:
+        explicit UnitTable(const ModbusSettings& settings);
+        UnitState& operator[](std::size_t unit) { return states_[slots_[unit]]; }
+        const UnitState& operator[](std::size_t unit) const { return states_[slots_[unit]]; }
+        [[nodiscard]] auto begin() { return states_.begin(); }
+        [[nodiscard]] auto end() { return states_.end(); }
+        [[nodiscard]] auto begin() const { return states_.begin(); }
+        [[nodiscard]] auto end() const { return states_.end(); }
+
+    private:
+        std::array<std::uint8_t, 256> slots_{};
+        std::vector<UnitState> states_;
+    };
     struct CachedPlan {
         std::vector<std::uint32_t> points;
         std::uint64_t epoch = 0;
@@ -103,7 +118,7 @@ private:
     PluginHost host_;
     ModbusSettings settings_;
     ModbusBus bus_;
-    std::array<UnitState, 256> units_;
+    UnitTable units_;
     RegisterLessons lessons_;
     std::vector<CachedPlan> plans_;
     std::uint64_t polls_ = 0;

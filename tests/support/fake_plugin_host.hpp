@@ -157,6 +157,13 @@ public:
                 return it->value;
         return {};
     }
+    /// The first event with this code; an empty one if there is none.
+    [[nodiscard]] Event event(const std::string& code) const {
+        for (const Event& event : events)
+            if (event.code == code)
+                return event;
+        return {};
+    }
     [[nodiscard]] bool has_event(std::uint32_t kind, const std::string& code) const {
         for (const Event& event : events)
             if (event.kind == kind && event.code == code)

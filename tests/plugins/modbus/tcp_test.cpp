@@ -297,7 +297,7 @@ TEST_CASE("a scan finds units, registers and the meaning of words") {
     fill(device.units, 3);
     FakePluginHost host;
     FakeSource source(*things_plugin_entry(), host, config_for(device.port()));
-    CHECK(source.discover(FakeSettings().set("from", 1).set("to", 6).set("timeout", 50)) == THINGS_OK);
+    CHECK(source.discover(FakeSettings().set("from", 1).set("to", 6).set("timeout", 400)) == THINGS_OK);
     REQUIRE(host.found.size() == 3);
     CHECK(host.found[2].find("{\"unit\":3,\"answer\":\"value\"") == 0);
     CHECK(host.progress == 1.0);
