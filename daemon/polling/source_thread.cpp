@@ -15,9 +15,8 @@ namespace things {
 namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t create_time_ms = 5000, discover_time_ms = 600'000, tidy_every_ms = 1000;
+constexpr std::int64_t create_time_ms = 5000, tidy_every_ms = 1000;
 constexpr std::int64_t first_listen_pause_ms = 1000, longest_listen_pause_ms = 30'000;
-constexpr int most_discoveries = 10;
 
 std::vector<TimedPoint> timing_of(const SourceWork& work) {
     std::vector<TimedPoint> points;
@@ -29,32 +28,13 @@ std::vector<TimedPoint> timing_of(const SourceWork& work) {
     return points;
 }
 
+} // namespace
+
 std::int64_t steady_us() {
     timespec t{};
     clock_gettime(CLOCK_MONOTONIC, &t);
     return std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
 }
-
-BusResult::Status bus_status(CallResult::Status status) {
-    switch (status) {
-    case CallResult::Status::ok:
-        return BusResult::Status::ok;
-    case CallResult::Status::refused:
-    case CallResult::Status::invalid:
-        return BusResult::Status::refused;
-    case CallResult::Status::timeout:
-        return BusResult::Status::timeout;
-    case CallResult::Status::unsupported:
-        return BusResult::Status::unsupported;
-    case CallResult::Status::interrupted:
-    case CallResult::Status::failed:
-    case CallResult::Status::dead:
-        break;
-    }
-    return BusResult::Status::failed;
-}
-
-} // namespace
 
 SourceThread::SourceThread(SourceWork work, bool listens, bool polls, const MakeDriver& make_driver,
                            const Clock& clock, SourceListener& listener, const SourceOptions& options)
@@ -145,9 +125,8 @@ bool SourceThread::create() {
 }
 
 /// Runs one call of the plugin; sees to what is visible from outside while it lasts.
-template <typename Function>
 CallResult SourceThread::call(Urgency urgency, const char* what, std::int64_t time_ms,
-                              const Function& function) {
+                              const std::function<CallResult()>& function) {
     inbox_.begin(urgency);
     ++call_number_;
     emitted_ = 0;
@@ -207,102 +186,6 @@ void SourceThread::go_down(const std::string& reason) {
 void SourceThread::serve(Request request) {
     outlet_.expect(request);
     std::visit([this](const auto& asked) { serve(asked); }, request);
-}
-
-void SourceThread::serve(const WriteRequest& request) {
-    if (request.point >= work_.points.size()) {
-        outlet_.dismiss(BusResult::Status::refused, "there is no such point");
-        return;
-    }
-    if (clock_.boot_ms() > request.not_after_boot_ms) {
-        outlet_.dismiss(BusResult::Status::timeout,
-                        "not written: it waited too long for its turn on the bus");
-        return;
-    }
-    const auto raw = remove_labels(intake_.labels(request.point), request.value);
-    if (!raw) {
-        outlet_.dismiss(BusResult::Status::refused, "the word is none of the point's labels");
-        return;
-    }
-    const std::int64_t start = steady_us();
-    const CallResult result = call(Urgency::write, "write", options_.call_time.count(), [&] {
-        return driver_->write(request.point, *raw, steady_ms() + options_.call_time.count());
-    });
-    BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
-    if (result.written)
-        answer.value = apply_labels(intake_.labels(request.point), *result.written);
-    if (result.status == CallResult::Status::dead)
-        answer.text += "; whether the value was written is not known";
-    outlet_.answer(std::move(answer));
-    survived(result);
-}
-
-void SourceThread::serve(const ReadRequest& request) {
-    if (request.point >= work_.points.size()) {
-        outlet_.dismiss(BusResult::Status::refused, "there is no such point");
-        return;
-    }
-    wanted_point_ = request.point;
-    wanted_.reset();
-    const std::int64_t start = steady_us();
-    const CallResult result = call(Urgency::read, "read", options_.call_time.count(), [&] {
-        return driver_->poll({request.point}, steady_ms() + options_.call_time.count());
-    });
-    wanted_point_ = -1;
-    if (result.status == CallResult::Status::interrupted && !wanted_ && inbox_.is_interrupted() &&
-        !inbox_.is_closed()) {
-        Request again = request; // a write came in between
-        if (inbox_.post(again))
-            return;
-    }
-    BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
-    if (wanted_) {
-        answer.status = BusResult::Status::ok;
-        answer.value = std::move(wanted_->value);
-        answer.stamp = wanted_->stamp;
-        answer.raw = std::move(wanted_->raw);
-        answer.text.clear();
-        if (wanted_->duration_us != 0)
-            answer.duration_us = wanted_->duration_us;
-    } else if (answer.status == BusResult::Status::ok) {
-        answer.status = BusResult::Status::failed;
-        if (answer.text.empty())
-            answer.text = "the plugin returned no value and did not say why";
-    }
-    outlet_.answer(std::move(answer));
-    survived(result);
-}
-
-void SourceThread::serve(const DiscoverRequest& request) {
-    const CallResult result = call(Urgency::discover, "discover", discover_time_ms, [&] {
-        return driver_->discover(request.options, steady_ms() + discover_time_ms);
-    });
-    const bool interrupted = result.status == CallResult::Status::interrupted;
-    // Commands and readings by hand go first. The plugin then starts over; what it finds again is left out.
-    if (interrupted && inbox_.is_interrupted() && !inbox_.is_closed() && ++discoveries_ < most_discoveries) {
-        Request again = request;
-        if (inbox_.post(again))
-            return;
-    }
-    discoveries_ = 0;
-    found_.clear();
-    std::string error;
-    if (interrupted && inbox_.is_closed())
-        error = "the source has stopped";
-    else if (result.status != CallResult::Status::ok)
-        error = !said_.empty() ? said_ : !result.text.empty() ? result.text : "the plugin did not say why";
-    outlet_.finish_discovery(std::move(error));
-    survived(result);
-}
-
-BusResult SourceThread::outcome(const CallResult& result, std::uint32_t duration_us) const {
-    BusResult answer;
-    answer.status = bus_status(result.status);
-    answer.duration_us = duration_us;
-    answer.text = !result.text.empty() ? result.text : !said_.empty() ? said_ : noted_;
-    if (inbox_.is_closed() && result.status == CallResult::Status::interrupted)
-        answer.status = BusResult::Status::stopped;
-    return answer;
 }
 
 void SourceThread::poll(std::int64_t now_ms) {

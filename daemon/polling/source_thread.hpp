@@ -10,6 +10,7 @@
 #include "polling/schedule.hpp"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -59,8 +60,8 @@ private:
     void tell_refused(std::int64_t now_ms);
     void end();
 
-    template <typename Function>
-    CallResult call(Urgency urgency, const char* what, std::int64_t time_ms, const Function& function);
+    CallResult call(Urgency urgency, const char* what, std::int64_t time_ms,
+                    const std::function<CallResult()>& function);
     bool survived(const CallResult& result);
     void bury(const std::string& text);
     void go_down(const std::string& reason);
@@ -111,5 +112,8 @@ private:
     bool healthy_ = true;
     const char* call_name_ = "";
 };
+
+/// CLOCK_MONOTONIC in microseconds.
+[[nodiscard]] std::int64_t steady_us();
 
 } // namespace things
