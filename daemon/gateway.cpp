@@ -219,9 +219,10 @@ void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
     else if (alarm.kind == UploadAlarm::Kind::misdirected)
         key = "uplink/misdirected";
     if (is_over)
-        return alarms_.clear(key);
-    const bool urgent = alarm.kind != UploadAlarm::Kind::uplink_down;
-    alarms_.raise(key, alarm.text, "", urgent, clock_.wall_ms());
+        return alarms_.clear(key, Alarms::Log::told_already);
+    const bool urgent =
+        alarm.kind == UploadAlarm::Kind::device_parked || alarm.kind == UploadAlarm::Kind::misdirected;
+    alarms_.raise(key, alarm.text, "", urgent, clock_.wall_ms(), Alarms::Log::told_already);
 }
 
 void Gateway::wait_second() {
@@ -244,6 +245,9 @@ void Gateway::on_second() {
         else
             alarms_.raise(key, alarm->text, "", std::string_view(code) != "clock", wall_ms);
     }
+    if (queue.books.dead == 0) // all were retried or dropped
+        for (const auto& [name, id] : ids_)
+            alarms_.clear("device/" + name + "/dead");
     queued_history_.add(static_cast<double>(queue.queued), boot_ms);
     uploads_history_.add(static_cast<double>(queue.books.accepted - uploaded_before_) * 60, boot_ms);
     uploaded_before_ = queue.books.accepted;
@@ -255,7 +259,8 @@ void Gateway::on_second() {
         load += (std::min(now, 1.0) - load) / 60; // about the mean of the last minute
     }
     sources_.check();
-    notify::watchdog();
+    if (notify::watchdog_ms() > 0)
+        notify::watchdog();
     if (!is_stopping_)
         wait_second();
 }

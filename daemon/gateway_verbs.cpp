@@ -78,10 +78,13 @@ void Gateway::add_verbs() {
     control_.add("status", [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
         reply->finish(status_json(snapshot()));
     });
-    control_.add("reload", [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
-        begin_reload();
-        reply->finish();
-    });
+    control_.add(
+        "reload",
+        [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
+            begin_reload();
+            reply->finish();
+        },
+        true);
     control_.add("commands", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
         const auto most = numbers_of(request.list("most"));
         queue_.load_audit(request.text("device"), most.empty() ? 50 : most.front(),
@@ -111,12 +114,14 @@ void Gateway::add_bus_verbs() {
                      read_points(device, request.list("points"),
                                  [reply](std::string json) { reply->finish(json); });
                  }));
-    control_.add("send", with_device([this](const DeviceConfig& device, const ControlRequest&,
-                                            std::shared_ptr<ControlReply> reply) {
-                     send_now(device, std::move(reply));
-                 }));
-    control_.add("write", with_device([this](const DeviceConfig& device, const ControlRequest& request,
-                                             std::shared_ptr<ControlReply> reply) {
+    control_.add(
+        "send",
+        with_device([this](const DeviceConfig& device, const ControlRequest&,
+                           std::shared_ptr<ControlReply> reply) { send_now(device, std::move(reply)); }),
+        true);
+    control_.add("write",
+                 with_device([this](const DeviceConfig& device, const ControlRequest& request,
+                                    std::shared_ptr<ControlReply> reply) {
                      router_.write_local(
                          device.name, request.text("point"), request.text("value"),
                          [reply](const std::string& outcome, bool ok) {
@@ -125,7 +130,8 @@ void Gateway::add_bus_verbs() {
                              else
                                  reply->fail(exit_failed, outcome);
                          });
-                 }));
+                 }),
+                 true);
     control_.add("scan", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
         Source* source = sources_.find(request.text("source"));
         if (!source)
@@ -184,17 +190,21 @@ void Gateway::add_queue_verbs() {
     const auto count = [](std::size_t n) {
         return JsonWriter().object().member("count", std::uint64_t{n}).end().take();
     };
-    control_.add("queue retry",
-                 [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
-                     const std::size_t n = queue_.retry_dead(letters(request));
-                     if (const auto id = ids_.find(request.text("device")); id != ids_.end())
-                         uploader_.retry_now(id->second);
-                     reply->finish(count(n));
-                 });
-    control_.add("queue drop",
-                 [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
-                     reply->finish(count(queue_.drop_dead(letters(request))));
-                 });
+    control_.add(
+        "queue retry",
+        [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+            const std::size_t n = queue_.retry_dead(letters(request));
+            if (const auto id = ids_.find(request.text("device")); id != ids_.end())
+                uploader_.retry_now(id->second);
+            reply->finish(count(n));
+        },
+        true);
+    control_.add(
+        "queue drop",
+        [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+            reply->finish(count(queue_.drop_dead(letters(request))));
+        },
+        true);
 }
 
 void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> points,

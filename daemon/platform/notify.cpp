@@ -3,14 +3,37 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 namespace things::notify {
 
 namespace {
 
+/// As sd_notify(3), but never waits: a manager that does not read its socket must not stop the loop. A
+/// message that finds no room is lost, as it would be with a manager that is gone.
 void send(const std::string& state) {
-    sd_notify(0, state.c_str());
+    const char* path = std::getenv("NOTIFY_SOCKET"); // NOLINT(concurrency-mt-unsafe): nobody sets it
+    sockaddr_un address{};
+    if (path == nullptr || (path[0] != '/' && path[0] != '@') || std::strlen(path) >= sizeof address.sun_path)
+        return;
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path, std::strlen(path));
+    if (path[0] == '@')
+        address.sun_path[0] = '\0'; // the abstract name space
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+    (void)!sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+                  size);
+    close(fd);
 }
 
 } // namespace

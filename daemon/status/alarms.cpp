@@ -8,9 +8,11 @@
 namespace things {
 
 void Alarms::raise(const std::string& key, const std::string& text, const std::string& advice, bool urgent,
-                   std::int64_t now_ms) {
+                   std::int64_t now_ms, Log told) {
     const auto [at, is_new] = alarms_.try_emplace(key, AlarmView{key, text, advice, now_ms, urgent});
     if (is_new) {
+        if (told == Log::told_already)
+            return;
         log::write(urgent ? log::Level::error : log::Level::warning,
                    advice.empty() ? text : text + "; " + advice, {{"ALARM", key}});
         return;
@@ -20,11 +22,12 @@ void Alarms::raise(const std::string& key, const std::string& text, const std::s
     at->second.urgent = urgent;
 }
 
-void Alarms::clear(const std::string& key) {
+void Alarms::clear(const std::string& key, Log told) {
     const auto at = alarms_.find(key);
     if (at == alarms_.end())
         return;
-    log::write(log::Level::info, "over: " + at->second.text, {{"ALARM", key}});
+    if (told == Log::here)
+        log::write(log::Level::info, "over: " + at->second.text, {{"ALARM", key}});
     alarms_.erase(at);
 }
 

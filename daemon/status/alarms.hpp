@@ -13,10 +13,12 @@ namespace things {
 /// the log hears of its beginning and its end. Loop only.
 class Alarms {
 public:
+    /// Who tells the log of an alarm's beginning and end.
+    enum class Log : std::uint8_t { here, told_already };
     /// `advice`: what to do; may be empty.
     void raise(const std::string& key, const std::string& text, const std::string& advice, bool urgent,
-               std::int64_t now_ms);
-    void clear(const std::string& key);
+               std::int64_t now_ms, Log log = Log::here);
+    void clear(const std::string& key, Log log = Log::here);
     /// Clears all whose key begins so: of a device or source that is no more.
     void clear_all(const std::string& prefix);
     /// Urgent ones first, then the oldest.
