@@ -94,7 +94,8 @@ void Queue::Impl::rotate_hot() {
 }
 
 bool Queue::Impl::begin_hot(std::uint64_t number) {
-    const bool was_broken = hot_->is_broken();
+    // At the start the files of before are still there.
+    const bool was_broken = hot_->is_broken() && hot_->number() != 0;
     hot_devices_ = catalogue_.devices().size();
     hot_series_ = catalogue_.all_series().size();
     if (!hot_->begin(number, encode(snapshot(number)), catalogue_.encode_from(0, 0))) {
