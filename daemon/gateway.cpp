@@ -236,7 +236,7 @@ void Gateway::wait_second() {
 void Gateway::on_second() {
     const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
     const QueueStatus queue = queue_.status();
-    for (const char* code : {"flash", "hot", "full", "damaged", "clock"}) {
+    for (const char* code : {"flash", "hot", "full", "memory", "damaged", "restart", "clock"}) {
         const auto alarm = std::find_if(queue.alarms.begin(), queue.alarms.end(),
                                         [code](const QueueAlarm& a) { return a.code == code; });
         const std::string key = fmt::format("queue/{}", code);

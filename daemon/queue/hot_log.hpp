@@ -28,10 +28,11 @@
 // Example: device 3's numbers 10 ... 14 accepted: 05 00 00 00 | crc | 45 | 03 00 01 0a 05.
 //
 // Crash rules. Files are replayed in order of their numbers, from the number that the archive's state names
-// on. A state record replaces everything known so far but the readings; the other records change it. A file
-// ends at its first bad record: what a write that was cut short leaves behind. A new file is begun at each
-// commit, and when one gets large; a file goes as soon as none of its readings is needed, because each is on
-// flash or settled. Settlements are written at once, readings within 100 ms.
+// on. A state record replaces everything known so far but the readings; the other records change it. An 'A'
+// of numbers that the state knows only says where these readings are: which of them are settled the state
+// says. A file ends at its first bad record: what a write that was cut short leaves behind. A new file is
+// begun at each commit, and when one gets large; a file goes as soon as none of its readings is needed,
+// because each is on flash or settled. Settlements are written at once, readings within 100 ms.
 namespace things {
 
 class HotLog {

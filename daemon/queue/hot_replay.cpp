@@ -100,18 +100,24 @@ bool HotReplay::is_held(std::uint32_t boot) const {
                        [boot](const Boot& b) { return b.number == boot && b.clock == Boot::Clock::unknown; });
 }
 
-void HotReplay::appended(DeviceId id, Span span, std::uint32_t boot) {
+/// Numbers below `next` the state has told of: their record only says where the readings are (HotLog files
+/// begun after a failure repeat what is not on flash), and some of them may have been settled before it.
+std::uint64_t HotReplay::appended(DeviceId id, Span span, std::uint32_t boot) {
     Device& device = devices[id];
-    device.next = std::max(device.next, span.last);
+    span.first = std::max(span.first, device.next);
+    if (span.first >= span.last)
+        return 0;
+    device.next = span.last;
     device.outstanding.add(span);
     if (boot == 0 || !is_held(boot))
-        return;
+        return span.size();
     for (Boot& b : state.boots)
         b.is_used = b.is_used || b.number == boot;
     if (!device.held.empty() && device.held.back().boot == boot && device.held.back().span.last == span.first)
         device.held.back().span.last = span.last;
     else
         device.held.push_back({boot, span});
+    return span.size();
 }
 
 void HotReplay::apply_appended(std::string_view payload) {
@@ -143,8 +149,7 @@ void HotReplay::apply_appended(std::string_view payload) {
         old->oldest = fresh.oldest;
         old->newest = fresh.newest;
     }
-    appended(id, span, fresh.boot);
-    state.books.read += span.size();
+    state.books.read += appended(id, span, fresh.boot);
 }
 
 void HotReplay::apply_ended(std::string_view payload) {
@@ -191,7 +196,7 @@ void HotReplay::apply_gone(std::string_view payload) {
         return;
     for (const Frame& f : *frames) {
         devices[f.device].found.push_back(f.block);
-        appended(f.device, {f.block.first, f.block.last()}, f.block.boot);
+        (void)appended(f.device, {f.block.first, f.block.last()}, f.block.boot);
     }
 }
 

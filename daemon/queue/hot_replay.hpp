@@ -47,7 +47,7 @@ private:
     void apply_ended(std::string_view payload);
     void apply_dead(std::string_view payload);
     void apply_gone(std::string_view payload);
-    void appended(DeviceId id, Span span, std::uint32_t boot);
+    std::uint64_t appended(DeviceId id, Span span, std::uint32_t boot);
     [[nodiscard]] bool is_held(std::uint32_t boot) const;
 
     bool is_bound_ = false; ///< the queue's id is known

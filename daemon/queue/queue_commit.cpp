@@ -21,6 +21,7 @@ constexpr std::size_t most_segments = 64;
 constexpr std::int64_t most_segment_bytes = 256 * 1024;
 constexpr std::uint64_t hot_file_size = 4U << 20;
 constexpr std::uint64_t hot_total_size = 32U << 20;
+constexpr std::int64_t damage_told_ms = 86'400'000; // a person should see it, though it mends itself
 
 bool is_stored(const Chunk& chunk) {
     return chunk.is_clean || chunk.segment != 0;
@@ -94,7 +95,8 @@ void Queue::Impl::rotate_hot() {
 }
 
 bool Queue::Impl::begin_hot(std::uint64_t number) {
-    const bool was_broken = hot_->is_broken();
+    // At the start the files of before are still there.
+    const bool was_broken = hot_->is_broken() && hot_->number() != 0;
     hot_devices_ = catalogue_.devices().size();
     hot_series_ = catalogue_.all_series().size();
     if (!hot_->begin(number, encode(snapshot(number)), catalogue_.encode_from(0, 0))) {
@@ -306,6 +308,7 @@ void Queue::Impl::after_commit(CommitResult result) {
         mark_stored(result);
         remove_hot_files();
         clear_alarm("flash");
+        clear_old_alarms();
     } else {
         unsaved_dead_.merge(progress_.dead);
         unsaved_dead_gone_.merge(progress_.dead_gone);
@@ -397,6 +400,7 @@ void Queue::Impl::forget_storage() {
         unsaved_dead_.insert(id);
     for (const auto& [id, command] : commands_)
         unsaved_commands_.insert(id);
+    damaged_ms_ = clock_.boot_ms();
     set_alarm("damaged", "The queue's database was damaged and replaced; see the log");
 }
 
@@ -424,6 +428,13 @@ void Queue::Impl::set_alarm(const std::string& code, const std::string& text) {
     const auto [at, is_new] = alarms_.insert_or_assign(code, text);
     if (is_new)
         log::error("queue: {}", text);
+}
+
+/// After a commit that succeeded: what it ended by itself.
+void Queue::Impl::clear_old_alarms() {
+    clear_alarm("memory"); // comes again should memory not suffice all the same
+    if (clock_.boot_ms() - damaged_ms_ >= damage_told_ms)
+        clear_alarm("damaged");
 }
 
 void Queue::Impl::clear_alarm(const std::string& code) {

@@ -69,6 +69,7 @@ public:
         bool is_dirty = false; ///< has readings that are not in the hot log
         bool is_loading = false;
         std::uint64_t epoch = 0; ///< counts renumberings of blocks
+        SpanSet renumbered;      ///< numbers that mean other readings than when they were last handed out
         std::deque<Request> requests;
     };
     struct Segment {
@@ -136,6 +137,7 @@ private:
     void evict();
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
+    void clear_old_alarms();
 
     // queue_limits.cpp
     void apply_limits(CommitRequest& request);
@@ -220,6 +222,7 @@ private:
     };
     std::deque<HotFile> hot_files_; ///< before the present one
     std::map<std::string, std::string> alarms_;
+    std::int64_t damaged_ms_ = 0; ///< boot time at which the database was found damaged
     struct Written {
         std::int64_t boot_ms = 0;
         std::uint64_t bytes = 0;

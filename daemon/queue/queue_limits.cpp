@@ -86,6 +86,7 @@ bool Queue::Impl::thin_block(const BlockInfo& info) {
     memory_ += device.log.memory() - before;
     drop(info.device, {info.span.first, info.span.last - outstanding / 2}, DropReason::full);
     ++device.epoch;
+    device.renumbered.add({info.span.last - outstanding / 2, info.span.last});
     thins_.push_back({info, keep});
     return true;
 }

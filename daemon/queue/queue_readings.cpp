@@ -143,8 +143,15 @@ void Queue::Impl::serve(DeviceId id) {
 
 bool Queue::Impl::try_serve(DeviceId id, Request& request) {
     Device& device = devices_[id];
-    const std::vector<Span> spans =
-        request.by_lane ? device.log.pick(request.lane, request.most) : device.log.pick(request.spans);
+    // Whoever asks for numbers wants the readings that had them: none rather than others.
+    const bool is_outdated =
+        !request.by_lane && std::any_of(request.spans.begin(), request.spans.end(),
+                                        [&device](const Span& s) { return device.renumbered.count(s) > 0; });
+    std::vector<Span> spans;
+    if (request.by_lane)
+        spans = device.log.pick(request.lane, request.most);
+    else if (!is_outdated)
+        spans = device.log.pick(request.spans);
     if (const std::optional<std::uint64_t> absent = device.log.first_absent(spans)) {
         std::uint64_t count = 0;
         for (const Span& s : spans)
@@ -162,6 +169,8 @@ bool Queue::Impl::try_serve(DeviceId id, Request& request) {
         count += static_cast<std::size_t>(s.size());
     batch.readings.reserve(count);
     batch.sequence.reserve(count);
+    for (const Span& s : spans)
+        device.renumbered.remove(s); // known by their new numbers from now on
     device.log.start_flight(spans, batch);
     finish_batch(batch);
     request.handler(std::move(batch));

@@ -22,9 +22,9 @@ struct DeviceBacklog {
         0; ///< wall time of its oldest reading as far as known without reading flash; 0: none
 };
 
-/// Something that somebody must act on; gone when it is over.
+/// Something that somebody must act on; gone when it is over, `damaged` a day after.
 struct QueueAlarm {
-    std::string code; ///< stable: flash, hot, full, damaged, clock
+    std::string code; ///< stable: flash, hot, full, memory, damaged, restart, clock
     std::string text;
 };
 

@@ -194,6 +194,10 @@ TEST_CASE("memory is bounded while flash refuses, and what goes is counted") {
     const std::vector<double> left = rig.contents();
     CHECK(left.front() ==
           (rig.options.config.when_full == WhenFull::drop_oldest ? 200'100 - double(left.size()) : 0));
+    rig.disk.fail_at(0, MemoryVfs::Fault::io, false);
+    REQUIRE(rig.commit());
+    REQUIRE(rig.commit());
+    CHECK_FALSE(rig.has_alarm("memory"));
 }
 
 TEST_CASE("commands are stored durably, or kept with a word about it") {

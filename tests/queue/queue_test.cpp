@@ -6,6 +6,9 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
+
 using namespace things;
 
 namespace {
@@ -75,6 +78,40 @@ TEST_CASE("what is in the hot log survives the process, settlements too") {
     CHECK(rig.queue->status().books.read == 10);
     CHECK(rig.queue->status().books.accepted == 3);
     check_books(*rig.queue);
+}
+
+TEST_CASE("what was accepted does not come back after any number of crashes") {
+    QueueRig rig;
+    rig.open();
+    fill(rig, "a", 0, 10);
+    rig.accept(rig.take(0, Lane::live, 3)); // part of a chunk
+    for (int crash = 0; crash < 4; ++crash) {
+        rig.reopen();
+        CHECK(rig.queue->status().queued == 7);
+        CHECK(rig.queue->status().books.read == 10);
+        CHECK(rig.queue->status().books.accepted == 3);
+        check_books(*rig.queue);
+    }
+    CHECK(values(rig.take(0, Lane::backlog, 100)) == std::vector<double>{3, 4, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("a hot log that is written again after a failure brings nothing back") {
+    QueueRig rig;
+    rig.options.config.commit_interval = std::chrono::hours(1000);
+    std::filesystem::create_directories(rig.folder.path());
+    std::ofstream(rig.options.config.hot_path).put('x'); // a file stands where the folder should be
+    rig.open();
+    fill(rig, "a", 0, 10);
+    rig.accept(rig.take(0, Lane::live, 3));
+    std::filesystem::remove(rig.options.config.hot_path);
+    rig.clock.advance(4'000'000'000);
+    rig.queue->tick(); // begins a new file with everything that is not on flash
+    fill(rig, "a", 10, 2);
+    rig.reopen();
+    CHECK(rig.queue->status().books.read == 12);
+    CHECK(rig.queue->status().books.accepted == 3);
+    check_books(*rig.queue);
+    CHECK(values(rig.take(0, Lane::backlog, 100)) == std::vector<double>{3, 4, 5, 6, 7, 8, 9, 10, 11});
 }
 
 TEST_CASE("an outage longer than memory drains from flash in order") {

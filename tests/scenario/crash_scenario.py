@@ -6,7 +6,8 @@ import pathlib
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.kill_campaign import run_campaign  # noqa: E402
+from support.kill_campaign import GIVES_UP, judge, run_campaign  # noqa: E402
+from support.modbus_server import Read  # noqa: E402
 
 
 class Kills(unittest.TestCase):
@@ -19,6 +20,35 @@ class Kills(unittest.TestCase):
     def test_the_oracle_sees_a_loss(self):
         result = run_campaign(times=3, devices=2, interval_ms=50, seed=2, sabotage=True)
         self.assertNotEqual(result.missing, [])
+
+
+class Oracle(unittest.TestCase):
+    """What the judge makes of one value of unit 1, at kills 10 s and 15 s after the start; nothing arrived."""
+
+    def judge(self, **times):
+        read = Read(wall=0, unit=1, address=0, value=1, **times)
+        return judge([read], [], starts=[0, 10.1], kills=[10, 15], units={})
+
+    def test_a_value_taken_long_before_the_kill_is_missing(self):
+        result = self.judge(asked=8.4, served=8.5, taken=8.6)
+        self.assertEqual([(unit, value) for unit, value, _ in result.missing], [(1, 1)])
+
+    def test_a_value_taken_just_before_the_kill_may_be_lost(self):
+        result = self.judge(asked=9.4, served=9.5, taken=9.6)
+        self.assertEqual((result.missing, result.lost_in_grace), ([], 1))
+
+    def test_a_kill_between_the_answer_and_the_next_request_being_seen_is_the_kill_that_counts(self):
+        result = self.judge(asked=9.8, served=9.99, taken=10.01)
+        self.assertEqual((result.missing, result.lost_in_grace), ([], 1))
+
+    def test_a_value_that_nothing_followed_was_on_its_way(self):
+        result = self.judge(asked=8.4, served=8.5, taken=None)
+        self.assertEqual((result.missing, result.lost_in_grace), ([], 1))
+
+    def test_an_answer_that_came_too_late_is_not_the_queues(self):
+        result = judge([Read(served=GIVES_UP + 1, wall=0, unit=1, address=0, value=1, taken=GIVES_UP + 1.1)], [],
+                       starts=[0], kills=[GIVES_UP + 9], units={})
+        self.assertEqual((result.missing, result.unclear), ([], 1))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Read:
     address: int
     value: int
     taken: float = None  # when the same connection asked for the next thing: by then the answer had been taken
+    asked: float = None  # before this the request was not sent: end of the answer before it; None: first of a connection
 
 
 class ModbusServer:
@@ -88,7 +89,7 @@ class ModbusServer:
 
     def serve(self, connection):
         self.connections.add(connection)
-        given = []
+        given, asked = [], None
         try:
             while True:
                 head = self.receive(connection, 7)
@@ -107,6 +108,9 @@ class ModbusServer:
                     before = len(self.reads)
                     answer = self.answer(unit, body)
                     given = self.reads[before:]
+                for read in given:
+                    read.asked = asked
+                asked = time.monotonic()  # before it is sent: the next request may follow at once
                 connection.sendall(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)
         except OSError:
             pass
