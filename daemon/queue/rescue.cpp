@@ -22,6 +22,9 @@ namespace things {
 
 namespace {
 
+/// Far above any id that was ever given out; leaps double, so that they end well below the largest number.
+constexpr std::int64_t most_key = std::int64_t{1} << 60;
+
 /// What was found, table by table.
 struct Found {
     std::optional<QueueState> state;
@@ -47,6 +50,8 @@ void for_each_row(Connection& connection, const std::string& table, const std::s
                 fmt::format("SELECT id, {} FROM {} WHERE id >= ? ORDER BY id", columns, table).c_str());
             rows.bind(1, key);
             while (rows.step()) {
+                if (rows.integer(0) >= most_key)
+                    return;
                 key = rows.integer(0) + 1;
                 leap = 1;
                 if (!visit(rows))
@@ -56,6 +61,8 @@ void for_each_row(Connection& connection, const std::string& table, const std::s
         } catch (const SqliteError&) {
             ++errors;
             ++found.rows_lost;
+            if (key > most_key - leap)
+                return; // leapt past every row there can be
             key += leap;
             leap *= 2;
         }
