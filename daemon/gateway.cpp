@@ -166,7 +166,8 @@ void Gateway::on_readings(const RunningSource& source, std::vector<PointReading>
         if (point.device == noted)
             continue;
         noted = point.device;
-        uploader_.notify(ids_.at(device));
+        // By series, not by name: a reload may have removed the device while this was on its way.
+        uploader_.notify(queue_.series(source.series[reading.point]).device);
     }
 }
 

@@ -117,6 +117,29 @@ class Reloading(Scenario):
         self.wait_for_counter(until)
         self.assert_nothing_missing(until)
 
+    def test_a_removed_device_goes_and_the_rest_stays(self):
+        """Readings of the removed device are on their way when it goes."""
+        both = """
+sources:
+  fake: {plugin: simulated}
+devices:
+  - {name: boiler, dvnuuid: BOILER, secret: {file: boiler}, source: fake, interval: 10ms,
+     points: [{name: temperature, unit: Cel}]}
+"""
+        more = both + """
+  - {name: chiller, dvnuuid: CHILLER, secret: {file: chiller}, source: fake, interval: 10ms,
+     points: [{name: temperature, unit: Cel}]}
+"""
+        self.start(more)
+        for round in range(20):
+            self.gateway.config.write_text(self.yaml(more if round % 2 else both))
+            self.gateway.reload()
+            self.wait(lambda: self.gateway.log().count("reloaded: ") > round, "the reload is done")
+            before = len(self.platform.accepted(device=BOILER))
+            self.wait(lambda: len(self.platform.accepted(device=BOILER)) > before, "the boiler goes on")
+        code, _ = self.gateway.stop()
+        self.assertEqual(code, 0)
+
 
 class CommandLine(Scenario):
     def gateway_at_rest(self, text=ONE):
