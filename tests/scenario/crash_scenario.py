@@ -6,7 +6,7 @@ import pathlib
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.kill_campaign import GIVES_UP, judge, run_campaign  # noqa: E402
+from campaigns.kill import GIVES_UP, judge, run_campaign  # noqa: E402
 from support.modbus_server import Read  # noqa: E402
 
 

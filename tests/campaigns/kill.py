@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 at random moments under load. The oracle lies outside the gateway: a Modbus device that answers every read of
+"""kill -9 at random moments under load.
+
+The oracle lies outside the gateway: a Modbus device that answers every read of
 a counter with a value of its own, and the platform's file of what it accepted. A value was taken at the latest when the
 gateway asked the device for the next thing. Taken more than a second before a kill, it must be at the platform in the end;
 and nothing that the device never said may be there."""
@@ -11,10 +13,14 @@ import tempfile
 import time
 import uuid
 
+from campaigns.outcome import Outcome
 from support.gateway import Gateway, settings
 from support.modbus_server import ModbusServer
 from support.simulator import Simulator
 
+ROWS = "3"
+TRIALS = {"ci": 15, "hand": 500}
+BUG = "the queue's files removed at each kill"
 GRACE = 1.0  # seconds: what a kill may cost
 TIMEOUT = 40  # of the gateway for an answer; far above what a busy machine delays
 GIVES_UP = TIMEOUT / 4  # at a unit's first contact it waits only so long before it asks the next, and drops a late answer
@@ -34,6 +40,23 @@ class Result:
     missing: list = dataclasses.field(default_factory=list)  # (unit, value, what is known of it)
     wrong: list = dataclasses.field(default_factory=list)    # at the platform, but never served, or at another time
     slowest_start: float = 0.0
+
+
+def run(trials, seed, say):
+    return told(run_campaign(trials, seed=seed, say=say), seed)
+
+
+def bite(seed, say):
+    return told(run_campaign(3, seed=seed, sabotage=True, say=say), seed)
+
+
+def told(result, seed):
+    figure = (f"{result.served} values served, {result.required} of them due, {result.delivered} delivered, {result.repeats} "
+              f"repeated, {result.lost_in_grace} lost within a second of a kill, {result.unclear} unclear, slowest start "
+              f"{result.slowest_start:.2f} s, seed {seed}")
+    failures = [f"{what}: unit {unit} value {value}: {why}" for what, found in (("missing", result.missing), ("wrong", result.wrong))
+                for unit, value, why in found]
+    return Outcome(result.kills if result.required else 0, figure, failures)
 
 
 def configuration(folder, platform, plc, devices, interval_ms):
