@@ -103,6 +103,7 @@ private:
     void view_uploads(Snapshot& view);
     void view_sources(Snapshot& view) const;
     void view_devices(Snapshot& view);
+    [[nodiscard]] std::string problem_of(const std::string& source, const std::string& device) const;
     [[nodiscard]] std::vector<ChartView> charts() const;
     [[nodiscard]] const DeviceConfig* find_device(const std::string& name) const;
     void read_points(const DeviceConfig& device, std::vector<std::string> points,

@@ -98,8 +98,10 @@ void Gateway::apply(CheckedConfig next) {
         for (const PointConfig& point : device.points)
             keys.push_back(device.name + '/' + point.name);
     live_.keep(keys);
-    for (const std::string& name : changed)
-        alarms_.clear_all("source/" + name);
+    for (const std::string& name : changed) {
+        alarms_.clear("source/" + name);
+        alarms_.clear_all("source/" + name + '/');
+    }
     std::string names;
     for (const std::string& name : changed)
         names += (names.empty() ? "" : ", ") + name;

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <unordered_map>
+
 // What can be seen of the gateway from outside.
 namespace things {
 
@@ -112,14 +114,17 @@ void Gateway::view_queue(Snapshot& view) {
     view.queue.commits = status.commits;
     view.queue.disk_bytes = status.bytes_written;
     view.queue.disk_bytes_per_day = status.bytes_per_day;
+    std::unordered_map<std::string_view, DeviceView*> shown;
+    for (DeviceView& device : view.devices)
+        shown.emplace(device.dvnuuid, &device);
     for (const DeviceBacklog& backlog : status.devices) {
         if (backlog.oldest_ms > 0 && (view.queue.oldest_ms == 0 || backlog.oldest_ms < view.queue.oldest_ms))
             view.queue.oldest_ms = backlog.oldest_ms;
-        for (DeviceView& device : view.devices)
-            if (device.dvnuuid == backlog.dvnuuid) {
-                device.waiting = backlog.waiting + backlog.in_flight + backlog.held;
-                device.oldest_ms = backlog.oldest_ms;
-            }
+        const auto device = shown.find(backlog.dvnuuid);
+        if (device == shown.end())
+            continue;
+        device->second->waiting = backlog.waiting + backlog.in_flight + backlog.held;
+        device->second->oldest_ms = backlog.oldest_ms;
     }
 }
 
@@ -142,6 +147,10 @@ void Gateway::view_sources(Snapshot& view) const {
         source.plugin = running->work.config.plugin;
         source.state = status.state;
         source.healthy = status.healthy;
+        if (source.healthy && alarms_.find("source/" + source.name)) {
+            source.healthy = false;
+            source.state = "failing"; // the alarm says how
+        }
         source.devices = running->work.devices.size();
         source.points = running->work.points.size();
         source.polls = status.polls;
@@ -157,6 +166,15 @@ void Gateway::view_sources(Snapshot& view) const {
         }
         view.sources.push_back(std::move(source));
     }
+}
+
+/// Why nothing of this device can be read from this source; empty if it can.
+std::string Gateway::problem_of(const std::string& source, const std::string& device) const {
+    const std::string key = "source/" + source;
+    const AlarmView* alarm = alarms_.find(key);
+    if (!alarm)
+        alarm = alarms_.find(key + "/device/" + device);
+    return alarm ? alarm->text : std::string();
 }
 
 void Gateway::view_devices(Snapshot& view) {
@@ -184,6 +202,8 @@ void Gateway::view_devices(Snapshot& view) {
                 value.time_ms = last->time_ms;
                 value.problem = last->problem;
             }
+            if (value.problem.empty())
+                value.problem = problem_of(value.source, device.name);
             view.points.push_back(std::move(value));
         }
     }

@@ -36,6 +36,11 @@ void Alarms::clear_all(const std::string& prefix) {
         at = alarms_.erase(at);
 }
 
+const AlarmView* Alarms::find(const std::string& key) const {
+    const auto at = alarms_.find(key);
+    return at == alarms_.end() ? nullptr : &at->second;
+}
+
 std::vector<AlarmView> Alarms::list() const {
     std::vector<AlarmView> all;
     for (const auto& [key, alarm] : alarms_)

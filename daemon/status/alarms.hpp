@@ -21,6 +21,8 @@ public:
     void clear(const std::string& key, Log log = Log::here);
     /// Clears all whose key begins so: of a device or source that is no more.
     void clear_all(const std::string& prefix);
+    /// The one that stands under this key; null if none does. Valid until the next change.
+    [[nodiscard]] const AlarmView* find(const std::string& key) const;
     /// Urgent ones first, then the oldest.
     [[nodiscard]] std::vector<AlarmView> list() const;
 

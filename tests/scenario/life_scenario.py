@@ -170,6 +170,22 @@ class CommandLine(Scenario):
 
 
 class Watching(Scenario):
+    def test_a_reload_leaves_the_alarms_of_what_it_does_not_touch(self):
+        port = free_port()
+        two = ONE.replace("sources:", "sources:\n  plc2: {plugin: modbus, host: 127.0.0.1, tcp_port: 1, timeout: 100ms}").replace(
+            "points:", "points: [{name: far, holding: 1, source: plc2}, {name: counter, holding: 0}]} #")
+        self.start(two, web_port=port)
+
+        def alarms():
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/status", timeout=5) as answer:
+                return [alarm["key"] for alarm in json.load(answer)["alarms"]]
+        self.wait(lambda: "source/plc2" in alarms(), "the alarm of plc2")
+        self.gateway.config.write_text(self.yaml(two.replace("{plugin: modbus, host: 127.0.0.1, tcp_port: PLC}",
+                                                             "{plugin: modbus, host: localhost, tcp_port: PLC}"), web_port=port))
+        self.gateway.reload()
+        self.wait(lambda: "reloaded" in self.gateway.log(), "the reload")
+        self.assertIn("source/plc2", alarms())
+
     def test_metrics_health_and_status_are_served(self):
         self.plc.count_at(0)
         port = free_port()

@@ -13,7 +13,10 @@ TEST_CASE("an alarm keeps its beginning while its words change") {
     CHECK(alarms.list()[0].since_ms == 1000);
     CHECK(alarms.list()[0].text == "503");
     CHECK(alarms.list()[0].urgent);
+    REQUIRE(alarms.find("uplink"));
+    CHECK(alarms.find("uplink")->text == "503");
     alarms.clear("uplink");
+    CHECK(!alarms.find("uplink"));
     alarms.clear("never raised");
     CHECK(alarms.list().empty());
 }

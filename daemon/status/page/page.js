@@ -68,11 +68,44 @@ function chart(key, label, unit) {
   return svg;
 }
 
-function cell(row, content, kind) {
-  const td = make("td", content instanceof Node ? undefined : content, kind);
-  if (content instanceof Node) td.append(content);
-  row.append(td);
-  return td;
+// Nodes stay where they are and only what changed is written: a reader's place, a selection and the focus survive.
+function put(node, text, kind) {
+  const words = text === undefined || text === null ? "" : String(text);
+  if (node.textContent !== words) node.textContent = words;
+  if (kind !== undefined && node.className !== kind) node.className = kind;
+  return node;
+}
+
+// One child of `parent` for each item, in their order: made once, updated each time, removed when its item is gone.
+function keep(parent, items, keyOf, build, update) {
+  const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    const node = old.get(key) || build(item);
+    node.dataset.key = key;
+    old.delete(key);
+    if (node === place) place = place.nextElementSibling;
+    else parent.insertBefore(node, place);
+    update(node, item);
+  }
+  for (const node of old.values()) node.remove();
+}
+
+function putChart(node, svg) {
+  const drawn = svg ? svg.outerHTML : "";
+  if (node.dataset.drawn === drawn) return;
+  node.dataset.drawn = drawn;
+  node.replaceChildren(...(svg ? [svg] : []));
+}
+
+// A table row with a heading and so many cells.
+function emptyRow(cells) {
+  const row = make("tr");
+  const name = make("th");
+  name.scope = "row";
+  row.append(name, ...Array.from({ length: cells }, () => make("td")));
+  return row;
 }
 
 function drawSummary(s) {
@@ -97,122 +130,118 @@ function drawSummary(s) {
 
 function drawAlarms(s) {
   byId("alarms").hidden = s.alarms.length === 0;
-  byId("alarm-list").replaceChildren(...s.alarms.map((a) => {
-    const item = make("li", undefined, a.urgent ? "urgent" : "");
-    item.append(make("strong", a.text));
-    if (a.advice) item.append(make("p", a.advice));
-    item.append(make("p", `since ${ago(a.since_ms, s.now_ms)}`, "soft"));
+  keep(byId("alarm-list"), s.alarms, (a) => a.key, () => {
+    const item = make("li");
+    item.append(make("strong"), make("p"), make("p", "", "soft"));
     return item;
-  }));
+  }, (item, a) => {
+    item.className = a.urgent ? "urgent" : "";
+    put(item.children[0], a.text);
+    put(item.children[1], a.advice);
+    put(item.children[2], `began ${ago(a.since_ms, s.now_ms)}`);
+  });
 }
 
-function card(title, big, lines, graph) {
-  const node = make("div", undefined, "card");
-  node.append(make("h3", title, "soft"), make("p", big, "big"));
-  for (const line of lines) node.append(make("p", line, "soft"));
-  if (graph) node.append(graph);
-  return node;
+const settled_ms = 600000; // what a start writes says nothing of a day
+
+function flowCards(s) {
+  const q = s.queue, u = s.uplink;
+  const dropped = Object.entries(q.dropped).filter(([, n]) => n).map(([why, n]) => `${n} dropped: ${why}`);
+  const minutes = charts.has("uploads") ? charts.get("uploads").values.filter((v) => v !== null) : [];
+  return [
+    { title: "Platform", big: u.state, lines: [`last answer after ${Math.round(u.latency_ms)} ms`,
+      `${plural(u.answers.delivered || 0, "pack")} delivered`] },
+    { title: "Accepted readings a minute", big: minutes.length ? Math.round(minutes[minutes.length - 1]) : "–", lines: [],
+      graph: chart("uploads", "Uploads", "readings a minute") },
+    { title: "Backlog", big: plural(q.queued, "reading"),
+      lines: [q.oldest_ms ? `oldest ${ago(q.oldest_ms, s.now_ms)}` : "nothing waits", ...dropped,
+        ...(q.dead ? [`${plural(q.dead, "dead letter")}: kpn-things-gateway queue show`] : [])],
+      graph: chart("queued", "Backlog", "readings") },
+    { title: "Flash", big: s.now_ms - s.started_ms < settled_ms ? "measuring" : `${bytes(q.disk_bytes_per_day)} a day`,
+      lines: [`queue file ${bytes(q.file_bytes)} of ${bytes(q.max_bytes)}`,
+        `${bytes(q.disk_bytes)} written in ${plural(q.commits, "commit")}`] },
+  ];
 }
 
 function drawFlow(s) {
-  const q = s.queue, u = s.uplink;
-  const dropped = Object.entries(q.dropped).filter(([, n]) => n).map(([why, n]) => `${n} dropped: ${why}`);
-  byId("flow").replaceChildren(
-    card("Platform", u.state, [`last answer after ${Math.round(u.latency_ms)} ms`,
-      `${plural(u.answers.delivered || 0, "pack")} delivered`], null),
-    card("Accepted readings a minute", shown(charts.has("uploads")
-      ? Math.round(charts.get("uploads").values.filter((v) => v !== null).slice(-1)[0] || 0) : null), [], chart("uploads", "Uploads", "readings a minute")),
-    card("Backlog", plural(q.queued, "reading"), [q.oldest_ms ? `oldest ${ago(q.oldest_ms, s.now_ms)}` : "nothing waits",
-      ...dropped, ...(q.dead ? [`${plural(q.dead, "dead letter")}: kpn-things-gateway queue show`] : [])],
-    chart("queued", "Backlog", "readings")),
-    card("Flash", bytes(q.disk_bytes_per_day) + " a day", [`queue file ${bytes(q.file_bytes)} of ${bytes(q.max_bytes)}`,
-      `${bytes(q.disk_bytes)} written in ${plural(q.commits, "commit")}`], null));
-}
-
-function pointRow(device, p, now) {
-  const row = make("tr");
-  const name = make("th", p.name + (p.writable ? " (writable)" : ""));
-  name.scope = "row";
-  row.append(name);
-  cell(row, `${shown(p.value)}${p.unit && p.value !== null ? " " + p.unit : ""}`, "number");
-  cell(row, chart(`${device}/${p.name}`, p.name, p.unit) || "");
-  cell(row, p.problem || ago(p.time_ms, now), p.problem ? "bad" : "soft");
-  return row;
-}
-
-function drawDevices(s) {
-  const list = byId("device-list");
-  const open = new Set([...list.querySelectorAll("details[open]")].map((d) => d.dataset.name));
-  const first = list.children.length === 0;
-  const focused = document.activeElement && document.activeElement.closest("details");
-  const focusName = focused ? focused.dataset.name : null;
-  list.replaceChildren(...s.devices.map((d) => {
-    const node = make("details");
-    node.dataset.name = d.name;
-    node.open = first ? s.devices.length <= 12 || !d.healthy : open.has(d.name);
-    const head = make("summary");
-    head.append(make("h3", d.name), make("span", d.state, `state ${d.healthy ? "good" : "bad"}`),
-      make("span", `${d.waiting} waiting, last upload ${ago(d.last_upload_ms, s.now_ms)}`, "soft"));
-    const scroll = make("div", undefined, "scroll");
-    const table = make("table"), body = make("tbody");
-    table.setAttribute("aria-label", `Points of ${d.name}`);
-    body.append(...d.points.map((p) => pointRow(d.name, p, s.now_ms)));
-    table.append(body);
-    scroll.append(table);
-    node.append(head, scroll);
+  keep(byId("flow"), flowCards(s), (c) => c.title, (c) => {
+    const node = make("div", undefined, "card");
+    node.append(make("h3", c.title, "soft"), make("p", "", "big"), make("div"), make("div"));
     return node;
-  }));
-  if (focusName) {
-    const again = [...list.children].find((d) => d.dataset.name === focusName);
-    if (again) again.firstChild.focus({ preventScroll: true });
-  }
+  }, (node, c) => {
+    put(node.children[1], c.big);
+    keep(node.children[2], c.lines, (line) => line, (line) => make("p", line, "soft"), () => {});
+    putChart(node.children[3], c.graph);
+  });
 }
 
-function loadCell(row, value) {
-  const meter = make("meter");
-  meter.min = 0; meter.max = 1; meter.low = 0.7; meter.high = 0.9; meter.optimum = 0;
-  meter.value = Math.min(1, value);
-  meter.textContent = `${Math.round(value * 100)} %`;
-  const box = make("span", `${(value * 100).toFixed(value < 0.1 ? 1 : 0)} % `);
-  box.append(meter);
-  cell(row, box, "number");
+function putPoint(row, device, p, now) {
+  const [name, value, graph, age] = row.children;
+  put(name, p.name + (p.writable ? " (writable)" : ""));
+  put(value, `${shown(p.value)}${p.unit && p.value !== null ? " " + p.unit : ""}`, "number");
+  putChart(graph, chart(`${device}/${p.name}`, p.name, p.unit));
+  put(age, p.problem || ago(p.time_ms, now), p.problem ? "bad" : "soft");
+}
+
+function newDevice(d, isOpen) {
+  const node = make("details"), head = make("summary"), scroll = make("div", undefined, "scroll"), table = make("table");
+  head.append(make("h3", d.name), make("span"), make("span", "", "soft"));
+  table.setAttribute("aria-label", `Points of ${d.name}`);
+  table.append(make("tbody"));
+  scroll.append(table);
+  node.append(head, scroll);
+  node.open = isOpen;
+  node.addEventListener("toggle", () => { if (node.open) refresh(); });
+  return node;
+}
+
+// The points of a closed device are not in the document: a fleet of hundreds stays light on a phone.
+function drawDevices(s) {
+  const list = byId("device-list"), first = list.children.length === 0;
+  keep(list, s.devices, (d) => d.name, (d) => newDevice(d, first && (s.devices.length <= 12 || !d.healthy)), (node, d) => {
+    const head = node.firstElementChild;
+    put(head.children[1], d.state, `state ${d.healthy ? "good" : "bad"}`);
+    put(head.children[2], `${d.waiting} waiting, last upload ${ago(d.last_upload_ms, s.now_ms)}`);
+    keep(node.querySelector("tbody"), node.open ? d.points : [], (p) => p.name, () => emptyRow(3),
+      (row, p) => putPoint(row, d.name, p, s.now_ms));
+  });
+}
+
+function putLoad(box, value) {
+  if (!box.firstElementChild) {
+    const meter = make("meter");
+    Object.assign(meter, { min: 0, max: 1, low: 0.7, high: 0.9, optimum: 0 });
+    box.className = "number";
+    box.append(make("span"), meter);
+  }
+  const words = `${(value * 100).toFixed(value < 0.1 ? 1 : 0)} % `;
+  put(box.firstElementChild, words);
+  box.lastElementChild.value = Math.min(1, value);
+  box.lastElementChild.setAttribute("aria-label", words);
 }
 
 function drawSources(s) {
-  byId("source-table").tBodies[0].replaceChildren(...s.sources.map((x) => {
-    const row = make("tr");
-    const name = make("th", `${x.name} (${x.plugin})`);
-    name.scope = "row";
-    row.append(name);
-    cell(row, x.state, x.healthy ? "good" : "bad");
-    cell(row, x.points, "number");
-    cell(row, x.planned_requests || "–", "number");
-    cell(row, x.planned_cycle_ms ? `${Math.round(x.planned_cycle_ms)} ms` : "–", "number");
-    loadCell(row, x.planned_load);
-    loadCell(row, x.load);
-    cell(row, x.missed, "number");
-    return row;
-  }));
+  keep(byId("source-table").tBodies[0], s.sources, (x) => x.name, () => emptyRow(7), (row, x) => {
+    const [name, state, points, requests, cycle, planned, load, missed] = row.children;
+    put(name, `${x.name} (${x.plugin})`);
+    put(state, x.state, x.healthy ? "good" : "bad");
+    put(points, x.points, "number");
+    put(requests, x.planned_requests || "–", "number");
+    put(cycle, x.planned_cycle_ms ? `${Math.round(x.planned_cycle_ms)} ms` : "–", "number");
+    putLoad(planned, x.planned_load);
+    putLoad(load, x.load);
+    put(missed, x.missed, "number");
+  });
 }
 
 function drawCommands(s) {
-  const rows = s.commands.map((c) => {
-    const row = make("tr");
-    cell(row, new Date(c.time_ms).toLocaleString());
-    cell(row, c.device);
-    cell(row, c.point);
-    cell(row, c.value, "number");
-    cell(row, c.before || "–", "number");
-    cell(row, c.after || "–", "number");
-    cell(row, `${c.state}${c.verdict ? ": " + c.verdict : ""}`, c.state === "done" ? "good" : "");
-    return row;
+  byId("no-command").hidden = s.commands.length > 0;
+  keep(byId("command-table").tBodies[0], s.commands, (c) => String(c.id), () => emptyRow(6), (row, c) => {
+    const words = [new Date(c.time_ms).toLocaleString(), c.device, c.point, c.value, c.before || "–", c.after || "–",
+      `${c.state}${c.verdict ? ": " + c.verdict : ""}`];
+    words.forEach((text, i) => put(row.children[i], text, i >= 3 && i <= 5 ? "number" : ""));
+    row.lastElementChild.className = c.state === "done" ? "good" : "";
   });
-  if (!rows.length) {
-    const row = make("tr");
-    cell(row, "No command yet.", "soft").colSpan = 7;
-    rows.push(row);
-  }
-  byId("command-table").tBodies[0].replaceChildren(...rows);
 }
 
 async function ask(path) {
