@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // A downlink that was matched to a writable point, and its way through the store. Plain values.
@@ -22,13 +23,24 @@ enum class CommandState : std::uint8_t {
     refused, ///< not allowed; never touched the device
     repeated ///< identical to the previous one within its repeat window: not carried out again
 };
+/// As the audit trail shows it: "waiting", "done", ...
+[[nodiscard]] std::string_view name_of(CommandState state);
+/// Whether nothing more happens to a command in this state.
+[[nodiscard]] constexpr bool is_ended(CommandState state) {
+    return state != CommandState::waiting && state != CommandState::begun;
+}
+
+/// Where a command comes from. A revert is the gateway's own: the set-point that nobody renewed.
+inline constexpr const char* platform_origin = "platform";
+inline constexpr const char* local_origin = "local";
+inline constexpr const char* revert_origin = "revert";
 
 /// One value to be written to one point. Also the audit line once it has ended.
 struct Command {
     std::uint64_t id = 0;   ///< given by the store, rising
     std::uint64_t pack = 0; ///< commands of one downlink share it; they run in the order of their ids
     std::string dvnuuid, device, point;
-    std::string origin; ///< "platform" or "local"
+    std::string origin; ///< one of the above
     Value value;
     std::int64_t received_wall_ms = 0;
     std::int64_t received_boot_ms = 0;
@@ -41,6 +53,10 @@ struct Command {
     std::string verdict;                ///< in words for an operator
     std::int64_t ended_wall_ms = 0;
 };
+
+[[nodiscard]] inline bool is_revert(const Command& command) {
+    return command.origin == revert_origin;
+}
 
 /// Where commands are kept. Implemented by the queue, so that a command is stored in the transaction that
 /// settles the readings it came with. Loop only; handlers are called on the loop, `false` if the flash

@@ -23,26 +23,6 @@ std::string text_of(const std::optional<Value>& value) {
     return value ? value_text(*value) : std::string();
 }
 
-std::string_view state_word(CommandState state) {
-    switch (state) {
-    case CommandState::waiting:
-        return "waiting";
-    case CommandState::begun:
-        return "begun";
-    case CommandState::done:
-        return "done";
-    case CommandState::failed:
-        return "failed";
-    case CommandState::expired:
-        return "expired";
-    case CommandState::refused:
-        return "refused";
-    case CommandState::repeated:
-        return "repeated";
-    }
-    return "";
-}
-
 } // namespace
 
 CommandView view_of(const Command& command) {
@@ -54,7 +34,7 @@ CommandView view_of(const Command& command) {
             value_text(command.value),
             text_of(command.before),
             text_of(command.after),
-            std::string(state_word(command.state)),
+            std::string(name_of(command.state)),
             command.verdict};
 }
 

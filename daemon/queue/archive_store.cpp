@@ -157,7 +157,7 @@ void ArchiveStore::put_all(const CommitRequest& request) {
     for (const Command& command : request.commands) {
         const std::string data = encode(command);
         s.put_command.bind(1, signed_of(command.id))
-            .bind(2, has_ended(command) ? std::max<std::int64_t>(1, command.ended_wall_ms) : 0)
+            .bind(2, is_ended(command.state) ? std::max<std::int64_t>(1, command.ended_wall_ms) : 0)
             .bind(3, checksum(data))
             .bind_blob(4, data)
             .run();

@@ -65,8 +65,4 @@ std::optional<Command> decode_command(std::string_view bytes) {
     return c;
 }
 
-bool has_ended(const Command& command) {
-    return command.state != CommandState::waiting && command.state != CommandState::begun;
-}
-
 } // namespace things

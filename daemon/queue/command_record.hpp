@@ -15,7 +15,5 @@ namespace things {
 
 [[nodiscard]] std::string encode(const Command& command);
 [[nodiscard]] std::optional<Command> decode_command(std::string_view bytes);
-/// Whether nothing more happens to it.
-[[nodiscard]] bool has_ended(const Command& command);
 
 } // namespace things

@@ -131,8 +131,8 @@ void Queue::Impl::store(std::vector<Command> commands,
     }
     // The oldest ended ones go from memory; they stay on flash.
     for (auto at = commands_.begin(); at != commands_.end() && commands_.size() > commands_in_memory;)
-        at = has_ended(at->second) && unsaved_commands_.count(at->first) == 0 ? commands_.erase(at)
-                                                                              : std::next(at);
+        at = is_ended(at->second.state) && unsaved_commands_.count(at->first) == 0 ? commands_.erase(at)
+                                                                                   : std::next(at);
     commit(
         [commands = std::move(commands), handler = std::move(handler)](bool ok) { handler(commands, ok); });
 }
@@ -146,7 +146,7 @@ void Queue::Impl::update(const Command& command, std::function<void(bool)> handl
 std::vector<Command> Queue::Impl::unfinished() const {
     std::vector<Command> out;
     for (const auto& [id, c] : commands_)
-        if (!has_ended(c))
+        if (!is_ended(c.state))
             out.push_back(c);
     return out;
 }
@@ -154,7 +154,8 @@ std::vector<Command> Queue::Impl::unfinished() const {
 std::vector<Command> Queue::Impl::recent(const std::string& dvnuuid, std::size_t most) const {
     std::vector<Command> out;
     for (auto at = commands_.rbegin(); at != commands_.rend() && out.size() < most; ++at)
-        if (has_ended(at->second) && at->second.dvnuuid == dvnuuid && at->second.origin == "platform")
+        if (is_ended(at->second.state) && at->second.dvnuuid == dvnuuid &&
+            at->second.origin == platform_origin)
             out.push_back(at->second);
     return out;
 }

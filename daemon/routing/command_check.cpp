@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <string_view>
 
@@ -197,51 +196,7 @@ void refuse_together(std::vector<CheckedRecord>& records) {
             record.reason = reason;
 }
 
-std::optional<bool> flag_from(const std::string& text) {
-    if (text == "true" || text == "on" || text == "yes" || text == "1")
-        return true;
-    if (text == "false" || text == "off" || text == "no" || text == "0")
-        return false;
-    return std::nullopt;
-}
-
-template <typename T>
-std::optional<T> number_from(const std::string& text) {
-    T number{};
-    const auto end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, number);
-    return result.ec == std::errc() && result.ptr == end ? std::optional<T>(number) : std::nullopt;
-}
-
-/// The kind that the plugin's own keys give away, by their common names (design.md section 6).
-ValueKind kind_by_settings(const PointConfig& point) {
-    for (const auto& setting : point.settings) {
-        if (setting.key == "coil" || setting.key == "discrete" || setting.key == "bit")
-            return ValueKind::boolean;
-        const auto* type = std::get_if<std::string>(&setting.value);
-        if (setting.key != "type" || type == nullptr)
-            continue;
-        if (*type == "bool")
-            return ValueKind::boolean;
-        return *type == "string" ? ValueKind::text : ValueKind::number;
-    }
-    return ValueKind::any;
-}
-
 } // namespace
-
-ValueKind kind_of(const PointConfig& point, const std::optional<Value>& last) {
-    if (const auto kind = kind_by_settings(point); kind != ValueKind::any)
-        return kind;
-    const auto& w = point.writable;
-    if (!point.labels.empty() || (w && (w->min || w->max || w->max_step)))
-        return ValueKind::number;
-    if (!last)
-        return ValueKind::any;
-    if (std::holds_alternative<bool>(*last))
-        return ValueKind::boolean;
-    return std::holds_alternative<std::string>(*last) ? ValueKind::text : ValueKind::number;
-}
 
 bool Checked::is_any_allowed() const {
     return std::any_of(records.begin(), records.end(),
@@ -326,26 +281,6 @@ bool is_repeat(const std::vector<CheckedRecord>& records, const std::vector<Comm
             return false;
     }
     return true;
-}
-
-Value value_from_text(const PointConfig& point, ValueKind kind, const std::string& text) {
-    for (const auto& [raw, label] : point.labels)
-        if (label == text)
-            return raw;
-    if (kind == ValueKind::text)
-        return text;
-    if (kind == ValueKind::boolean)
-        if (const auto flag = flag_from(text))
-            return *flag;
-    if (const auto whole = number_from<std::int64_t>(text))
-        return *whole;
-    if (const auto whole = number_from<std::uint64_t>(text))
-        return *whole;
-    if (const auto number = number_from<double>(text))
-        return *number;
-    if (text == "true" || text == "false")
-        return text == "true";
-    return text;
 }
 
 } // namespace things

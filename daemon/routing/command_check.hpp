@@ -4,6 +4,7 @@
 #include "command.hpp"
 #include "config/config.hpp"
 #include "downlink.hpp"
+#include "routing/values.hpp"
 
 #include <cstdint>
 #include <map>
@@ -20,10 +21,6 @@ namespace things {
 inline constexpr std::int64_t command_max_delay_ms = std::int64_t{7} * 24 * 3600 * 1000;
 /// A text longer than this is never written.
 inline constexpr std::size_t command_max_text = 256;
-
-/// What a point holds, as far as the configuration or its last value tells.
-enum class ValueKind : std::uint8_t { any, boolean, number, text };
-[[nodiscard]] ValueKind kind_of(const PointConfig& point, const std::optional<Value>& last);
 
 /// What the check must know beside the device's configuration.
 struct CheckContext {
@@ -74,8 +71,5 @@ struct Checked {
 /// values and times, received within every point's repeat_window. `elapsed_ms`: time since its receipt.
 [[nodiscard]] bool is_repeat(const std::vector<CheckedRecord>& records, const std::vector<Command>& previous,
                              std::int64_t elapsed_ms, std::int64_t now_wall_ms);
-
-/// A value typed by a technician: a label, true/false/on/off for a boolean, a number, or text.
-[[nodiscard]] Value value_from_text(const PointConfig& point, ValueKind kind, const std::string& text);
 
 } // namespace things

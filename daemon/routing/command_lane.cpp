@@ -15,19 +15,13 @@ namespace {
 
 constexpr std::int64_t unknown_time_pause_ms = 1000;
 constexpr std::int64_t longest_sleep_ms = std::int64_t{3600} * 1000;
-constexpr std::int64_t revert_pause_min_ms = 10'000, revert_pause_max_ms = 600'000;
-
-bool is_revert(const Command& command) {
-    return command.origin == revert_origin;
-}
 
 } // namespace
 
 CommandLane::CommandLane(RunPorts& ports, CommandLaneHost& host, std::string dvnuuid)
     : ports_(ports), host_(host), dvnuuid_(std::move(dvnuuid)) {}
 
-template <typename Match>
-std::vector<CommandLane::Item> CommandLane::extract(Match match) {
+std::vector<CommandLane::Item> CommandLane::extract(const std::function<bool(const Item&)>& match) {
     const auto rest = std::stable_partition(items_.begin(), items_.end(),
                                             [&match](const Item& item) { return !match(item); });
     std::vector<Item> out(std::make_move_iterator(rest), std::make_move_iterator(items_.end()));
@@ -301,39 +295,6 @@ void CommandLane::refuse_rest(const Command& culprit) {
                fmt::format("not carried out: '{}' of the same downlink was not done", culprit.point));
 }
 
-bool CommandLane::has_main(std::uint64_t pack, const std::string& point) const {
-    return std::any_of(items_.begin(), items_.end(), [pack, &point](const Item& item) {
-        return item.command.pack == pack && item.command.point == point && item.way != Way::look &&
-               !is_revert(item.command);
-    });
-}
-
-void CommandLane::settle_reverts(const RunEnd& end) {
-    const auto& command = end.command;
-    if (end.was_begun) {
-        written_.emplace(command.pack, command.point);
-        drop_reverts(command.point, command.pack);
-        return;
-    }
-    if (written_.count({command.pack, command.point}) != 0 || has_main(command.pack, command.point))
-        return;
-    auto needless = extract([&command](const Item& item) {
-        return is_revert(item.command) && item.command.pack == command.pack &&
-               item.command.point == command.point;
-    });
-    for (auto& item : needless)
-        cancel(std::move(item.command), CommandState::expired, "not needed: its command was not carried out");
-}
-
-void CommandLane::drop_reverts(const std::string& point, std::uint64_t but_of_pack) {
-    auto renewed = extract([this, &point, but_of_pack](const Item& item) {
-        return is_revert(item.command) && item.command.point == point && item.command.pack != but_of_pack &&
-               !has_main(item.command.pack, point);
-    });
-    for (auto& item : renewed)
-        cancel(std::move(item.command), CommandState::expired, "renewed by a later command");
-}
-
 void CommandLane::forget(std::uint64_t pack) {
     for (const auto& item : items_)
         if (item.command.pack == pack && !is_revert(item.command))
@@ -341,26 +302,6 @@ void CommandLane::forget(std::uint64_t pack) {
     step_checked_.erase(pack);
     written_.erase(written_.lower_bound({pack, std::string()}),
                    written_.lower_bound({pack + 1, std::string()}));
-}
-
-void CommandLane::try_again(Command revert, const std::string& reason) {
-    const bool is_first = revert_pause_ms_ == 0;
-    revert_pause_ms_ = std::clamp(revert_pause_ms_ * 2, revert_pause_min_ms, revert_pause_max_ms);
-    if (is_first)
-        log::write(log::Level::warning,
-                   fmt::format("{}: {} does not fall back to its safe value: {}; tried again until it does",
-                               revert.device, revert.point, reason),
-                   {{"DEVICE", revert.device}, {"POINT", revert.point}, {"VERDICT", reason}});
-    revert.state = CommandState::waiting;
-    revert.verdict.clear();
-    revert.ended_wall_ms = 0;
-    put({std::move(revert), Way::carry_out, ports_.clock.boot_ms() + revert_pause_ms_});
-}
-
-bool CommandLane::has_revert(const std::string& point) const {
-    return std::any_of(items_.begin(), items_.end(), [&point](const Item& item) {
-        return is_revert(item.command) && item.command.point == point;
-    });
 }
 
 } // namespace things

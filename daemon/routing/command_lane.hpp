@@ -6,6 +6,7 @@
 #include "routing/step_check.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -71,8 +72,7 @@ private:
     [[nodiscard]] bool has_main(std::uint64_t pack, const std::string& point) const;
     void forget(std::uint64_t pack);
     [[nodiscard]] std::int64_t wake_in(const Item& item) const;
-    template <typename Match>
-    [[nodiscard]] std::vector<Item> extract(Match match);
+    [[nodiscard]] std::vector<Item> extract(const std::function<bool(const Item&)>& match);
     void try_again(Command revert, const std::string& reason);
     void put(Item item);
 

@@ -43,7 +43,7 @@ std::function<void(BusAnswer)> CommandRun::next(Step step) {
 }
 
 void CommandRun::begin() {
-    if (point_.writable->max_step && command_.origin != revert_origin) {
+    if (point_.writable->max_step && !is_revert(command_)) {
         ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_present));
         return;
     }

@@ -21,11 +21,6 @@ namespace things {
 /// this long and no other device anything.
 inline constexpr Milliseconds bus_patience = seconds(30);
 
-/// Where a command comes from. A revert is the gateway's own: the set-point that nobody renewed.
-inline constexpr const char* platform_origin = "platform";
-inline constexpr const char* local_origin = "local";
-inline constexpr const char* revert_origin = "revert";
-
 /// What a run uses; all of it outlives the run.
 struct RunPorts {
     Bus& bus;

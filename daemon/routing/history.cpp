@@ -72,7 +72,7 @@ bool has_begun(const Command& command) {
 std::string why_not_revert(const Command& revert, const std::vector<Command>& all) {
     bool is_known = false, is_wanted = false;
     for (const auto& other : all) {
-        if (other.origin == revert_origin || !is_same_target(other, revert))
+        if (is_revert(other) || !is_same_target(other, revert))
             continue;
         const bool is_renewal = other.state == CommandState::repeated;
         if (other.pack == revert.pack) {
@@ -95,10 +95,6 @@ std::string why_not_command(const Command& command, const std::vector<Command>& 
 }
 
 } // namespace
-
-bool is_ended(CommandState state) {
-    return state != CommandState::waiting && state != CommandState::begun;
-}
 
 std::vector<Command> make_commands(const Checked& checked, const Receipt& receipt) {
     std::vector<Command> commands;
@@ -175,7 +171,7 @@ std::vector<Resumed> resume(const std::vector<Command>& unfinished, const std::v
     std::vector<Resumed> resumed;
     // Commands before reverts: one that is dropped here leaves nothing to fall back from.
     for (const auto& command : unfinished) {
-        if (command.origin == revert_origin)
+        if (is_revert(command))
             continue;
         resumed.push_back({command, why_not_command(command, audit, is_atomic)});
         if (!resumed.back().cancel.empty())
@@ -184,7 +180,7 @@ std::vector<Resumed> resume(const std::vector<Command>& unfinished, const std::v
                     known.state = CommandState::refused;
     }
     for (const auto& command : unfinished)
-        if (command.origin == revert_origin)
+        if (is_revert(command))
             resumed.push_back({command, command.state == CommandState::waiting ? why_not_revert(command, all)
                                                                                : std::string()});
     return resumed;

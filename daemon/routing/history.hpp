@@ -37,7 +37,6 @@ struct Receipt {
 
 /// Whether any of them may have reached the device, or still may: then the same again is a repetition.
 [[nodiscard]] bool was_taken_up(const std::vector<Command>& pack);
-[[nodiscard]] bool is_ended(CommandState state);
 
 /// By point: CLOCK_BOOTTIME of its last write, as far as commands that ended tell.
 [[nodiscard]] std::map<std::string, std::int64_t> last_writes(const std::vector<Command>& audit,

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/router.hpp"
 
-#include "platform/log.hpp"
 #include "routing/command_check.hpp"
-#include "routing/command_time.hpp"
-#include "routing/downlink_parser.hpp"
 #include "routing/router_core.hpp"
-#include "routing/values.hpp"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -17,7 +11,6 @@ namespace things {
 
 namespace {
 
-constexpr std::size_t most_waiting = 200;
 constexpr std::size_t history_depth = 256;
 
 /// What routing keeps of a device's configuration: no secret, and settings of writable points only.
@@ -118,21 +111,6 @@ CheckContext Router::Core::context(const DeviceConfig& device) {
     return context;
 }
 
-Receipt Router::Core::receive(const DeviceConfig& device, const char* origin) {
-    Receipt receipt;
-    receipt.dvnuuid = device.dvnuuid;
-    receipt.device = device.name;
-    receipt.origin = origin;
-    receipt.wall_ms = ports_.clock.wall_ms();
-    receipt.boot_ms = ports_.clock.boot_ms();
-    receipt.boot_id = ports_.clock.boot_id();
-    // Rises over restarts and clock steps, so that "the previous one" has a meaning.
-    last_pack_ = std::max<std::uint64_t>(
-        last_pack_ + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(receipt.wall_ms, 0)));
-    receipt.pack = last_pack_;
-    return receipt;
-}
-
 void Router::Core::start() {
     for (const auto& newest : ports_.store.audit({}, 1))
         last_pack_ = std::max(last_pack_, newest.pack);
@@ -158,170 +136,6 @@ void Router::Core::start() {
         }
         desk(dvnuuid).lane.add(std::move(taken_up));
     }
-}
-
-void Router::Core::on_answer(const std::string& name, std::string_view body) {
-    const auto* device = find_name(name);
-    if (device == nullptr)
-        return;
-    const auto parsed = parse_downlink(body, "urn:dev:DVNUUID:" + device->dvnuuid + ":");
-    if (parsed.foreign != 0) {
-        counts_.foreign += parsed.foreign;
-        if (desk(device->dvnuuid).malformed.take(ports_.clock.boot_ms()))
-            log::write(log::Level::warning,
-                       fmt::format("{}: ignored {} records of a downlink for another device ({})", name,
-                                   parsed.foreign, parsed.foreign_name),
-                       {{"DEVICE", name}, {"VERDICT", "foreign"}});
-    }
-    if (!parsed.reason.empty())
-        on_malformed(*device, desk(device->dvnuuid), parsed.reason);
-    else if (parsed.downlink)
-        on_downlink(*device, *parsed.downlink);
-}
-
-void Router::Core::on_malformed(const DeviceConfig& device, Desk& known, const std::string& reason) {
-    ++counts_.malformed;
-    if (!known.malformed.take(ports_.clock.boot_ms()))
-        return;
-    store({make_malformed(receive(device, platform_origin), reason)}, nullptr, false);
-}
-
-void Router::Core::on_downlink(const DeviceConfig& device, const Downlink& downlink) {
-    ++counts_.downlinks;
-    auto& known = desk(device.dvnuuid);
-    auto facts = context(device);
-    if (take_repeat(device, known, downlink, facts))
-        return;
-    auto checked = check(downlink, device, facts);
-    if (known.lane.waiting() + checked.records.size() > most_waiting)
-        for (auto& record : checked.records)
-            if (record.reason.empty())
-                record.reason = "too many commands of this device wait already";
-    auto commands = make_commands(checked, receive(device, platform_origin));
-    known.previous = previous_pack(commands);
-    store(std::move(commands), nullptr, true);
-}
-
-/// Whether this is the previous downlink once more; if so, its outcome is sent again and nothing is written.
-bool Router::Core::take_repeat(const DeviceConfig& device, Desk& known, const Downlink& downlink,
-                               CheckContext& facts) {
-    if (!was_taken_up(known.previous))
-        return false;
-    auto timeless = facts;
-    timeless.since_write_ms.clear(); // its own first write must not make the repetition a refusal
-    const auto checked = check(downlink, device, timeless);
-    const auto passed = elapsed_ms(known.previous.front(), ports_.clock, facts.clock_trusted);
-    if (!passed || !checked.is_any_allowed() ||
-        !is_repeat(checked.records, known.previous, *passed, facts.now_wall_ms))
-        return false;
-    // A set-point that has fallen back in between is asked for anew.
-    for (const auto& record : checked.records) {
-        const auto& revert = record.config->writable->revert;
-        if (revert && !is_same(*record.config, record.value, revert->to) &&
-            !known.lane.has_revert(record.point))
-            return false;
-    }
-    const auto& first = known.previous.front();
-    auto verdict = fmt::format("the same as {} s ago, not repeated; then: {}", *passed / 1000,
-                               first.verdict.empty() ? "not ended yet" : first.verdict);
-    store(make_repeated(checked, receive(device, platform_origin), verdict), nullptr, true);
-    return true;
-}
-
-void Router::Core::store(std::vector<Command> commands, LocalHandler handler, bool is_downlink) {
-    ports_.store.store(std::move(commands),
-                       [this, handler = std::move(handler), is_downlink,
-                        alive = std::weak_ptr<bool>(alive_)](std::vector<Command> stored, bool /*durable*/) {
-                           if (!alive.expired())
-                               on_stored(std::move(stored), handler, is_downlink);
-                       });
-}
-
-void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink) {
-    if (commands.empty())
-        return;
-    const auto dvnuuid = commands.front().dvnuuid;
-    auto& known = desk(dvnuuid);
-    if (is_downlink && commands.front().state != CommandState::repeated)
-        known.previous = previous_pack(commands);
-    const bool is_pending =
-        !known.previous.empty() && std::any_of(known.previous.begin(), known.previous.end(),
-                                               [](const Command& c) { return !is_ended(c.state); });
-    if (handler)
-        local_[commands.front().id] = handler;
-    known.is_fetch_due = known.is_fetch_due || is_downlink;
-    bool is_soon = false; // whether the bus will have something to tell
-    std::vector<Command> to_do;
-    for (auto& command : commands) {
-        if (!is_ended(command.state)) {
-            is_soon = is_soon || command.delay_ms <= 0;
-            to_do.push_back(std::move(command));
-        } else if (command.state == CommandState::repeated && !command.point.empty()) {
-            count(command.state);
-            write_audit_line(command);
-            known.lane.drop_reverts(command.point, command.pack);
-            is_soon = true;
-            if (!is_pending)
-                known.lane.look(std::move(command));
-        } else {
-            on_end({std::move(command), std::nullopt, false});
-        }
-    }
-    known.lane.add(std::move(to_do));
-    if (is_soon)
-        ports_.after(outcome_patience, [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {
-            if (!alive.expired())
-                fetch_if_due(dvnuuid);
-        });
-    else
-        fetch_if_due(dvnuuid);
-}
-
-void Router::Core::fetch_if_due(const std::string& dvnuuid) {
-    if (std::exchange(desk(dvnuuid).is_fetch_due, false))
-        fetch_next(dvnuuid);
-}
-
-void Router::Core::fetch_next(const std::string& dvnuuid) {
-    auto& known = desk(dvnuuid);
-    const auto* device = find_device(dvnuuid);
-    if (device == nullptr || stopped_ || known.is_fetch_pending)
-        return;
-    const auto now = ports_.clock.boot_ms();
-    if (known.fetches.take(now)) {
-        ++counts_.fetches;
-        ports_.fetch_next(device->name);
-        return;
-    }
-    ++counts_.fetches_delayed;
-    known.is_fetch_pending = true;
-    ports_.after(Milliseconds(known.fetches.wait_ms(now)),
-                 [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {
-                     if (alive.expired())
-                         return;
-                     desk(dvnuuid).is_fetch_pending = false;
-                     fetch_next(dvnuuid);
-                 });
-}
-
-void Router::Core::write_local(const std::string& name, const std::string& point, const std::string& text,
-                               LocalHandler handler) {
-    const auto* device = find_name(name);
-    const auto* config = device != nullptr ? find_point(*device, point) : nullptr;
-    if (config == nullptr || stopped_) {
-        handler(stopped_            ? "the gateway is stopping"
-                : device == nullptr ? fmt::format("there is no device '{}'", name)
-                                    : fmt::format("'{}' has no point '{}'", name, point),
-                false);
-        return;
-    }
-    const auto facts = context(*device);
-    Downlink downlink;
-    auto& record = downlink.records.emplace_back();
-    record.name = point;
-    record.value = value_from_text(*config, kind_of(*config, ports_.bus.last(name, point)), text);
-    store(make_commands(check(downlink, *device, facts), receive(*device, local_origin)), std::move(handler),
-          false);
 }
 
 void Router::Core::stop() {

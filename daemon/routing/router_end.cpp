@@ -6,34 +6,9 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
 #include <utility>
 
 namespace things {
-
-namespace {
-
-std::string_view name_of(CommandState state) {
-    switch (state) {
-    case CommandState::waiting:
-        return "waiting";
-    case CommandState::begun:
-        return "begun";
-    case CommandState::done:
-        return "done";
-    case CommandState::failed:
-        return "failed";
-    case CommandState::expired:
-        return "expired";
-    case CommandState::refused:
-        return "refused";
-    case CommandState::repeated:
-        return "repeated";
-    }
-    return "";
-}
-
-} // namespace
 
 void Router::Core::on_end(const RunEnd& end) {
     const auto& command = end.command;
@@ -74,12 +49,12 @@ void Router::Core::tell(const RunEnd& end) {
         return;
     if (command.after && end.read_at)
         send_up(command.dvnuuid, {device->name, point->name, point->unit, *command.after, *end.read_at});
-    const bool is_dropped_revert = command.origin == revert_origin && !end.was_begun;
+    const bool is_dropped_revert = is_revert(command) && !end.was_begun;
     if (!point->writable || point->writable->outcome.empty() || is_dropped_revert)
         return;
     const auto now = is_clock_trusted() ? Stamp{ports_.clock.wall_ms(), Stamp::Clock::wall}
                                         : Stamp{ports_.clock.boot_ms(), Stamp::Clock::boot};
-    const auto words = command.origin == revert_origin ? "fell back: " + command.verdict : command.verdict;
+    const auto words = is_revert(command) ? "fell back: " + command.verdict : command.verdict;
     send_up(command.dvnuuid, {device->name, point->writable->outcome, {}, words, end.read_at.value_or(now)});
 }
 
@@ -115,8 +90,8 @@ void Router::Core::write_audit_line(const Command& command) const {
     };
     const auto asked = in_words(point, command.value), before = words(command.before),
                after = words(command.after), id = std::to_string(command.id);
-    const bool is_well = command.state == CommandState::done || command.state == CommandState::repeated ||
-                         command.origin == revert_origin;
+    const bool is_well =
+        command.state == CommandState::done || command.state == CommandState::repeated || is_revert(command);
     log::write(is_well ? log::Level::info : log::Level::warning,
                fmt::format("{}: command for {} ({}): {}", command.device,
                            command.point.empty() ? "no point" : command.point, command.origin,

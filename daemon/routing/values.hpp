@@ -3,11 +3,16 @@
 
 #include "config/config.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
-// Values as routing compares and shows them. Pure; any thread.
+// Values as routing takes, compares and shows them. Pure; any thread.
 namespace things {
+
+/// What a point holds, as far as the configuration or its last value tells.
+enum class ValueKind : std::uint8_t { any, boolean, number, text };
+[[nodiscard]] ValueKind kind_of(const PointConfig& point, const std::optional<Value>& last);
 
 /// The number in a value; booleans are none.
 [[nodiscard]] std::optional<double> number_in(const Value& value);
@@ -21,5 +26,8 @@ namespace things {
 
 /// For people: "21.5 Cel", "on (1)", "true". Texts are shortened.
 [[nodiscard]] std::string in_words(const PointConfig& point, const Value& value);
+
+/// A value typed by a technician: a label, true/false/on/off for a boolean, a number, or text.
+[[nodiscard]] Value value_from_text(const PointConfig& point, ValueKind kind, const std::string& text);
 
 } // namespace things

@@ -22,10 +22,6 @@ namespace {
 /// Thrown where the process is to die; nothing of the daemon catches it.
 struct Death {};
 
-bool is_ended(const Command& command) {
-    return command.state != CommandState::waiting && command.state != CommandState::begun;
-}
-
 /// What must hold whatever died when: by value, so that each command of a test writes a value of its own.
 void check_books(const Site& site) {
     std::map<std::string, int> writes;
@@ -35,7 +31,7 @@ void check_books(const Site& site) {
         CHECK_MESSAGE(count == 1, key, " was written ", count, " times");
     for (const auto& [id, command] : site.store.commands) {
         const auto key = command.point + " " + things::FakeBus::words(command.value);
-        CHECK(is_ended(command));
+        CHECK(is_ended(command.state));
         if (command.state == CommandState::done)
             CHECK_MESSAGE(writes[key] == 1, "done without a write: ", key);
         if (command.state == CommandState::expired || command.state == CommandState::refused)

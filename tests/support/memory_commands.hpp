@@ -44,7 +44,7 @@ public:
     [[nodiscard]] std::vector<Command> unfinished() override {
         std::vector<Command> found;
         for (const auto& [id, command] : commands)
-            if (!is_over(command))
+            if (!is_ended(command.state))
                 found.push_back(command);
         return found;
     }
@@ -52,7 +52,8 @@ public:
     [[nodiscard]] std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) override {
         std::vector<Command> found;
         for (auto i = commands.rbegin(); i != commands.rend() && found.size() < most; ++i)
-            if (i->second.dvnuuid == dvnuuid && i->second.origin == "platform" && is_over(i->second))
+            if (i->second.dvnuuid == dvnuuid && i->second.origin == platform_origin &&
+                is_ended(i->second.state))
                 found.push_back(i->second);
         return found;
     }
@@ -76,9 +77,6 @@ public:
     void forget_handlers() { posted_.clear(); }
 
 private:
-    static bool is_over(const Command& command) {
-        return command.state != CommandState::waiting && command.state != CommandState::begun;
-    }
     void changed() const {
         if (on_write)
             on_write();
