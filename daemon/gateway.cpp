@@ -108,6 +108,10 @@ UploadHooks Gateway::upload_hooks() {
         if (const auto name = names_.find(id); name != names_.end())
             router_.on_answer(name->second, body);
     };
+    hooks.on_broken_answer = [this](DeviceId id, const std::string& reason) {
+        if (const auto name = names_.find(id); name != names_.end())
+            router_.on_broken_answer(name->second, reason);
+    };
     hooks.on_alarm = [this](const UploadAlarm& alarm) {
         on_upload_alarm(alarm, false);
     };

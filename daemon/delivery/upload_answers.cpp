@@ -47,6 +47,11 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
     if (answer.error == TransportError::none)
         device->stats.latency = totals_.latency = answer.duration;
     on_uplink(uplink_.on_answer(id, verdict, devices_.size() == 1, now, hooks_.random()), *device, answer);
+    // Before its readings are settled: the backlog keeps a command not later than that.
+    if (verdict.next == Next::delivered && !answer.body.empty() && !device->is_removed)
+        hooks_.on_answer(id, answer.body);
+    if (verdict.next == Next::delivered_with_error && !device->is_removed)
+        hooks_.on_broken_answer(id, verdict.reason);
     switch (verdict.next) {
     case Next::delivered:
     case Next::delivered_with_error:
@@ -67,9 +72,6 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
         break;
     }
     release(*device);
-    device = find(id); // gone if it was removed meanwhile
-    if (device != nullptr && verdict.next == Next::delivered && !answer.body.empty())
-        hooks_.on_answer(id, answer.body);
 }
 
 void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer) {

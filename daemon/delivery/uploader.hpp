@@ -32,8 +32,11 @@ struct UploadDevice {
 /// What the uploader calls, always on the loop. None may be empty.
 struct UploadHooks {
     FindSeries find_series;
-    /// A complete 2xx answer had a body. Its readings are settled already.
+    /// A complete 2xx answer had a body. Its readings are settled right after this returns, so that a command
+    /// that is stored here is never settled later than they are. Must not remove a device.
     std::function<void(DeviceId, const std::string& body)> on_answer;
+    /// A 2xx answer broke off or was too long. The pack is accepted, but a downlink in it is lost.
+    std::function<void(DeviceId, const std::string& reason)> on_broken_answer;
     std::function<void(const UploadAlarm&)> on_alarm;
     std::function<void(const UploadAlarm&)> on_recovered;
     /// Whether the system clock can be right; a TLS failure is explained as a wrong clock when not.

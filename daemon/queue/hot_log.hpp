@@ -21,10 +21,13 @@
 //   number
 //       from which on, then the entries (queue/catalogue.hpp)
 //   'A' readings appended to a block: device, first, boot, readings before, readings now, oldest, newest,
-//   bytes 'E' ended: device, 0 accepted or 1 + drop reason, number of spans, each first and size 'D' set
-//   aside: number, then the dead letter (queue/dead_letter.hpp) 'R' dead letters gone: 0 retried or 1 + drop
-//   reason, how many, ids, then frames of readings that came
+//   bytes
+//   'E' ended: device, 0 accepted or 1 + drop reason, number of spans, each first and size
+//   'D' set aside: number, then the dead letter (queue/dead_letter.hpp)
+//   'R' dead letters gone: 0 retried or 1 + drop reason, how many, ids, then frames of readings that came
 //       back (queue/block.hpp)
+//   'M' a new command (queue/command_record.hpp); before the 'E' of the readings it came with, so that
+//       whoever dies in between has both or neither. What flash knows of a command is newer.
 // Example: device 3's numbers 10 ... 14 accepted: 05 00 00 00 | crc | 45 | 03 00 01 0a 05.
 //
 // Crash rules. Files are replayed in order of their numbers, from the number that the archive's state names
@@ -44,6 +47,7 @@ public:
         ended = 'E',
         dead = 'D',
         dead_gone = 'R',
+        command = 'M',
     };
 
     /// The directory is made if it is missing.

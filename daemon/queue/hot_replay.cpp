@@ -2,6 +2,7 @@
 #include "queue/hot_replay.hpp"
 
 #include "queue/bytes.hpp"
+#include "queue/command_record.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -74,6 +75,10 @@ void HotReplay::apply(const HotRecord& record) {
         break;
     case HotLog::Kind::dead_gone:
         apply_gone(record.payload);
+        break;
+    case HotLog::Kind::command:
+        if (std::optional<Command> command = decode_command(record.payload))
+            commands.push_back(std::move(*command));
         break;
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "command.hpp"
 #include "queue/catalogue.hpp"
 #include "queue/dead_letter.hpp"
 #include "queue/hot_log.hpp"
@@ -37,6 +38,7 @@ public:
     std::map<DeviceId, Device> devices;
     std::map<std::uint64_t, StoredLetter> dead;
     std::vector<std::uint64_t> dead_gone; ///< in the archive's list, but gone since
+    std::vector<Command> commands;        ///< new ones, as they were stored first
     std::size_t cut_bytes = 0;            ///< unreadable ends of files
 
 private:

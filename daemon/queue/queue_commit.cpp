@@ -116,8 +116,8 @@ bool Queue::Impl::begin_hot(std::uint64_t number) {
 }
 
 void Queue::Impl::remove_hot_files() {
-    if (!unsaved_dead_.empty() || !unsaved_dead_gone_.empty() || !progress_.dead.empty() ||
-        !progress_.dead_gone.empty())
+    if (!unsaved_dead_.empty() || !unsaved_dead_gone_.empty() || !unsaved_commands_.empty() ||
+        !progress_.dead.empty() || !progress_.dead_gone.empty() || !progress_.commands.empty())
         return;
     while (!hot_files_.empty()) {
         const HotFile& file = hot_files_.front();

@@ -6,6 +6,8 @@
 #include "queue/bytes.hpp"
 #include "queue/command_record.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 
 // Dead letters and commands: what is kept beside the readings.
@@ -128,13 +130,19 @@ void Queue::Impl::store(std::vector<Command> commands,
         c.id = next_command_++;
         unsaved_commands_.insert(c.id);
         commands_.insert_or_assign(c.id, c);
+        hot_->add(HotLog::Kind::command, encode(c));
     }
     // The oldest ended ones go from memory; they stay on flash.
     for (auto at = commands_.begin(); at != commands_.end() && commands_.size() > commands_in_memory;)
         at = is_ended(at->second.state) && unsaved_commands_.count(at->first) == 0 ? commands_.erase(at)
                                                                                    : std::next(at);
-    commit(
+    waiters_.push_back(
         [commands = std::move(commands), handler = std::move(handler)](bool ok) { handler(commands, ok); });
+    // The readings they came with are settled later in this turn of the loop: one transaction takes both.
+    boost::asio::post(loop_, [this, alive = std::weak_ptr<int>(alive_)] {
+        if (!alive.expired() && !waiters_.empty())
+            start_commit();
+    });
 }
 
 void Queue::Impl::update(const Command& command, std::function<void(bool)> handler) {

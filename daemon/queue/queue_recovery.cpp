@@ -44,6 +44,12 @@ void Queue::Impl::recover(ArchiveContent content) {
         const std::uint64_t id = c.id;
         commands_.emplace(id, std::move(c));
     }
+    for (Command& c : replay.commands) {
+        next_command_ = std::max(next_command_, c.id + 1);
+        const std::uint64_t id = c.id;
+        if (commands_.emplace(id, std::move(c)).second)
+            unsaved_commands_.insert(id);
+    }
     std::uint64_t hot_number = replay.state.hot_number;
     for (const std::uint64_t n : HotLog::files(options_.config.hot_path)) {
         hot_files_.push_back({n, {}});

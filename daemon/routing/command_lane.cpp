@@ -244,7 +244,7 @@ void CommandLane::on_run_end(RunEnd end) {
 
 void CommandLane::settle(RunEnd end) {
     if (end.command.state == CommandState::repeated) {
-        host_.on_end(end);
+        host_.tell(end);
         return;
     }
     if (is_revert(end.command)) {
@@ -266,6 +266,7 @@ void CommandLane::settle(RunEnd end) {
 }
 
 void CommandLane::store_end(RunEnd end) {
+    host_.tell(end);
     const auto command = end.command;
     ports_.store.update(command, [this, end = std::move(end), alive = std::weak_ptr<bool>(alive_)](bool) {
         if (!alive.expired())

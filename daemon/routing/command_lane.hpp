@@ -24,6 +24,9 @@ public:
     /// The device as configured now; null if it is gone.
     [[nodiscard]] virtual const DeviceConfig* find_device(const std::string& dvnuuid) const = 0;
     [[nodiscard]] virtual CheckContext context(const DeviceConfig& device) = 0;
+    /// Sends up how a command ended. Called before that is stored: a crash in between tells it twice, not
+    /// never.
+    virtual void tell(const RunEnd& end) = 0;
     /// A command has ended and that is stored.
     virtual void on_end(const RunEnd& end) = 0;
 };

@@ -163,6 +163,10 @@ void Router::on_answer(const std::string& device, std::string_view body) {
     core_->on_answer(device, body);
 }
 
+void Router::on_broken_answer(const std::string& device, const std::string& reason) {
+    core_->on_broken_answer(device, reason);
+}
+
 void Router::write_local(const std::string& device, const std::string& point, const std::string& text,
                          std::function<void(std::string, bool)> handler) {
     core_->write_local(device, point, text, std::move(handler));

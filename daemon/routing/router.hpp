@@ -64,6 +64,9 @@ public:
     /// nothing for an unknown device.
     void on_answer(const std::string& device, std::string_view body);
 
+    /// What came instead of a body could not be read to its end: told like a body that is no downlink.
+    void on_broken_answer(const std::string& device, const std::string& reason);
+
     /// A write by hand: same checks, same path, same audit. The handler is called once, when it has ended or
     /// was refused, with words for the technician.
     void write_local(const std::string& device, const std::string& point, const std::string& text,

@@ -54,6 +54,7 @@ public:
 
     void start();
     void on_answer(const std::string& name, std::string_view body);
+    void on_broken_answer(const std::string& name, const std::string& reason);
     void write_local(const std::string& name, const std::string& point, const std::string& text,
                      LocalHandler handler);
     void update(const Config& config);
@@ -62,6 +63,7 @@ public:
 
     [[nodiscard]] const DeviceConfig* find_device(const std::string& dvnuuid) const override;
     [[nodiscard]] CheckContext context(const DeviceConfig& device) override;
+    void tell(const RunEnd& end) override;
     void on_end(const RunEnd& end) override;
 
 private:
@@ -81,7 +83,6 @@ private:
     void send_up(const std::string& dvnuuid, Outcome outcome);
 
     void count(CommandState state);
-    void tell(const RunEnd& end);
     void write_audit_line(const Command& command) const;
 
     RouterPorts ports_;

@@ -20,6 +20,15 @@ namespace {
 
 constexpr std::size_t most_waiting = 200;
 
+/// For the debug log, which is where each answer has a line however many there are.
+std::string summary(const ParsedDownlink& parsed) {
+    if (!parsed.reason.empty())
+        return "refused: " + parsed.reason;
+    if (parsed.downlink)
+        return fmt::format("{} records", parsed.downlink->records.size());
+    return parsed.foreign != 0 ? "for another device" : "nothing is asked";
+}
+
 } // namespace
 
 Receipt Router::Core::receive(const DeviceConfig& device, const char* origin) {
@@ -50,10 +59,17 @@ void Router::Core::on_answer(const std::string& name, std::string_view body) {
                                    parsed.foreign, parsed.foreign_name),
                        {{"DEVICE", name}, {"VERDICT", "foreign"}});
     }
+    log::debug("{}: an answer of {} bytes: {}", name, body.size(), summary(parsed));
     if (!parsed.reason.empty())
         on_malformed(*device, desk(device->dvnuuid), parsed.reason);
     else if (parsed.downlink)
         on_downlink(*device, *parsed.downlink);
+}
+
+void Router::Core::on_broken_answer(const std::string& name, const std::string& reason) {
+    log::debug("{}: an answer that broke off: {}", name, reason);
+    if (const auto* device = find_name(name))
+        on_malformed(*device, desk(device->dvnuuid), reason);
 }
 
 void Router::Core::on_malformed(const DeviceConfig& device, Desk& known, const std::string& reason) {
@@ -106,6 +122,11 @@ bool Router::Core::take_repeat(const DeviceConfig& device, Desk& known, const Do
 }
 
 void Router::Core::store(std::vector<Command> commands, LocalHandler handler, bool is_downlink) {
+    if (is_downlink)
+        desk(commands.front().dvnuuid).is_fetch_due = true;
+    for (const auto& command : commands)
+        if (is_ended(command.state) && command.state != CommandState::repeated)
+            tell({command, std::nullopt, false});
     ports_.store.store(std::move(commands),
                        [this, handler = std::move(handler), is_downlink,
                         alive = std::weak_ptr<bool>(alive_)](std::vector<Command> stored, bool /*durable*/) {
@@ -126,7 +147,6 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
                                                [](const Command& c) { return !is_ended(c.state); });
     if (handler)
         local_[commands.front().id] = handler;
-    known.is_fetch_due = known.is_fetch_due || is_downlink;
     bool is_soon = false; // whether the bus will have something to tell
     std::vector<Command> to_do;
     for (auto& command : commands) {

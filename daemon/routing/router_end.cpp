@@ -23,7 +23,6 @@ void Router::Core::on_end(const RunEnd& end) {
             count(command.state);
         write_audit_line(command);
     }
-    tell(end);
     if (const auto local = local_.find(command.id); local != local_.end()) {
         const auto handler = std::move(local->second);
         local_.erase(local);

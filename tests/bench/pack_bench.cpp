@@ -128,6 +128,7 @@ void measure_uploader(const char* what, Https& https, std::size_t count, int dev
     batch.max_bytes = 10'000'000;
     UploadHooks hooks{&find_text,
                       [](DeviceId, const std::string&) {},
+                      [](DeviceId, const std::string&) {},
                       [](const UploadAlarm&) {},
                       [](const UploadAlarm&) {},
                       [] { return true; },

@@ -83,6 +83,7 @@ TEST_CASE("readings of many devices reach a moody platform over TLS, each exactl
                           return SeriesText{"a", "Cel"};
                       },
                       [](DeviceId, const std::string&) {},
+                      [](DeviceId, const std::string&) {},
                       [](const UploadAlarm&) {},
                       [](const UploadAlarm&) {},
                       [] { return true; },

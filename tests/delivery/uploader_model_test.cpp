@@ -33,6 +33,8 @@ public:
         hooks.find_series = [](SeriesId) {
             return SeriesText{"a", ""};
         };
+        hooks.on_broken_answer = [](DeviceId, const std::string&) {
+        };
         hooks.on_answer = [this](DeviceId id, const std::string&) {
             uploader_->request_post(id);
         };

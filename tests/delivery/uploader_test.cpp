@@ -24,6 +24,9 @@ struct Rig {
             if (fetches)
                 uploader->request_post(id);
         };
+        hooks.on_broken_answer = [this](DeviceId, const std::string& reason) {
+            broken.push_back(reason);
+        };
         hooks.on_alarm = [this](const UploadAlarm& alarm) {
             alarms.push_back(alarm);
         };
@@ -82,6 +85,7 @@ struct Rig {
     ThingsConfig things;
     BatchConfig batch;
     std::vector<std::string> bodies;
+    std::vector<std::string> broken; ///< reasons of answers that could not be read to their end
     std::vector<UploadAlarm> alarms, recovered;
     std::unique_ptr<Uploader> uploader;
     double random = 0.5;
@@ -507,6 +511,8 @@ TEST_CASE("accepted with an error counts apart and is not repeated") {
     CHECK(rig.uploader->totals().accepted_with_error == 1);
     CHECK(rig.uploader->totals().packs_accepted == 1);
     CHECK(rig.bodies.empty());
+    REQUIRE(rig.broken.size() == 1); // there may have been a downlink in it
+    CHECK(rig.broken[0].find("202") != std::string::npos);
 }
 
 TEST_CASE("a downlink is handed over and the next one fetched, within bounds") {

@@ -80,6 +80,43 @@ TEST_CASE("what is in the hot log survives the process, settlements too") {
     check_books(*rig.queue);
 }
 
+TEST_CASE("a command is kept as soon as the readings it came with are settled") {
+    QueueRig rig;
+    rig.open();
+    fill(rig, "a", 0, 10);
+    const Batch batch = rig.take(0, Lane::live, 10);
+    Command command;
+    command.dvnuuid = "a";
+    command.point = "pump";
+    command.value = true;
+    bool is_stored = false;
+    rig.queue->store({command}, [&](std::vector<Command>, bool ok) { is_stored = ok; });
+    rig.accept(batch);
+    SUBCASE("in the hot log, if the process dies at once") {
+        const auto hot = rig.folder.path() / "then";
+        std::filesystem::copy(rig.options.config.hot_path, hot);
+        rig.close();
+        rig.options.config.hot_path = hot;
+        rig.options.config.path = rig.folder.path() / "other" / "queue.db"; // nothing came so far
+        rig.open();
+    }
+    SUBCASE("in one transaction, if the power fails right after it") {
+        rig.run_until([&] { return is_stored; });
+        rig.power_cut();
+    }
+    CHECK(rig.queue->status().queued == 0);
+    REQUIRE(rig.queue->unfinished().size() == 1);
+    CHECK(rig.queue->unfinished()[0].point == "pump");
+    // What flash knows of it since then is newer.
+    Command done = rig.queue->unfinished()[0];
+    done.state = CommandState::done;
+    is_stored = false;
+    rig.queue->update(done, [&](bool ok) { is_stored = ok; });
+    rig.run_until([&] { return is_stored; });
+    rig.reopen();
+    CHECK(rig.queue->unfinished().empty());
+}
+
 TEST_CASE("what was accepted does not come back after any number of crashes") {
     QueueRig rig;
     rig.open();

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <string>
@@ -14,6 +15,7 @@
 using namespace std::chrono_literals;
 using things::Command;
 using things::CommandState;
+using things::Outcome;
 using things::Site;
 using things::Value;
 
@@ -36,11 +38,18 @@ void check_books(const Site& site) {
             CHECK_MESSAGE(writes[key] == 1, "done without a write: ", key);
         if (command.state == CommandState::expired || command.state == CommandState::refused)
             CHECK_MESSAGE(writes[key] == 0, "written although ", command.verdict);
+        const auto is_told =
+            std::any_of(site.outcomes.begin(), site.outcomes.end(), [&command](const Outcome& outcome) {
+                return outcome.name == command.point + "_said" && outcome.value == Value(command.verdict);
+            });
+        CHECK_MESSAGE(is_told, key, " was never told of: ", command.verdict);
     }
 }
 
 /// Runs a downlink of three commands, dying at the `step`-th step. Returns false when there are fewer.
 bool dies_at(int step, std::chrono::milliseconds down, Site& site) {
+    for (const auto* name : {"pump", "setpoint", "mode"})
+        site.point(name).writable->outcome = std::string(name) + "_said";
     int left = step;
     const auto maybe_die = [&left] {
         if (left-- == 0)
@@ -158,6 +167,7 @@ TEST_CASE("killed 2000 times at random, with slow flash and a slow bus") {
     site.point("setpoint").writable->min.reset();
     site.point("setpoint").writable->max.reset();
     site.point("setpoint").writable->repeat_window = 0s;
+    site.point("setpoint").writable->outcome = "setpoint_said";
     site.store.is_deferred = true;
     site.bus.is_deferred = true;
     int deaths = 0, next_value = 1000;

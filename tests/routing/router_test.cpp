@@ -501,6 +501,17 @@ TEST_CASE("bodies that are no downlink leave a bounded trace and fetch nothing")
     CHECK(site.bus.transcript.empty());
 }
 
+TEST_CASE("an answer that broke off is in the audit, for there may have been a downlink in it") {
+    Site site;
+    site.start();
+    site.router->on_broken_answer("boiler", "202 Accepted, then more than 65536 bytes");
+    site.router->on_broken_answer("unknown", "202 Accepted, then more than 65536 bytes");
+    REQUIRE(site.store.commands.size() == 1);
+    CHECK(site.last().verdict == "refused: 202 Accepted, then more than 65536 bytes");
+    CHECK(site.router->counts().malformed == 1);
+    CHECK(site.fetches.empty());
+}
+
 TEST_CASE("a device with too many waiting commands takes no more") {
     Site site;
     site.start();
