@@ -40,8 +40,8 @@ class Scenario(unittest.TestCase):
         text = text.replace("PLC", str(self.plc.port)).replace("BOILER", BOILER).replace("CHILLER", CHILLER)
         return settings(self.folder, self.platform, **more) + text
 
-    def start(self, text, **more):
-        self.gateway = Gateway(self.folder, self.yaml(text, **more))
+    def start(self, text, wrapper=(), **more):
+        self.gateway = Gateway(self.folder, self.yaml(text, **more), wrapper=wrapper)
         self.addCleanup(self.gateway.__exit__)
         return self.gateway
 

@@ -76,6 +76,19 @@ Behaviour behaviour_of(const json& object) {
     return behaviour;
 }
 
+/// Bytes that JSON cannot hold as text.
+std::string from_hex(const std::string& hex) {
+    std::string bytes(hex.size() / 2, '\0');
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        unsigned byte = 0;
+        const char* pair = hex.data() + 2 * i;
+        if (std::from_chars(pair, pair + 2, byte, 16).ptr != pair + 2)
+            throw BadRequest("hex is not pairs of hexadecimal digits");
+        bytes[i] = static_cast<char>(byte);
+    }
+    return bytes;
+}
+
 json to_json_value(const Downlink& downlink, const std::string& device) {
     return {{"id", downlink.id},
             {"device", device},
@@ -241,7 +254,9 @@ Control::Reply Control::add_downlink(const std::string& body) {
     Downlink downlink;
     downlink.status = object.value("status", 200);
     downlink.content_type = object.value("content_type", downlink.content_type);
-    if (object.contains("body")) {
+    if (object.contains("hex")) {
+        downlink.body = from_hex(object["hex"].get<std::string>());
+    } else if (object.contains("body")) {
         downlink.body = object["body"].get<std::string>();
     } else {
         json& pack = object.at("pack");

@@ -46,12 +46,14 @@ def settings(folder, platform, max_age="300ms", commit_interval="1s", things="",
 
 
 class Gateway:
-    def __init__(self, folder, yaml, start=True):
+    def __init__(self, folder, yaml, start=True, wrapper=()):
+        """`wrapper`: a command that runs the command behind it, as env, strace or unshare do, in the same process."""
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "gateway.yaml"
         self.log_file = self.folder / "gateway.log"
         self.config.write_text(yaml)
         self.process = None
+        self.wrapper = list(wrapper)
         self.notices = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.folder / "notify.sock"))
@@ -77,7 +79,7 @@ class Gateway:
         environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify.sock")}
         environment.pop("JOURNAL_STREAM", None)
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen(self.command("run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen([*self.wrapper, *self.command("run")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=environment)
         if ready:
             wait_until(lambda: self.heard("READY=1") or self.process.poll() is not None, "the gateway is ready", seconds)

@@ -6,6 +6,7 @@ every read a value of its own, so that a lost reading can be named. Standard lib
         plc.holding[100] = 205
         plc.count_at(0)            # holding 0 and 1: a uint32 that grows by one with every read of it
         plc.reads, plc.writes      # what was asked
+        plc.talk(200)              # the same of one register or coil, as ["reads 20", "writes 21"]
 """
 
 import dataclasses
@@ -38,6 +39,9 @@ class ModbusServer:
         self.counters = {}  # address of the first of two holding registers -> next value, by unit
         self.reads = []  # every Read, in order
         self.writes = []  # (monotonic time, unit, function, address, values)
+        self.transcript = []  # (monotonic time, "reads" or "writes", unit, table, address, values), reads of counters apart
+        self.ignores = {}  # holding register -> so many writes to it are answered and not done
+        self.lags = {}  # holding register -> seconds until what was written to it shows
         self.requests = 0
         self.exception = None  # code to answer everything with
         self.is_silent = False
@@ -86,6 +90,11 @@ class ModbusServer:
         """What was written to this holding register or coil, in order."""
         return [values[address - first] for _, _, _, first, values in list(self.writes)
                 if first <= address < first + len(values)]
+
+    def talk(self, address, table=HOLDING, unit=None):
+        """What was said about one register or coil, in order and in words."""
+        return [f"{verb} {values[address - first]}" for _, verb, of, where, first, values in list(self.transcript)
+                if where == table and first <= address < first + len(values) and unit in (None, of)]
 
     def serve(self, connection):
         self.connections.add(connection)
@@ -137,6 +146,7 @@ class ModbusServer:
             count, = struct.unpack(">H", body[3:5])
             table = self.coils if function == COILS else self.discrete
             bits = table[address:address + count]
+            self.note("reads", unit, function, address, [int(bit) for bit in bits])
             packed = bytearray((count + 7) // 8)
             for i, bit in enumerate(bits):
                 packed[i // 8] |= bit << (i % 8)
@@ -148,8 +158,24 @@ class ModbusServer:
             if function == HOLDING:
                 self.step_counters(unit, address, count)
             table = self.holding if function == HOLDING else self.input
+            if not self.counters or function == INPUT:
+                self.note("reads", unit, function, address, table[address:address + count])
             return bytes([function, count * 2]) + struct.pack(f">{count}H", *table[address:address + count])
         return self.write(unit, function, address, body)
+
+    def note(self, verb, unit, table, address, values):
+        self.transcript.append((time.monotonic(), verb, unit, table, address, values))
+
+    def set(self, address, values):
+        """Carries a write to holding registers out, as far as this device is told to."""
+        if self.ignores.get(address, 0) > 0:
+            self.ignores[address] -= 1
+        elif address in self.lags:
+            timer = threading.Timer(self.lags[address], lambda: self.holding.__setitem__(slice(address, address + len(values)), values))
+            timer.daemon = True
+            timer.start()
+        else:
+            self.holding[address:address + len(values)] = values
 
     def step_counters(self, unit, address, count):
         for first, next_values in self.counters.items():
@@ -165,7 +191,7 @@ class ModbusServer:
             answer = body
         elif function == 6:
             values = [struct.unpack(">H", body[3:5])[0]]
-            self.holding[address] = values[0]
+            self.set(address, values)
             answer = body
         elif function == 15:
             count, = struct.unpack(">H", body[3:5])
@@ -175,9 +201,10 @@ class ModbusServer:
         elif function == 16:
             count, = struct.unpack(">H", body[3:5])
             values = list(struct.unpack(f">{count}H", body[6:6 + 2 * count]))
-            self.holding[address:address + count] = values
+            self.set(address, values)
             answer = body[:5]
         else:
             return bytes([function | 0x80, 1])
         self.writes.append((time.monotonic(), unit, function, address, values))
+        self.note("writes", unit, COILS if function in (5, 15) else HOLDING, address, [int(value) for value in values])
         return answer
