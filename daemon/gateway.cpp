@@ -79,13 +79,13 @@ Gateway::~Gateway() {
         reloader_.join();
 }
 
-void Gateway::run() {
+void Gateway::start() {
     signals_.async_wait([this](boost::system::error_code error, int signal) {
         if (!error)
             on_signal(signal);
     });
     queue_.start();
-    apply_devices(config_.config);
+    add_devices(config_.config);
     sources_.apply(make_work(config_.config), plugins_);
     router_.start();
     wait_second();
@@ -94,6 +94,9 @@ void Gateway::run() {
               web_ ? fmt::format(", page on http://{}:{}/", config_.config.web.address, web_->port())
                    : std::string());
     notify::ready();
+}
+
+void Gateway::run() {
     loop_.run();
     log::info("stopped: everything that was not sent is stored");
 }

@@ -58,6 +58,9 @@ public:
     Gateway(const Gateway&) = delete;
     Gateway& operator=(const Gateway&) = delete;
 
+    /// Starts sources, uploads and commands, and tells the service manager. Throws std::exception if that
+    /// fails.
+    void start();
     /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored.
     void run();
 
@@ -89,7 +92,8 @@ private:
 
     // life cycle
     void apply(CheckedConfig next);
-    void apply_devices(const Config& next);
+    void add_devices(const Config& next);
+    void remove_devices(const Config& next);
     void begin_reload();
     void end_reload(std::optional<CheckedConfig> next);
     void begin_stop();

@@ -53,10 +53,8 @@ std::string frozen_changes(const Config& now, const Config& next) {
 
 } // namespace
 
-void Gateway::apply_devices(const Config& next) {
-    std::set<std::string> wanted;
+void Gateway::add_devices(const Config& next) {
     for (const DeviceConfig& device : next.devices) {
-        wanted.insert(device.name);
         const DeviceId id = queue_.device(device.dvnuuid);
         const auto known = ids_.find(device.name);
         if (known != ids_.end() && known->second != id)
@@ -66,6 +64,13 @@ void Gateway::apply_devices(const Config& next) {
         names_[id] = device.name;
         uploader_.update({id, device.name, device.dvnuuid, device.secret});
     }
+}
+
+/// After the sources: what a removed device's source still had to deliver is queued by then.
+void Gateway::remove_devices(const Config& next) {
+    std::set<std::string> wanted;
+    for (const DeviceConfig& device : next.devices)
+        wanted.insert(device.name);
     for (auto at = ids_.begin(); at != ids_.end();) {
         if (wanted.contains(at->first)) {
             ++at;
@@ -89,8 +94,9 @@ void Gateway::apply(CheckedConfig next) {
     queue_.configure(next.config.queue, next.config.time,
                      static_cast<std::size_t>(next.config.batch.max_records));
     uploader_.configure(next.config.things, next.config.batch);
-    apply_devices(next.config);
+    add_devices(next.config);
     const std::vector<std::string> changed = sources_.apply(make_work(next.config), plugins_);
+    remove_devices(next.config);
     config_ = std::move(next);
     router_.update(config_.config);
     std::vector<std::string> keys;

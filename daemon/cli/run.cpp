@@ -47,7 +47,7 @@ void log_problems(const Checked& checked) {
 int run_daemon(const Common& common) {
     log::open(log::Level::info);
     protect_process();
-    const PluginDirectory plugins = load_plugins(plugin_directories(common));
+    const PluginDirectory plugins = find_plugins(common);
     for (const std::string& problem : plugins.problems)
         log::warning("{}", problem);
     Checked checked = check_config(common.config, plugins);
@@ -57,6 +57,7 @@ int run_daemon(const Common& common) {
         return configuration;
     log::set_level(static_cast<log::Level>(checked.config->log_level));
     const SystemClock clock;
+    const char* failure = "cannot start";
     try {
         Gateway gateway(with_plans(std::move(checked)), plugins, clock,
                         [&common, &plugins]() -> std::optional<CheckedConfig> {
@@ -66,9 +67,11 @@ int run_daemon(const Common& common) {
                                 return std::nullopt;
                             return with_plans(std::move(next));
                         });
+        gateway.start();
+        failure = "ended by an error while running; everything stored is safe";
         gateway.run();
     } catch (const std::exception& e) {
-        log::error("cannot start: {}", e.what());
+        log::error("{}: {}", failure, e.what());
         return failed;
     }
     return done;

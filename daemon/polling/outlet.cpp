@@ -92,6 +92,8 @@ void Outlet::dismiss(Request request, BusResult::Status status, const std::strin
 
 void Outlet::dismiss(BusResult::Status status, const std::string& text) {
     const std::lock_guard lock(mutex_);
+    if (present_ && std::holds_alternative<WriteRequest>(*present_) && status == BusResult::Status::stopped)
+        status = BusResult::Status::failed; // it had begun
     if (present_)
         dismiss(std::move(*std::exchange(present_, std::nullopt)), status, text);
 }

@@ -118,9 +118,13 @@ void ThreadedSource::start() {
 }
 
 void ThreadedSource::post(Request request) {
-    if (!shared_->thread.inbox().post(request))
-        Outlet::dismiss(std::move(request), BusResult::Status::stopped,
-                        "the source has stopped, or too much waits for it already");
+    Inbox& inbox = shared_->thread.inbox();
+    if (inbox.post(request))
+        return;
+    if (inbox.is_closed())
+        Outlet::dismiss(std::move(request), BusResult::Status::stopped, "the source has stopped");
+    else
+        Outlet::dismiss(std::move(request), BusResult::Status::refused, "too much waits for it already");
 }
 
 bool ThreadedSource::join(Milliseconds deadline) {

@@ -50,6 +50,8 @@ void SourceThread::serve(const WriteRequest& request) {
         return driver_->write(request.point, *raw, steady_ms() + options_.call_time.count());
     });
     BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
+    if (answer.status == BusResult::Status::stopped) // begun: whether it was written must be looked up
+        answer.status = BusResult::Status::failed;
     if (result.written)
         answer.value = apply_labels(intake_.labels(request.point), *result.written);
     if (result.status == CallResult::Status::dead)

@@ -135,7 +135,7 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
                 next[i] = std::move(slot);
             }
     std::erase(slots_, nullptr);
-    stop();
+    stop_slots();
     (void)join(stop_patience);
     drain();
     for (const auto& slot : slots_)
@@ -196,13 +196,11 @@ void Sources::write(const std::string& device, const std::string& point, Value v
     Slot* slot = find_slot(device, point, index);
     if (!slot || !slot->source)
         return handler(no_such_point(device, point));
+    auto again = [this, device, point, value, not_after_boot_ms](std::function<void(BusResult)> to) {
+        write(device, point, value, not_after_boot_ms, std::move(to));
+    };
     slot->source->write(index, std::move(value), not_after_boot_ms,
-                        [&loop = loop_, handler = std::move(handler)](BusResult result) mutable {
-                            asio::post(loop,
-                                       [handler = std::move(handler), result = std::move(result)]() mutable {
-                                           handler(std::move(result));
-                                       });
-                        });
+                        on_loop(std::move(handler), std::move(again)));
 }
 
 void Sources::read(const std::string& device, const std::string& point,
@@ -211,11 +209,23 @@ void Sources::read(const std::string& device, const std::string& point,
     Slot* slot = find_slot(device, point, index);
     if (!slot || !slot->source)
         return handler(no_such_point(device, point));
-    slot->source->read(index, [&loop = loop_, handler = std::move(handler)](BusResult result) mutable {
-        asio::post(loop, [handler = std::move(handler), result = std::move(result)]() mutable {
-            handler(std::move(result));
+    auto again = [this, device, point](std::function<void(BusResult)> to) {
+        read(device, point, std::move(to));
+    };
+    slot->source->read(index, on_loop(std::move(handler), std::move(again)));
+}
+
+/// A handler for a source's thread. A request that its source had not begun when a reload ended it goes to
+/// the source that took its place.
+std::function<void(BusResult)> Sources::on_loop(std::function<void(BusResult)> handler, AskAgain again) {
+    return [this, handler = std::move(handler), again = std::move(again)](BusResult result) {
+        asio::post(loop_, [this, handler, again, result = std::move(result)]() mutable {
+            if (result.status == BusResult::Status::stopped && !is_stopping_)
+                again(std::move(handler));
+            else
+                handler(std::move(result));
         });
-    });
+    };
 }
 
 std::vector<Sources::View> Sources::view() const {
@@ -235,6 +245,11 @@ void Sources::check() {
 }
 
 void Sources::stop() {
+    is_stopping_ = true;
+    stop_slots();
+}
+
+void Sources::stop_slots() {
     for (const auto& slot : slots_)
         if (slot->source)
             slot->source->stop();

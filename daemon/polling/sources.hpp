@@ -55,7 +55,7 @@ public:
     [[nodiscard]] const PointConfig* find_point(const std::string& device, const std::string& point) const;
 
     /// Calls of the source that owns a point; the handler is called on the loop, with `unsupported` if there
-    /// is no such point.
+    /// is no such point. What a reload overtakes before it began is asked of the new source.
     void write(const std::string& device, const std::string& point, Value value,
                std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler);
     void read(const std::string& device, const std::string& point, std::function<void(BusResult)> handler);
@@ -69,7 +69,7 @@ public:
 
     /// Notices plugins that hang; call every second or so.
     void check();
-    /// Asks all to stop; returns at once.
+    /// Asks all to stop, for good; returns at once.
     void stop();
     /// Whether all have ended; waits no longer than `patience` in all.
     bool join(Milliseconds patience);
@@ -79,6 +79,10 @@ public:
 private:
     class Mailbox;
     struct Slot;
+    using AskAgain = std::function<void(std::function<void(BusResult)>)>;
+    [[nodiscard]] std::function<void(BusResult)> on_loop(std::function<void(BusResult)> handler,
+                                                         AskAgain again);
+    void stop_slots();
     Slot* find_slot(const std::string& device, const std::string& point, std::uint32_t& index) const;
 
     boost::asio::io_context& loop_;
@@ -87,6 +91,7 @@ private:
     SourceHooks hooks_;
     std::shared_ptr<Mailbox> mailbox_; // shared with handlers posted to the loop, which may run after us
     std::vector<std::unique_ptr<Slot>> slots_;
+    bool is_stopping_ = false;
     std::unordered_map<std::string, PointAddress> addresses_; ///< by "DEVICE/POINT", into slots_
 };
 

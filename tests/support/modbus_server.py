@@ -26,6 +26,7 @@ class Read:
     unit: int
     address: int
     value: int
+    connection: int = 0  # the how manieth connection it came over
     taken: float = None  # when the same connection asked for the next thing: by then the answer had been taken
     asked: float = None  # before this the request was not sent: end of the answer before it; None: first of a connection
 
@@ -43,6 +44,7 @@ class ModbusServer:
         self.ignores = {}  # holding register -> so many writes to it are answered and not done
         self.lags = {}  # holding register -> seconds until what was written to it shows
         self.requests = 0
+        self.connected = 0  # connections accepted so far
         self.exception = None  # code to answer everything with
         self.is_silent = False
         self.lock = threading.Lock()
@@ -98,6 +100,9 @@ class ModbusServer:
 
     def serve(self, connection):
         self.connections.add(connection)
+        with self.lock:
+            self.connected += 1
+            number = self.connected
         given, asked = [], None
         try:
             while True:
@@ -118,7 +123,7 @@ class ModbusServer:
                     answer = self.answer(unit, body)
                     given = self.reads[before:]
                 for read in given:
-                    read.asked = asked
+                    read.asked, read.connection = asked, number
                 asked = time.monotonic()  # before it is sent: the next request may follow at once
                 connection.sendall(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)
         except OSError:
