@@ -3,6 +3,7 @@
 
 #include "platform/json.hpp"
 #include "polling/conformance.hpp"
+#include "setting_words.hpp"
 
 #include <fmt/format.h>
 
@@ -11,40 +12,6 @@
 namespace things::cli {
 
 namespace {
-
-std::string_view level_word(Level level) {
-    switch (level) {
-    case Level::source:
-        return "source";
-    case Level::device:
-        return "device";
-    case Level::point:
-        return "point";
-    }
-    return "";
-}
-
-std::string_view type_word(SettingType type) {
-    switch (type) {
-    case SettingType::boolean:
-        return "true or false";
-    case SettingType::integer:
-        return "whole number";
-    case SettingType::number:
-        return "number";
-    case SettingType::text:
-        return "text";
-    case SettingType::duration:
-        return "duration";
-    case SettingType::choice:
-        return "choice";
-    case SettingType::list:
-        return "list";
-    case SettingType::map:
-        return "map";
-    }
-    return "";
-}
 
 std::string abilities(const PluginDescription& plugin) {
     std::string text;
@@ -61,7 +28,7 @@ std::string abilities(const PluginDescription& plugin) {
 }
 
 std::string key_line(const KeyDescription& key) {
-    std::string line = fmt::format("  {:<18} {}", key.name, type_word(key.type));
+    std::string line = fmt::format("  {:<18} {}", key.name, word_of(key.type));
     if (!key.choices.empty()) {
         line += " of";
         for (const std::string& choice : key.choices)
@@ -94,9 +61,9 @@ void describe(JsonWriter& json, const PluginDescription& plugin) {
         .array();
     for (const KeyDescription& key : plugin.keys) {
         json.object()
-            .member("level", level_word(key.level))
+            .member("level", word_of(key.level))
             .member("name", key.name)
-            .member("type", type_word(key.type))
+            .member("type", word_of(key.type))
             .member("unit", key.unit)
             .member("default", key.fallback)
             .member("required", key.required)
@@ -122,8 +89,8 @@ int plugins_list(const Common& common) {
         if (common.json)
             describe(json, description);
         else
-            fmt::print("{:<12} {:<8} {} ({})\n", description.name, description.version, description.summary,
-                       abilities(description));
+            fmt::print("{:<12} {:<8} {} ({}{})\n", description.name, description.version, description.summary,
+                       abilities(description), description.shipped ? "" : ", in a process of its own");
     }
     if (common.json)
         fmt::print("{}\n", json.end().take());
@@ -150,7 +117,7 @@ int plugins_show(const Common& common, const std::string& name) {
     fmt::print("{} {}: {}\n{}\n", description.name, description.version, description.summary,
                abilities(description));
     for (const Level level : {Level::source, Level::device, Level::point}) {
-        fmt::print("\nkeys of a {}:\n", level_word(level));
+        fmt::print("\nkeys of a {}:\n", word_of(level));
         for (const KeyDescription& key : description.keys)
             if (key.level == level)
                 fmt::print("{}", key_line(key));

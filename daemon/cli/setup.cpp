@@ -26,6 +26,12 @@ fs::path build_tree() {
     return built ? root : fs::path();
 }
 
+/// The package's own plugins: only these run in this process unless the configuration says so.
+fs::path shipped_plugins() {
+    const fs::path tree = build_tree();
+    return tree.empty() ? fs::path(THINGS_PLUGIN_DIR) : tree / "plugins";
+}
+
 /// The source's own setting, device's or point's setting that the plugin complains of, as a place in a file.
 Place place_of(const SourceWork& work, const SettingProblem& problem) {
     const auto in = [&problem](const std::vector<Setting>& settings, const Place& fallback) {
@@ -105,16 +111,24 @@ void check_sources(const Config& config, const PluginDirectory& plugins, Checked
 std::vector<fs::path> plugin_directories(const Common& common) {
     if (!common.plugin_dirs.empty())
         return common.plugin_dirs;
-    const fs::path tree = build_tree();
-    return {tree.empty() ? fs::path(THINGS_PLUGIN_DIR) : tree / "plugins"};
+    if (!build_tree().empty())
+        return {shipped_plugins()};
+    return {shipped_plugins(), THINGS_LOCAL_PLUGIN_DIR};
 }
 
 std::vector<fs::path> profile_directories(const fs::path& config) {
-    return system_load_options(config).profile_directories;
+    std::vector<fs::path> directories = system_load_options(config).profile_directories;
+    if (const fs::path tree = build_tree(); !tree.empty())
+        directories.back() = tree / "profiles";
+    return directories;
+}
+
+PluginDirectory find_plugins(const Common& common) {
+    return load_plugins(plugin_directories(common), shipped_plugins(), {});
 }
 
 PluginDirectory installed_plugins(const Common& common) {
-    PluginDirectory plugins = load_plugins(plugin_directories(common));
+    PluginDirectory plugins = find_plugins(common);
     for (const std::string& problem : plugins.problems)
         fmt::print(stderr, "warning: {}\n", problem);
     return plugins;
@@ -122,6 +136,7 @@ PluginDirectory installed_plugins(const Common& common) {
 
 LoadOptions load_options(const fs::path& file, const PluginDirectory& plugins) {
     LoadOptions options = system_load_options(file);
+    options.profile_directories = profile_directories(file);
     options.find_plugin = [&plugins](const std::string& name) -> const PluginDescription* {
         const auto library = plugins.find(name);
         return library ? &library->description() : nullptr;

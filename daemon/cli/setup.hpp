@@ -14,12 +14,15 @@
 namespace things::cli {
 
 /// The directories in which plugins lie: those named on the command line, else the build tree's if this
-/// executable stands in one, else the installed one.
+/// executable stands in one, else the installed one and the machine's own below /usr/local.
 std::vector<std::filesystem::path> plugin_directories(const Common& common);
 /// Where shipped profiles lie, by the same rule.
 std::vector<std::filesystem::path> profile_directories(const std::filesystem::path& config);
 
-/// Loads them; problems go to stderr as warnings.
+/// Loads them. Those outside the package's own directory are asked in a process of their own, and run in one
+/// unless the source says `isolation: none`.
+PluginDirectory find_plugins(const Common& common);
+/// The same; problems go to stderr as warnings.
 PluginDirectory installed_plugins(const Common& common);
 
 LoadOptions load_options(const std::filesystem::path& file, const PluginDirectory& plugins);

@@ -133,8 +133,4 @@ PluginDirectory load_plugins(const std::vector<fs::path>& directories, const fs:
     return result;
 }
 
-PluginDirectory load_plugins(const std::vector<fs::path>& directories) {
-    return load_plugins(directories, directories.empty() ? fs::path() : directories.front(), {});
-}
-
 } // namespace things

@@ -55,7 +55,5 @@ struct PluginDirectory {
 /// a process of their own. A directory that does not exist is no problem.
 PluginDirectory load_plugins(const std::vector<std::filesystem::path>& directories,
                              const std::filesystem::path& shipped, const SourceOptions& options);
-/// The same with the first directory as the package's own.
-PluginDirectory load_plugins(const std::vector<std::filesystem::path>& directories);
 
 } // namespace things

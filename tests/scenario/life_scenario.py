@@ -2,11 +2,16 @@
 """Starting, stopping, reloading, and what the gateway says about a wrong configuration."""
 
 import json
+import pathlib
+import re
+import resource
+import shutil
 import signal
+import subprocess
 import urllib.request
 
-from scenario import BOILER, Scenario, main
-from support.gateway import Gateway, free_port
+from scenario import BOILER, CHILLER, Scenario, main
+from support.gateway import BUILD, PLUGINS, PROGRAM, Gateway, free_port
 
 ONE = """
 sources:
@@ -50,6 +55,19 @@ class Stopping(Scenario):
         self.gateway.start()
         self.wait_for_counter(until + 1)
         self.assert_nothing_missing(until)
+
+    def test_an_error_while_running_is_not_told_as_one_of_the_start(self):
+        """No memory for another thread, so the reload cannot begin."""
+        if "asan" in BUILD.name or "tsan" in BUILD.name:
+            self.skipTest("sanitizers need address space of their own")
+        self.start(ONE)
+        self.wait_for_counter(3)
+        size = re.search(r"VmSize:\s+(\d+) kB", pathlib.Path(f"/proc/{self.gateway.process.pid}/status").read_text())
+        resource.prlimit(self.gateway.process.pid, resource.RLIMIT_AS, (int(size.group(1)) * 1024, -1))
+        self.gateway.reload()
+        self.assertEqual(self.gateway.wait_for_end(), 1)
+        self.assertRegex(self.gateway.log(), r"error ended by an error while running; .*: \S+")
+        self.assertNotIn("cannot start", self.gateway.log())
 
     def test_ctrl_c_ends_it_too(self):
         self.start(ONE)
@@ -139,6 +157,46 @@ devices:
             self.wait(lambda: len(self.platform.accepted(device=BOILER)) > before, "the boiler goes on")
         code, _ = self.gateway.stop()
         self.assertEqual(code, 0)
+
+
+class ForeignPlugins(Scenario):
+    def test_a_plugin_from_elsewhere_runs_in_a_process_of_its_own(self):
+        foreign = self.folder / "plugins"
+        foreign.mkdir()
+        shutil.copy(PLUGINS / "simulated.so", foreign)
+        shutil.copy(PLUGINS / "modbus.so", foreign)
+        listed = subprocess.run([PROGRAM, "plugins", "list", "--plugin-dir", PLUGINS, "--plugin-dir", foreign],
+                                capture_output=True, text=True, check=True).stdout
+        self.assertNotIn("process of its own", listed)  # the package's own come first
+        listed = subprocess.run([PROGRAM, "plugins", "list", "--plugin-dir", foreign], capture_output=True, text=True,
+                                check=True).stdout
+        self.assertEqual(listed.count("in a process of its own"), 2)
+        yaml = self.yaml("""
+sources:
+  own: {plugin: simulated}
+  here: {plugin: modbus, host: 127.0.0.1, tcp_port: PLC, isolation: none}
+devices:
+  - {name: boiler, dvnuuid: BOILER, secret: {file: boiler}, source: own, interval: 100ms, points: [{name: level}]}
+  - {name: chiller, dvnuuid: CHILLER, secret: {file: chiller}, source: here, interval: 100ms,
+     points: [{name: counter, holding: 0, type: uint32}]}
+""")
+        self.gateway = Gateway(self.folder, yaml, start=False)
+        self.addCleanup(self.gateway.__exit__)
+        self.gateway.plugins = foreign
+        self.plc.count_at(0)
+        self.gateway.start()
+        self.wait(lambda: self.platform.newest(device=BOILER, name="level"), "it is read")
+        self.wait_for_counter(3, device=CHILLER)
+        hosts = [p for p in pathlib.Path("/proc").glob("[0-9]*/cmdline") if b"plugin-host" in self.content(p)
+                 and f"PPid:\t{self.gateway.process.pid}\n".encode() in self.content(p.with_name("status"))]
+        self.assertEqual(len(hosts), 1, hosts)
+
+    @staticmethod
+    def content(file):
+        try:
+            return file.read_bytes()
+        except OSError:
+            return b""  # a process that has ended meanwhile
 
 
 class CommandLine(Scenario):

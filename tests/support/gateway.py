@@ -52,6 +52,7 @@ class Gateway:
         self.config = self.folder / "gateway.yaml"
         self.log_file = self.folder / "gateway.log"
         self.config.write_text(yaml)
+        self.plugins = PLUGINS
         self.process = None
         self.wrapper = list(wrapper)
         self.notices = []
@@ -71,7 +72,7 @@ class Gateway:
 
     def command(self, *arguments):
         """The command line with this configuration and these plugins."""
-        return [PROGRAM, *arguments, "--config", self.config, "--plugin-dir", PLUGINS]
+        return [PROGRAM, *arguments, "--config", self.config, "--plugin-dir", self.plugins]
 
     def start(self, ready=True, seconds=15):
         """Starts `run`; returns once it said READY."""
