@@ -10,13 +10,15 @@
 
 namespace things::cli {
 
-int provision(const Common&, const ProvisionOptions& options) {
+int provision(const Common& common, const ProvisionOptions& options) {
     ProvisionRequest request;
     request.count = static_cast<std::size_t>(options.count);
     request.prefix = options.prefix;
     request.first = static_cast<std::size_t>(options.first);
     request.names = options.names;
-    request.directory = options.directory;
+    const std::filesystem::path folder = std::filesystem::absolute(common.config).parent_path();
+    request.beside = folder;
+    request.directory = options.directory.empty() ? folder / "secrets" : options.directory;
     request.source = options.source;
     request.profile = options.profile;
     request.first_unit_id = options.unit_id;
@@ -26,7 +28,7 @@ int provision(const Common&, const ProvisionOptions& options) {
             write_private_file(options.portal, portal_csv(devices));
         fmt::print("{}", options.format == "csv" ? provision_csv(request, devices)
                                                  : provision_yaml(request, devices));
-        fmt::print(stderr, "{} secret files in {}{}\n", devices.size(), options.directory.string(),
+        fmt::print(stderr, "{} secret files in {}{}\n", devices.size(), request.directory.string(),
                    options.portal.empty()
                        ? std::string("; register the devices in the Portal with their DvnUUID "
                                      "and secret, or use --portal FILE for a CSV of both")

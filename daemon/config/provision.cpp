@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdexcept>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::size_t secret_length = 64;
+constexpr const char* service_user = "kpn-things-gateway"; // systemd/kpn-things-gateway.sysusers
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what, int error) {
     throw std::runtime_error(
@@ -42,6 +44,10 @@ public:
     }
     NewFile(const NewFile&) = delete;
     NewFile& operator=(const NewFile&) = delete;
+    void give_to(uid_t user, gid_t group) const {
+        if (::fchown(number_, user, group) != 0)
+            fail(path_, "cannot change the owner of", errno);
+    }
     void write(const std::string& text) {
         for (std::size_t done = 0; done < text.size();) {
             const ssize_t count = ::write(number_, text.data() + done, text.size() - done);
@@ -58,12 +64,37 @@ private:
     int number_;
 };
 
+bool is_root() {
+    return ::geteuid() == 0;
+}
+
 void make_private_directory(const std::filesystem::path& path) {
-    if (path.empty() || std::filesystem::is_directory(path))
+    std::error_code error;
+    if (path.empty() || std::filesystem::is_directory(path, error))
         return;
-    make_private_directory(path.parent_path());
+    if (path.has_parent_path() && !std::filesystem::create_directories(path.parent_path(), error) && error)
+        throw std::runtime_error(
+            fmt::format("cannot make {}: {}", path.parent_path().string(), error.message()));
     if (::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST)
         fail(path, "cannot make", errno);
+    const passwd* service = is_root() ? ::getpwnam(service_user) : nullptr; // NOLINT(concurrency-mt-unsafe)
+    if (service && ::lchown(path.c_str(), service->pw_uid, service->pw_gid) != 0)
+        fail(path, "cannot change the owner of", errno);
+}
+
+void write_secret(const Provisioned& device) {
+    struct stat directory {};
+    const std::filesystem::path parent = device.secret_file.parent_path();
+    const bool gives = is_root() && ::stat(parent.empty() ? "." : parent.c_str(), &directory) == 0;
+    NewFile made(device.secret_file);
+    try {
+        if (gives)
+            made.give_to(directory.st_uid, directory.st_gid);
+        made.write(device.secret.reveal() + "\n");
+    } catch (...) {
+        ::unlink(device.secret_file.c_str());
+        throw;
+    }
 }
 
 std::vector<std::string> names_of(const ProvisionRequest& request) {
@@ -84,12 +115,23 @@ void write_secrets(const std::vector<Provisioned>& devices) {
     std::size_t made = 0;
     try {
         for (; made < devices.size(); ++made)
-            write_private_file(devices[made].secret_file, devices[made].secret.reveal() + "\n");
+            write_secret(devices[made]);
     } catch (...) {
         for (std::size_t i = 0; i < made; ++i)
             ::unlink(devices[i].secret_file.c_str());
         throw;
     }
+}
+
+/// The file as the configuration names it: relative paths there are relative to the configuration.
+std::string row_path(const ProvisionRequest& request, const Provisioned& device) {
+    if (request.beside.empty())
+        return device.secret_file.string();
+    const std::filesystem::path file = std::filesystem::weakly_canonical(device.secret_file);
+    const std::filesystem::path from_there =
+        file.lexically_relative(std::filesystem::weakly_canonical(request.beside));
+    const bool is_below = !from_there.empty() && *from_there.begin() != "..";
+    return is_below ? from_there.string() : file.string();
 }
 
 std::string csv_cell(const std::string& text) {
@@ -157,7 +199,7 @@ std::string provision_yaml(const ProvisionRequest& request, const std::vector<Pr
     int unit_id = request.first_unit_id;
     for (const Provisioned& device : devices) {
         out += fmt::format("  - name: {}\n    dvnuuid: {}\n    secret: {{file: {}}}\n",
-                           yaml_text(device.name), device.dvnuuid, yaml_text(device.secret_file.string()));
+                           yaml_text(device.name), device.dvnuuid, yaml_text(row_path(request, device)));
         if (!request.source.empty())
             out += fmt::format("    source: {}\n", yaml_text(request.source));
         if (unit_id > 0)
@@ -173,7 +215,7 @@ std::string provision_csv(const ProvisionRequest& request, const std::vector<Pro
     int unit_id = request.first_unit_id;
     for (const Provisioned& device : devices)
         out += fmt::format("{},{},{},{},{},{}\n", csv_cell(device.name), device.dvnuuid,
-                           csv_cell(device.secret_file.string()), csv_cell(request.source),
+                           csv_cell(row_path(request, device)), csv_cell(request.source),
                            unit_id > 0 ? std::to_string(unit_id++) : "", csv_cell(request.profile));
     return out;
 }

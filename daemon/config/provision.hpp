@@ -29,7 +29,7 @@ struct Provisioned {
     std::string name;
     std::string dvnuuid;
     Secret secret;
-    std::filesystem::path secret_file; ///< as written in the rows
+    std::filesystem::path secret_file;
 };
 
 struct ProvisionRequest {
@@ -38,12 +38,15 @@ struct ProvisionRequest {
     std::size_t first = 1;
     std::vector<std::string> names;              ///< instead of prefix and count
     std::filesystem::path directory = "secrets"; ///< of the secret files, made with 0700 if missing
-    std::string source, profile;                 ///< for the rows; may be empty
-    int first_unit_id = 0;                       ///< counts up by one a device; 0: left out
+    std::filesystem::path beside; ///< the configuration's folder: rows name files below it from there
+    std::string source, profile;  ///< for the rows; may be empty
+    int first_unit_id = 0;        ///< counts up by one a device; 0: left out
 };
 
 /// Makes identities and writes the secret files (0600, O_EXCL, synced). All or nothing: when one file exists
-/// or cannot be written, those made before are removed and std::runtime_error says which.
+/// or cannot be written, those made before are removed and std::runtime_error says which. As root the files
+/// get the owner of their directory, and a directory made here the service's user where the machine has it:
+/// what root provisions the service must be able to read.
 std::vector<Provisioned> provision(const ProvisionRequest& request, const RandomBytes& random);
 
 /// Rows for `devices:` as YAML, or a fleet as CSV (design.md section 6). Hold no secret.

@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace things;
 
@@ -153,4 +154,44 @@ TEST_CASE("names and numbers that make no sense are refused before anything is w
     }
     CHECK_THROWS(provision(request, system_random));
     CHECK_FALSE(std::filesystem::exists(files.folder() / "s"));
+}
+
+TEST_CASE("rows name secret files from where the configuration lies") {
+    ConfigFiles files;
+    ProvisionRequest request;
+    request.names = {"a"};
+    request.beside = files.folder();
+    request.directory = files.folder() / "s";
+    SUBCASE("below it") {
+        const std::vector<Provisioned> devices = provision(request, system_random);
+        CHECK(provision_yaml(request, devices).find("secret: {file: s/a}\n") != std::string::npos);
+        CHECK(provision_csv(request, devices).find(",s/a,") != std::string::npos);
+    }
+    SUBCASE("elsewhere") {
+        request.beside = files.folder() / "etc";
+        const std::vector<Provisioned> devices = provision(request, system_random);
+        const std::string file = std::filesystem::canonical(files.folder() / "s" / "a").string();
+        CHECK(provision_yaml(request, devices).find("secret: {file: " + file + "}\n") != std::string::npos);
+    }
+}
+
+TEST_CASE("what root provisions belongs to the owner of the directory, which the service's user is") {
+    if (::geteuid() != 0) {
+        MESSAGE("only root can give files away");
+        return;
+    }
+    constexpr uid_t nobody = 65534;
+    ConfigFiles files;
+    const std::filesystem::path directory = files.folder() / "secrets";
+    std::filesystem::create_directory(directory);
+    REQUIRE(::chown(directory.c_str(), nobody, nobody) == 0);
+    ProvisionRequest request;
+    request.names = {"a"};
+    request.directory = directory;
+    const Provisioned device = provision(request, system_random).at(0);
+    struct stat status {};
+    REQUIRE(::stat(device.secret_file.c_str(), &status) == 0);
+    CHECK(status.st_uid == nobody);
+    CHECK(status.st_gid == nobody);
+    CHECK((status.st_mode & 07777U) == 0600);
 }
