@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/setup.hpp"
 
+#include "config/manual.hpp"
 #include "config/schema.hpp"
 #include "config/summary.hpp"
 #include "platform/json.hpp"
@@ -48,12 +49,15 @@ int check(const Common& common, const CheckOptions& options) {
     return done;
 }
 
-int schema(const Common& common) {
+int schema(const Common& common, const SchemaOptions& options) {
     std::vector<const PluginDescription*> descriptions;
     const PluginDirectory plugins = installed_plugins(common);
     for (const auto& plugin : plugins.plugins)
         descriptions.push_back(&plugin->description());
-    fmt::print("{}\n", config_schema(descriptions));
+    if (options.format == "man")
+        fmt::print("{}", config_manual(descriptions, THINGS_VERSION));
+    else
+        fmt::print("{}\n", config_schema(descriptions));
     return done;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command_line.hpp"
 
+#include "cli/completion.hpp"
 #include "polling/plugin_host.hpp"
 
 #include <CLI/CLI.hpp>
@@ -37,6 +38,15 @@ public:
         add_provision();
     }
 
+    /// `complete -- WORD..`, for shells.
+    int complete_words(int argc, char** argv) {
+        std::vector<std::string> words(argv + 2, argv + argc);
+        if (!words.empty() && words.front() == "--")
+            words.erase(words.begin());
+        complete(app_, words);
+        return done;
+    }
+
     int parse(int argc, char** argv) {
         try {
             app_.parse(argc, argv);
@@ -66,8 +76,11 @@ private:
                             [this] { return check(common_, check_); });
         sub->add_flag("--print", check_.print, "Print the merged configuration, secrets masked");
         add_json(sub);
-        add(app_, "schema", "JSON Schema of the configuration, for editors",
-            [this] { return schema(common_); });
+        sub = add(app_, "schema", "JSON Schema of the configuration, for editors",
+                  [this] { return schema(common_, schema_); });
+        sub->add_option("--format", schema_.format, "A schema, or the man page of the file")
+            ->check(CLI::IsMember({"json", "man"}))
+            ->capture_default_str();
     }
 
     void add_commissioning() {
@@ -173,8 +186,8 @@ private:
         sub->add_option("COUNT,--count", provision_.count, "How many devices")
             ->check(CLI::Range(1, 10000))
             ->capture_default_str();
-        sub->add_option("--directory", provision_.directory, "Where the secret files go")
-            ->capture_default_str();
+        sub->add_option("--directory", provision_.directory,
+                        "Where the secret files go; secrets/ beside the configuration if left out");
         sub->add_option("--prefix", provision_.prefix, "Devices are called PREFIX-1, PREFIX-2 ...")
             ->capture_default_str();
         sub->add_option("--first", provision_.first, "Number of the first one")
@@ -198,6 +211,7 @@ private:
     };
     Common common_;
     CheckOptions check_;
+    SchemaOptions schema_;
     ReadOptions read_;
     WriteOptions write_;
     SendOptions send_;
@@ -217,6 +231,8 @@ int run(int argc, char** argv) {
         std::string_view(argv[1]) == "plugin-host") // an isolated source's own process; not for people
         return run_plugin_host(argc - 1, argv + 1);
     try {
+        if (argc > 1 && std::string_view(argv[1]) == "complete")
+            return CommandLine().complete_words(argc, argv);
         return CommandLine().parse(argc, argv);
     } catch (const std::exception& e) {
         std::cerr << "error: " << e.what() << '\n';

@@ -23,6 +23,9 @@ struct Common {
 struct CheckOptions {
     bool print = false;
 };
+struct SchemaOptions {
+    std::string format = "json";
+};
 struct ReadOptions {
     std::string device;
     std::vector<std::string> points; ///< empty: all
@@ -59,9 +62,9 @@ struct CommandsOptions {
 struct ProvisionOptions {
     int count = 1;
     int first = 1;
-    int unit_id = 0; ///< of the first device; 0: none
-    std::filesystem::path directory = "secrets";
-    std::filesystem::path portal; ///< empty: none is written
+    int unit_id = 0;                 ///< of the first device; 0: none
+    std::filesystem::path directory; ///< empty: secrets/ beside the configuration
+    std::filesystem::path portal;    ///< empty: none is written
     std::string prefix = "device";
     std::vector<std::string> names;
     std::string format = "yaml";
@@ -86,7 +89,7 @@ int plugins_test(const Common& common, const std::filesystem::path& file);
 int profiles_list(const Common& common);
 int profiles_show(const Common& common, const std::string& name);
 int provision(const Common& common, const ProvisionOptions& options);
-int schema(const Common& common);
+int schema(const Common& common, const SchemaOptions& options);
 /// Parses the command line, runs one subcommand and returns its exit code. Throws nothing.
 int run(int argc, char** argv);
 
