@@ -94,7 +94,10 @@ void DeviceReader::read_device_secret(Section& section, DeviceConfig& device) {
         return;
     std::string why;
     if (!is_device_secret(found->text, why)) {
-        problems_.error(node->place(), fmt::format("secret: {}; copy it again from the Portal", why));
+        const bool is_path = found->origin == "text" && found->text.find('/') != std::string::npos;
+        problems_.error(node->place(), fmt::format("secret: {}; {}", why,
+                                                   is_path ? "if it is the name of a file, write {file: NAME}"
+                                                           : "copy it again from the Portal"));
         return;
     }
     if (found->origin == "text" && is_readable_by_all(*node->file))

@@ -9,6 +9,7 @@
 #include <yaml-cpp/node/node.h> // else its forward declaration in parser.h looks like a slip for our Node
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <sstream>
@@ -200,6 +201,21 @@ std::string line_of(const std::string& text, int line) {
     return text.substr(begin, text.find('\n', begin) - begin);
 }
 
+/// Column of a colon without the space that makes it one, as in "name:kitchen"; npos: there is none.
+std::size_t tight_colon(const std::string& line) {
+    const std::size_t begin = line.find_first_not_of(" -");
+    const std::size_t colon = line.find(':');
+    if (begin == std::string::npos || colon == std::string::npos || colon + 1 >= line.size())
+        return std::string::npos;
+    const auto is_word = [](char c) {
+        return (c >= 'a' && c <= 'z') || c == '_';
+    };
+    const bool is_key =
+        colon > begin && std::all_of(line.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     line.begin() + static_cast<std::ptrdiff_t>(colon), is_word);
+    return is_key && line[colon + 1] != ' ' ? colon : std::string::npos;
+}
+
 void note_syntax(const std::string& text, const std::string& file, const YAML::Exception& error,
                  Problems& problems) {
     const int line = error.mark.is_null() ? 0 : error.mark.line;
@@ -209,6 +225,14 @@ void note_syntax(const std::string& text, const std::string& file, const YAML::E
     if (first != std::string::npos && bad[first] == '\t') {
         problems.error({file, line + 1, static_cast<int>(first) + 1},
                        "a tab in the indentation; YAML wants spaces");
+        return;
+    }
+    for (int near = line; near >= 0 && near >= line - 1; --near) {
+        const std::size_t colon = tight_colon(line_of(text, near));
+        if (colon == std::string::npos)
+            continue;
+        problems.error({file, near + 1, static_cast<int>(colon) + 1},
+                       "not YAML: a colon needs a space behind it, as in \"name: boiler\"");
         return;
     }
     problems.error({file, line + 1, column + 1}, fmt::format("not YAML: {}", plain_words(error.msg)));

@@ -63,6 +63,15 @@ const PluginDescription* find_plugin(const LoadOptions& options, const std::stri
     return options.find_plugin ? options.find_plugin(name) : nullptr;
 }
 
+/// Another gateway's word for the plugin, as `type: modbus`: an error by its name, but what else is wrong can
+/// be told with it.
+std::string misnamed_plugin(const Entries& entries) {
+    for (const auto& [key, value] : entries)
+        if (value->is_scalar() && !nearest(key->text, {"plugin"}).empty())
+            return value->text;
+    return {};
+}
+
 std::filesystem::path real_path(const std::filesystem::path& file) {
     std::error_code error;
     const std::filesystem::path path = std::filesystem::weakly_canonical(file, error);
@@ -119,7 +128,11 @@ bool Loader::read_main() {
 }
 
 void Loader::add_parts(const Section& section) {
-    parts_.push_back({section.node("sources"), section.node("devices")});
+    // `source:` is an error by its name; what is below it is checked as if it were right.
+    const Node* sources = section.node("sources");
+    const Node* devices = section.node("devices");
+    parts_.push_back(
+        {sources ? sources : section.node("source"), devices ? devices : section.node("device")});
 }
 
 void Loader::read_includes(const Node& include) {
@@ -219,6 +232,8 @@ void Loader::read_source(const Node& name, const Node& body) {
     const Entries entries = entries_of(body);
     Section section("source", name.place(), entries, source_keys(), problems_);
     section.read("plugin", source.plugin);
+    if (!section.has("plugin"))
+        source.plugin = misnamed_plugin(entries);
     known.plugin = source.plugin.empty() ? nullptr : find_plugin(options_, source.plugin);
     if (!source.plugin.empty() && !known.plugin) {
         const std::vector<std::string>& names = options_.plugin_names;

@@ -145,12 +145,12 @@ std::string nearest_unit(std::string_view wrong) {
     return nearest(wrong, {units.begin(), units.end()});
 }
 
-std::string unit_remark(std::string_view unit, std::string_view point) {
+std::string unit_remark(std::string_view unit) {
     if (unit == "%")
         return "unit \"%\" is a ratio from 0 to 1 in SenML; for 0 to 100 use \"/100\", or %RH for humidity "
                "and %EL for a "
                "battery";
-    if (unit == "C" && point.find("emp") != std::string_view::npos)
+    if (unit == "C")
         return "unit \"C\" is coulomb in SenML; for degrees Celsius use \"Cel\"";
     return {};
 }

@@ -25,6 +25,6 @@ bool is_senml_unit(std::string_view unit);
 /// The unit that was probably meant; empty if none is near.
 std::string nearest_unit(std::string_view wrong);
 /// Something to think about with a valid unit ("%" is a ratio); empty mostly.
-std::string unit_remark(std::string_view unit, std::string_view point);
+std::string unit_remark(std::string_view unit);
 
 } // namespace things

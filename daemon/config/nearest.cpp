@@ -65,6 +65,27 @@ constexpr std::array synonyms{
     Synonym{"read_only", "writable"},
     Synonym{"writeable", "writable"},
     Synonym{"port", "tcp_port"},
+    Synonym{"dsmr", "p1"},
+    Synonym{"rtu", "modbus"},
+    Synonym{"tcp", "modbus"},
+    Synonym{"modbus_rtu", "modbus"},
+    Synonym{"modbus_tcp", "modbus"},
+    Synonym{"modbus-rtu", "modbus"},
+    Synonym{"modbus-tcp", "modbus"},
+    Synonym{"N", "none"},
+    Synonym{"E", "even"},
+    Synonym{"O", "odd"},
+    Synonym{"int", "int16"},
+    Synonym{"integer", "int16"},
+    Synonym{"uint", "uint16"},
+    Synonym{"short", "int16"},
+    Synonym{"word", "uint16"},
+    Synonym{"dword", "uint32"},
+    Synonym{"double", "float64"},
+    Synonym{"real", "float32"},
+    Synonym{"big", "ABCD"},
+    Synonym{"little", "DCBA"},
+    Synonym{"swapped", "CDAB"},
 };
 
 // Edit distance with swapped neighbours as one slip; upper and lower case are the same.
@@ -84,6 +105,16 @@ std::size_t distance(std::string_view a, std::string_view b) {
         std::swap(last, now);
     }
     return last[b.size()];
+}
+
+// Of many candidates the first few that contain the word: "energy" for "energyImport".
+std::string holders(std::string_view wrong, const std::vector<std::string_view>& candidates) {
+    constexpr std::size_t most = 6;
+    std::vector<std::string_view> found;
+    for (const std::string_view candidate : candidates)
+        if (wrong.size() >= 3 && found.size() < most && candidate.find(wrong) != std::string_view::npos)
+            found.push_back(candidate);
+    return found.empty() ? std::string() : fmt::format(", among them {}", fmt::join(found, ", "));
 }
 
 } // namespace
@@ -122,13 +153,18 @@ std::string nearest(std::string_view wrong, const std::vector<std::string_view>&
 
 std::string hint(std::string_view wrong, const std::vector<std::string_view>& candidates) {
     const std::string near = nearest(wrong, candidates);
+    const std::size_t colon = wrong.find(':');
+    const std::string_view key = wrong.substr(0, colon);
+    if (colon != std::string_view::npos &&
+        std::find(candidates.begin(), candidates.end(), key) != candidates.end())
+        return fmt::format("; a colon needs a space behind it: \"{}: {}\"", key, wrong.substr(colon + 1));
     if (!near.empty())
         return fmt::format("; did you mean \"{}\"?", near);
     if (candidates.empty())
         return {};
     constexpr std::size_t most = 40;
     if (candidates.size() > most)
-        return fmt::format("; {} are known", candidates.size());
+        return fmt::format("; {} are known{}", candidates.size(), holders(wrong, candidates));
     return fmt::format("; known here: {}", fmt::join(candidates, ", "));
 }
 

@@ -25,7 +25,7 @@ void check_unit(const Section& section, const PointConfig& point, Problems& prob
                                                 : fmt::format("did you mean \"{}\"?", near)));
         return;
     }
-    const std::string remark = unit_remark(point.unit, point.name);
+    const std::string remark = unit_remark(point.unit);
     if (!remark.empty())
         problems.warning(section.place("unit"), remark);
 }
@@ -54,7 +54,9 @@ const KnownSource* find_source(KnownSources& sources, const std::string& name, c
         names.push_back(known);
     problems.error(asked, fmt::format("there is no source {}{}", quote(name),
                                       names.empty() ? "; add it under `sources`" : hint(name, names)));
-    return nullptr;
+    // With a slip in the name the rest is checked as if it were right.
+    const auto meant = sources.find(nearest(name, {names.begin(), names.end()}));
+    return meant == sources.end() ? nullptr : &meant->second;
 }
 
 void PointReader::read_source(Section& section, const PointDefaults& defaults, PointConfig& point,

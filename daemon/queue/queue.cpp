@@ -142,7 +142,10 @@ QueueStatus Queue::Impl::status() const {
     for (const auto& [code, text] : alarms_)
         s.alarms.push_back({code, text});
     if (!s.clock_trusted)
-        s.alarms.push_back({"clock", "The system clock is not synchronised; readings wait for their time"});
+        s.alarms.push_back(
+            {"clock",
+             "The system clock is not synchronised (timedatectl shows why); readings wait for their time. "
+             "time.require_sync: false would trust it as it is"});
     return s;
 }
 

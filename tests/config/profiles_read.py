@@ -174,11 +174,13 @@ def fill_blocks(product, device, unit):
 
 
 def fill_sunspec(product, device, model):
-    """A chain of models at 40000: common, this one, end."""
-    base = 40002 + 68
+    """A chain of models at one of the three places where it may begin: common, a foreign one, this one, end."""
+    begin = (40000, 50000, 0)[model % 3]
+    foreign = [64321, 7] + [0x5375] * 7
+    base = begin + 2 + 68 + len(foreign)
     registers = list(product['registers'])
     length = {1: 50, 2: 105, 3: 88}[1 if model < 200 and model != 160 else 2 if model != 160 else 3]
-    device.put(1, 'holding', 40000, [0x5375, 0x6E53, 1, 66] + [0] * 66)
+    device.put(1, 'holding', begin, [0x5375, 0x6E53, 1, 66] + [0] * 66 + foreign)
     device.put(1, 'holding', base, [0] * (length + 2) + [0xFFFF, 0])
     device.cells[1, 'holding', base] = model
     device.cells[1, 'holding', base + 1] = length

@@ -131,6 +131,22 @@ TEST_CASE("the examples in etc/devices.d load") {
     CHECK(count >= 3);
 }
 
+TEST_CASE("the file that README shows for the first devices loads") {
+    const std::string readme = text_of(source_tree / "README.md");
+    const std::size_t begin = readme.find("```yaml\nsources:"), end = readme.find("```", begin + 8);
+    REQUIRE(end != std::string::npos);
+    ConfigFiles files;
+    files.options.profile_directories = {source_tree / "etc" / "profiles"};
+    for (const char* name : {"boiler", "kitchen", "house"})
+        files.write(std::string("secrets/") + name, "abcdefghijklmnopqrstuvwxyzABCD\n");
+    const Loaded loaded = files.load(readme.substr(begin + 8, end - begin - 8));
+    CHECK(files.problems(loaded) == "");
+    REQUIRE(loaded.config);
+    CHECK(loaded.config->devices.size() == 3);
+    CHECK(loaded.config->devices[1].points.size() == 2);
+    CHECK(loaded.config->devices[2].points.size() > 20);
+}
+
 TEST_CASE("the JSON Schema accepts what loads and refuses the wrong files") {
     std::vector<const PluginDescription*> plugins;
     for (const std::string& name : test_plugin_names())
