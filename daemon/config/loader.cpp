@@ -41,7 +41,7 @@ private:
     void read_includes(const Node& include);
     void include_pattern(const Node& pattern);
     void include_file(const std::filesystem::path& file, const Place& asked);
-    void add_parts(const Section& section);
+    void add_parts(const Section& section, const Node& root);
     void read_sources(const Node& sources);
     void read_source(const Node& name, const Node& body);
     void read_devices(const Node& devices, DeviceReader& reader);
@@ -63,12 +63,16 @@ const PluginDescription* find_plugin(const LoadOptions& options, const std::stri
     return options.find_plugin ? options.find_plugin(name) : nullptr;
 }
 
-/// Another gateway's word for the plugin, as `type: modbus`: an error by its name, but what else is wrong can
-/// be told with it.
+/// Another gateway's word for the plugin, as `type: modbus`, or `plugin:modbus` without its space: an error
+/// by its name, but what else is wrong can be told with it.
 std::string misnamed_plugin(const Entries& entries) {
-    for (const auto& [key, value] : entries)
+    constexpr std::string_view tight = "plugin:";
+    for (const auto& [key, value] : entries) {
+        if (key->text.compare(0, tight.size(), tight) == 0)
+            return key->text.substr(tight.size());
         if (value->is_scalar() && !nearest(key->text, {"plugin"}).empty())
             return value->text;
+    }
     return {};
 }
 
@@ -121,18 +125,17 @@ bool Loader::read_main() {
     read_daemon_sections(section, config_, problems_);
     if (const Node* profiles = section.node("profiles"))
         profiles_.add(*profiles);
-    add_parts(section);
+    add_parts(section, *root);
     if (const Node* include = section.node("include"))
         read_includes(*include);
     return true;
 }
 
-void Loader::add_parts(const Section& section) {
+void Loader::add_parts(const Section& section, const Node& root) {
     // `source:` is an error by its name; what is below it is checked as if it were right.
-    const Node* sources = section.node("sources");
-    const Node* devices = section.node("devices");
-    parts_.push_back(
-        {sources ? sources : section.node("source"), devices ? devices : section.node("device")});
+    const Node* sources = section.has("sources") ? section.node("sources") : root.find("source");
+    const Node* devices = section.has("devices") ? section.node("devices") : root.find("device");
+    parts_.push_back({sources, devices});
 }
 
 void Loader::read_includes(const Node& include) {
@@ -192,7 +195,7 @@ void Loader::include_file(const std::filesystem::path& file, const Place& asked)
     section.check_names(others);
     if (const Node* profiles = section.node("profiles"))
         profiles_.add(*profiles);
-    add_parts(section);
+    add_parts(section, *root);
 }
 
 void Loader::read_sources(const Node& sources) {

@@ -193,12 +193,14 @@ std::string plugin_section(const PluginDescription& plugin) {
 } // namespace
 
 std::string config_manual(const std::vector<const PluginDescription*>& plugins, std::string_view version) {
-    std::string out = fmt::format(".\\\" SPDX-License-Identifier: Apache-2.0\n"
-                                  ".\\\" Made by `kpn-things-gateway schema --format man`; see tests/run.\n"
-                                  ".TH KPN\\-THINGS\\-GATEWAY.YAML 5 \"\" \"{}\" \"KPN Things gateway\"\n"
-                                  ".SH NAME\n"
-                                  "kpn\\-things\\-gateway.yaml \\- configuration of the KPN Things gateway\n",
-                                  version);
+    std::string out =
+        fmt::format(".\\\" SPDX-License-Identifier: Apache-2.0\n"
+                    ".\\\" Made by `kpn-things-gateway schema --format man`; do not edit, write it with\n"
+                    ".\\\" tests/config/manuals_test.py GATEWAY PLUGIN_DIR --write\n"
+                    ".TH KPN\\-THINGS\\-GATEWAY.YAML 5 \"\" \"{}\" \"KPN Things gateway\"\n"
+                    ".SH NAME\n"
+                    "kpn\\-things\\-gateway.yaml \\- configuration of the KPN Things gateway\n",
+                    version);
     out += introduction;
     out += ".SH KEYS\n";
     for (const SectionKeys& keys : all_sections())

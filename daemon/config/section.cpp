@@ -67,6 +67,10 @@ void Section::report_null(const Entry& entry, const Key& key) {
 }
 
 void Section::check_names(const OtherKeys& others) {
+    std::vector<std::string_view> missing;
+    for (const Key& key : table_)
+        if (key.required && !has(key.name))
+            missing.push_back(key.name);
     for (const Entry& entry : others_) {
         const std::string& name = entry.first->text;
         if (others.is_known && others.is_known(name))
@@ -74,11 +78,15 @@ void Section::check_names(const OtherKeys& others) {
         std::vector<std::string_view> names;
         for (const Key& key : table_)
             names.push_back(key.name);
-        names.insert(names.end(), others.names.begin(), others.names.end());
-        const std::string where = others.where_it_goes ? others.where_it_goes(name) : "";
-        problems_.error(entry.first->place(),
-                        fmt::format("unknown key {} in {}{}", quote(name), what_,
-                                    where.empty() ? hint(name, names) : "; it goes " + where));
+        const std::vector<std::string_view> more =
+            others.names ? others.names() : std::vector<std::string_view>();
+        names.insert(names.end(), more.begin(), more.end());
+        const bool is_meant = !nearest(name, missing).empty();
+        const std::string where = others.where_it_goes && !is_meant ? others.where_it_goes(name) : "";
+        problems_.error(entry.first->place(), fmt::format("unknown key {} in {}{}", quote(name), what_,
+                                                          is_meant        ? hint(name, missing)
+                                                          : where.empty() ? hint(name, names)
+                                                                          : "; it goes " + where));
     }
     for (const Key& key : table_)
         if (key.required && !has(key.name))

@@ -28,7 +28,7 @@ Entries merge(const Entries& under, const Entries& over);
 /// Keys beside the table's: those of a plugin.
 struct OtherKeys {
     std::function<bool(const std::string&)> is_known;             ///< empty: none is
-    std::vector<std::string_view> names;                          ///< that a hint may suggest
+    std::function<std::vector<std::string_view>()> names;         ///< that a hint may suggest
     std::function<std::string(const std::string&)> where_it_goes; ///< "in the source", or empty
 };
 

@@ -233,8 +233,12 @@ OtherKeys other_keys(const PluginDescription* plugin, Level level, const LoadOpt
     others.is_known = [plugin, level](const std::string& name) {
         return find_key(*plugin, level, name) != nullptr;
     };
-    for (const KeyDescription* key : keys_at(*plugin, level))
-        others.names.push_back(key->name);
+    others.names = [plugin, level] { // only when something is wrong: this is asked for every point
+        std::vector<std::string_view> names;
+        for (const KeyDescription* key : keys_at(*plugin, level))
+            names.push_back(key->name);
+        return names;
+    };
     others.where_it_goes = [plugin](const std::string& name) {
         const auto same = [&name](const KeyDescription& key) {
             return key.name == name;

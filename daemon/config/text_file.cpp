@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -56,7 +57,9 @@ FileText read_text_file(const std::filesystem::path& path) {
     if (!S_ISREG(status.st_mode))
         return {"", "it is not a regular file"};
     FileText result;
-    std::string buffer(std::size_t{64} * 1024, '\0');
+    // A fleet has hundreds of small secret files: no large buffer for each.
+    const auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
+    std::string buffer(std::clamp(size + 1, std::size_t{256}, std::size_t{256} * 1024), '\0');
     for (;;) {
         const ssize_t got = ::read(file.number(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR)

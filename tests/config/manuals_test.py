@@ -40,7 +40,8 @@ def subcommands(*parents):
 
 class Manuals(unittest.TestCase):
     def test_the_page_of_the_file_is_what_the_tables_say(self):
-        self.assertEqual((MAN / "kpn-things-gateway.yaml.5").read_text(), run("schema", "--format", "man"))
+        self.assertEqual((MAN / "kpn-things-gateway.yaml.5").read_text(), run("schema", "--format", "man"),
+                         "a key has changed: run this test with --write behind its arguments, and commit the page")
 
     def test_every_key_of_every_plugin_is_on_it(self):
         text, complaints = shown("kpn-things-gateway.yaml.5")
