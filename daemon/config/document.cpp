@@ -103,6 +103,7 @@ private:
             stop(mark, "nested deeper than 32 levels; no configuration needs that");
         refuse_tag(mark, tag);
         open_.push_back({make(mark, kind), anchor, nodes_});
+        open_.back().node.children.reserve(8); // four keys and their values: a point mostly
     }
     void end() {
         Open done = std::move(open_.back());

@@ -32,9 +32,11 @@ std::string scalar_text(const Scalar& scalar) {
 }
 
 void add_setting(std::vector<std::string>& parts, const Setting& setting) {
-    std::string text = fmt::format("{}={}", setting.key, scalar_text(setting.value));
+    std::string text = setting.key;
+    text += '=';
+    text += scalar_text(setting.value);
     for (const Scalar& item : setting.items)
-        text += fmt::format(",{}", scalar_text(item));
+        text.append(1, ',').append(scalar_text(item));
     parts.push_back(std::move(text));
 }
 
@@ -49,6 +51,7 @@ bool is_address(const PluginDescription& plugin, const Setting& setting) {
 // addresses.
 std::string identity(const DeviceConfig& device, const PointConfig& point, const PluginDescription& plugin) {
     std::vector<std::string> parts;
+    parts.reserve(point.settings.size() + device.settings.size());
     bool has_address = false;
     for (const Setting& setting : point.settings) {
         has_address = has_address || is_address(plugin, setting);
@@ -64,8 +67,12 @@ std::string identity(const DeviceConfig& device, const PointConfig& point, const
             add_setting(parts, setting);
     }
     std::sort(parts.begin(), parts.end());
-    return fmt::format("{}|{}|{}|{}", point.source, static_cast<int>(point.report.aggregate), point.unit,
-                       fmt::join(parts, "|"));
+    std::string key = point.source;
+    key.append(1, '|').append(std::to_string(static_cast<int>(point.report.aggregate)));
+    key.append(1, '|').append(point.unit);
+    for (const std::string& part : parts)
+        key.append(1, '|').append(part);
+    return key;
 }
 
 class Checker {
