@@ -86,6 +86,7 @@ void Gateway::start() {
     });
     queue_.start();
     add_devices(config_.config);
+    tell_unknown(config_.config);
     sources_.apply(make_work(config_.config), plugins_);
     router_.start();
     wait_second();

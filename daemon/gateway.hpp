@@ -94,6 +94,7 @@ private:
     void apply(CheckedConfig next);
     void add_devices(const Config& next);
     void remove_devices(const Config& next);
+    void tell_unknown(const Config& config);
     void begin_reload();
     void end_reload(std::optional<CheckedConfig> next);
     void begin_stop();

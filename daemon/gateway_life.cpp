@@ -32,6 +32,10 @@ log::Level level_of(LogLevel level) {
     return static_cast<log::Level>(level);
 }
 
+std::string unknown_key(const std::string& dvnuuid) {
+    return "queue/unknown/" + dvnuuid;
+}
+
 /// Keys whose change needs a restart, for the log.
 std::string frozen_changes(const Config& now, const Config& next) {
     std::string keys;
@@ -62,6 +66,7 @@ void Gateway::add_devices(const Config& next) {
                 known->second); // the name moved to another identity; what is queued stays the old one's
         ids_[device.name] = id;
         names_[id] = device.name;
+        alarms_.clear(unknown_key(device.dvnuuid));
         uploader_.update({id, device.name, device.dvnuuid, device.secret});
     }
 }
@@ -83,6 +88,24 @@ void Gateway::remove_devices(const Config& next) {
             queue_.drop_device(at->second);
         } // else the uploader keeps its secret and sends what is left
         at = ids_.erase(at);
+    }
+}
+
+/// What waits for devices that were removed before this start: without their secrets nothing can be sent.
+void Gateway::tell_unknown(const Config& config) {
+    for (const DeviceBacklog& backlog : queue_.status().devices) {
+        const std::uint64_t waiting = backlog.waiting + backlog.held;
+        if (waiting == 0 || names_.contains(backlog.device))
+            continue;
+        if (!config.keep_removed)
+            queue_.drop_device(backlog.device);
+        else
+            alarms_.raise(unknown_key(backlog.dvnuuid),
+                          fmt::format("{} readings wait for device {}, which the configuration does not have",
+                                      waiting, backlog.dvnuuid),
+                          "Add it again and they are sent; queue.keep_removed: false drops them at the next "
+                          "start.",
+                          false, clock_.wall_ms());
     }
 }
 

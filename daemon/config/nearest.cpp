@@ -66,6 +66,7 @@ constexpr std::array synonyms{
     Synonym{"writeable", "writable"},
     Synonym{"port", "tcp_port"},
     Synonym{"dsmr", "p1"},
+    Synonym{"p1", "dsmr"},
     Synonym{"rtu", "modbus"},
     Synonym{"tcp", "modbus"},
     Synonym{"modbus_rtu", "modbus"},

@@ -3,6 +3,7 @@
 
 import collections
 import pathlib
+import re
 import tempfile
 import threading
 import unittest
@@ -150,6 +151,21 @@ class Queued(Scenario):
         # The books balance: nothing of it waits for somebody who never comes.
         waiting = self.gateway.run("queue", "list", "--json").stdout
         self.assertNotIn(CHILLER, waiting)
+
+    def test_readings_of_a_device_that_went_while_it_was_stopped_are_told_of_and_sent_when_it_is_back(self):
+        self.pile_up()
+        self.gateway.stop()
+        until = self.served(2)
+        self.platform.behave_well()
+        self.gateway.config.write_text(self.yaml(COUNTING))
+        self.gateway.start()
+        told = rf"\d+ readings wait for device {CHILLER}, which the configuration does not have"
+        self.wait(lambda: re.search(told, self.gateway.log()), "it is told")
+        self.assertRegex(self.gateway.run("status").stdout, told)
+        self.reload(self.yaml(COUNTING + AND_CHILLER))
+        self.wait_for_counter(until, device=CHILLER)
+        self.assert_nothing_missing(until, device=CHILLER)
+        self.assertNotRegex(self.gateway.run("status").stdout, told)
 
     def test_a_changed_secret_applies_to_what_is_queued(self):
         wrong = "x" * 30
