@@ -268,10 +268,39 @@ void Gateway::on_second() {
         load += (std::min(now, 1.0) - load) / 60; // about the mean of the last minute
     }
     sources_.check();
-    if (notify::watchdog_ms() > 0)
-        notify::watchdog();
+    feed_watchdog(boot_ms, wall_ms);
     if (!is_stopping_)
         wait_second();
+}
+
+/// Says that all goes well, unless a thread hangs. The loop, and with it page and control socket, shows by
+/// getting here that it does not; a source that hangs is told of by Sources and must not take the others
+/// along.
+void Gateway::feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms) {
+    struct Part {
+        const char* name;
+        Milliseconds silence, patience;
+    };
+    const Part parts[] = {
+        {"upload", https_->silence(boot_ms), std::chrono::seconds(30)},
+        // A worn card stalls for half a minute, a damaged queue is mended in minutes.
+        {"queue", queue_.silence(boot_ms), std::chrono::minutes(5)},
+    };
+    bool all_well = true;
+    for (const Part& part : parts) {
+        const std::string key = fmt::format("daemon/{}", part.name);
+        if (part.silence <= part.patience) {
+            alarms_.clear(key);
+            continue;
+        }
+        all_well = false;
+        alarms_.raise(
+            key,
+            fmt::format("the {} thread makes no progress: the gateway is about to be restarted", part.name),
+            "", true, wall_ms);
+    }
+    if (all_well && notify::watchdog_ms() > 0)
+        notify::watchdog();
 }
 
 void Gateway::write(const std::string& device, const std::string& point, Value value,

@@ -80,6 +80,7 @@ private:
     void on_outcome(const Outcome& outcome);
     void on_upload_alarm(const UploadAlarm& alarm, bool is_over);
     void on_second();
+    void feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms);
     void on_signal(int signal);
 
     // Bus, for the router

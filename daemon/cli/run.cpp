@@ -50,7 +50,7 @@ int run_daemon(const Common& common) {
     const PluginDirectory plugins = find_plugins(common);
     for (const std::string& problem : plugins.problems)
         log::warning("{}", problem);
-    Checked checked = check_config(common.config, plugins);
+    Checked checked = check_config(common.config, plugins, Secrets::to_send);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config)
@@ -61,7 +61,7 @@ int run_daemon(const Common& common) {
     try {
         Gateway gateway(with_plans(std::move(checked)), plugins, clock,
                         [&common, &plugins]() -> std::optional<CheckedConfig> {
-                            Checked next = check_config(common.config, plugins);
+                            Checked next = check_config(common.config, plugins, Secrets::to_send);
                             log_problems(next);
                             if (!next.config)
                                 return std::nullopt;

@@ -129,7 +129,10 @@ int send(const Common& common, const SendOptions& options) {
                    device->name);
         return unavailable;
     }
-    const std::string token = Signer().sign(body, device->secret);
+    const std::optional<Config> known = load_config(common, plugins, Secrets::to_send);
+    if (!known)
+        return configuration;
+    const std::string token = Signer().sign(body, find_device(*known, options.device)->secret);
     if (options.dry_run) {
         print_request(*config, body, token);
         return done;

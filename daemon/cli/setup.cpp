@@ -146,8 +146,11 @@ LoadOptions load_options(const fs::path& file, const PluginDirectory& plugins) {
     return options;
 }
 
-Checked check_config(const fs::path& file, const PluginDirectory& plugins) {
-    Loaded loaded = load(file, load_options(file, plugins));
+Checked check_config(const fs::path& file, const PluginDirectory& plugins, Secrets secrets) {
+    LoadOptions options = load_options(file, plugins);
+    options.read_secrets = secrets != Secrets::not_at_all;
+    options.is_service = secrets == Secrets::to_send;
+    Loaded loaded = load(file, options);
     Checked checked{std::move(loaded.config), std::move(loaded.problems), {}};
     if (checked.config) {
         check_sources(*checked.config, plugins, checked);
@@ -159,8 +162,8 @@ Checked check_config(const fs::path& file, const PluginDirectory& plugins) {
     return checked;
 }
 
-std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins) {
-    Checked checked = check_config(common.config, plugins);
+std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins, Secrets secrets) {
+    Checked checked = check_config(common.config, plugins, secrets);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     return std::move(checked.config);

@@ -7,6 +7,7 @@
 #include "polling/plugin_library.hpp"
 #include "polling/work.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -34,11 +35,14 @@ struct Checked {
     std::vector<Problem> problems;
     std::vector<SourcePlan> plans;
 };
-Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins);
+/// What the secrets of devices are wanted for. Whoever does not send need not be able to read them.
+enum class Secrets : std::uint8_t { to_send, to_check, not_at_all };
+Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins, Secrets secrets);
 
 /// The same for a subcommand: problems are printed to stderr; nothing returned: exit with
 /// Exit::configuration.
-std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins);
+std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins,
+                                  Secrets secrets = Secrets::not_at_all);
 
 /// Finds a device, or prints the nearest name and returns null.
 const DeviceConfig* find_device(const Config& config, const std::string& name);

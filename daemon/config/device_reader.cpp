@@ -15,7 +15,6 @@ namespace things {
 namespace {
 
 // What stands in for secrets that were not read; matches the platform's pattern.
-constexpr const char* stand_in = "MASKEDMASKEDMASKEDMASKEDMASKED";
 
 // A device's address replaces the profile's even where it uses another key of the same group.
 Entries override_point(const Entries& under, const Entries& over, const PluginDescription* plugin) {
@@ -85,7 +84,7 @@ void DeviceReader::read_device_secret(Section& section, DeviceConfig& device) {
     if (!node)
         return;
     if (!options_.read_secrets) {
-        device.secret = Secret(stand_in);
+        device.secret = Secret(stand_in_secret);
         device.secret_origin = "text";
         return;
     }

@@ -17,6 +17,7 @@
 #include <glob.h>
 #include <set>
 #include <system_error>
+#include <unistd.h>
 
 namespace things {
 
@@ -313,8 +314,13 @@ LoadOptions system_load_options(const std::filesystem::path& file) {
         const char* value = std::getenv(name.c_str());
         return value ? std::optional<std::string>(value) : std::nullopt;
     };
-    if (const char* directory = std::getenv("CREDENTIALS_DIRECTORY"))
+    const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+    // For root beside the running service: `check` and `send` see what it sees.
+    const char* const of_service = "/run/credentials/kpn-things-gateway.service";
+    if (directory != nullptr)
         options.credentials_directory = directory;
+    else if (access(of_service, R_OK | X_OK) == 0)
+        options.credentials_directory = of_service;
     // NOLINTEND(concurrency-mt-unsafe)
     return options;
 }

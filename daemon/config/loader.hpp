@@ -26,10 +26,12 @@ struct LoadOptions {
     std::vector<std::filesystem::path> profile_directories;
     /// A variable of the environment; null: there is none (then `secret: {env: ...}` is an error).
     std::function<std::optional<std::string>(const std::string& name)> environment;
-    /// $CREDENTIALS_DIRECTORY of systemd; empty: none.
+    /// $CREDENTIALS_DIRECTORY of systemd, or where the running service has its own; empty: none.
     std::filesystem::path credentials_directory;
-    /// False: secrets are not read (for documentation and print tests only); devices get a stand-in.
+    /// False: the secrets of devices are not read, they get a stand-in: for whoever does not send.
     bool read_secrets = true;
+    /// False: a credential or variable that is not there is only warned of, since the service may see it.
+    bool is_service = true;
 };
 
 /// Options with the environment of this process; `find_plugin` and `plugin_names` are left to the caller.

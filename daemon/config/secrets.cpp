@@ -56,6 +56,10 @@ std::optional<FoundSecret> from_credential(const std::string& name, const Place&
                        fmt::format("credential: {} is not a name of a systemd credential", quote(name)));
         return std::nullopt;
     }
+    if (options.credentials_directory.empty() && !options.is_service) {
+        problems.warning(place, fmt::format("credential {}: only the service can see it", quote(name)));
+        return FoundSecret{stand_in_secret, "credential " + name};
+    }
     if (options.credentials_directory.empty()) {
         problems.error(
             place,
@@ -76,6 +80,11 @@ std::optional<FoundSecret> from_environment(const std::string& name, const Place
     const std::optional<std::string> text = options.environment ? options.environment(name) : std::nullopt;
     if (text && !trim(*text).empty())
         return FoundSecret{trim(*text), "env " + name};
+    if (!options.is_service) {
+        problems.warning(
+            place, fmt::format("the environment has no variable {}; the service may have it", quote(name)));
+        return FoundSecret{stand_in_secret, "env " + name};
+    }
     problems.error(place,
                    fmt::format("the environment has no variable {}; set it for the service", quote(name)));
     return std::nullopt;

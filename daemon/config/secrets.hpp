@@ -21,6 +21,9 @@ struct FoundSecret {
 std::optional<FoundSecret> read_secret(const Node& node, const std::string& what, const LoadOptions& options,
                                        Problems& problems);
 
+/// What a device gets whose secret was not to be read or cannot be seen here; no real one looks so.
+constexpr const char* stand_in_secret = "MASKEDMASKEDMASKEDMASKEDMASKED";
+
 /// Whether KPN Things accepts it: ^[0-9a-zA-Z]{30,100}$. If not, `why` says it without showing it.
 bool is_device_secret(const std::string& text, std::string& why);
 

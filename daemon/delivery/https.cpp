@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "delivery/https.hpp"
 
+#include "platform/heartbeat.hpp"
 #include "platform/log.hpp"
 
 #include <curl/curl.h>
@@ -303,6 +304,13 @@ public:
         curl_multi_wakeup(multi_);
     }
 
+    Milliseconds silence(std::int64_t now_ms) override {
+        const Milliseconds owed = heartbeat_.ask(now_ms);
+        const std::lock_guard lock(mutex_);
+        curl_multi_wakeup(multi_);
+        return owed;
+    }
+
     void stop(Milliseconds grace) override {
         {
             const std::lock_guard lock(mutex_);
@@ -351,6 +359,7 @@ private:
         std::vector<Incoming> incoming;
         bool must_renew = false, is_stopping = false;
         Moment stop_at;
+        heartbeat_.beat();
         {
             const std::lock_guard lock(mutex_);
             incoming.swap(incoming_);
@@ -517,6 +526,7 @@ private:
     SharedSettings new_settings_;
     bool must_renew_ = false, is_stopping_ = false;
     Moment stop_at_;
+    Heartbeat heartbeat_;
     std::thread thread_;
 };
 

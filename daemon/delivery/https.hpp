@@ -3,6 +3,7 @@
 
 #include "delivery/verdict.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,6 +46,8 @@ public:
     /// Lets posts end for `grace`, cancels the rest, ends the thread. Blocks for about `grace` at most.
     /// Posts made later are answered with `cancelled`. Not from a handler.
     virtual void stop(Milliseconds grace) = 0;
+    /// How long the upload thread has owed a sign of life (platform/heartbeat.hpp); asks for one. Loop.
+    [[nodiscard]] virtual Milliseconds silence(std::int64_t now_ms) = 0;
 };
 
 /// The real one: libcurl's multi interface on a thread of its own, one connection pool, TLS 1.2 or newer,

@@ -89,10 +89,11 @@ void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, co
     }
     const std::string text = explain(answer, around(device)).text();
     if (change == Uplink::Change::went_down) {
-        log::warning("upload: {} Trying again by itself.", text);
+        log::write(log::Level::warning, fmt::format("upload: {} Trying again by itself.", text),
+                   {{"VERDICT", device.stats.last_answer}});
         return;
     }
-    log::error("upload: {}", text);
+    log::write(log::Level::error, "upload: " + text, {{"VERDICT", device.stats.last_answer}});
     const auto kind = change == Uplink::Change::misdirected ? UploadAlarm::Kind::misdirected
                                                             : UploadAlarm::Kind::uplink_down;
     (change == Uplink::Change::misdirected ? is_misdirected_told_ : is_down_told_) = true;
@@ -131,7 +132,8 @@ void UploadWork::unpark(DeviceUpload& device) {
     if (!std::exchange(device.is_park_told, false))
         return;
     const std::string text = device.device.name + ": the platform knows it again";
-    log::info("upload: {}", text);
+    log::write(log::Level::info, "upload: " + text,
+               {{"DEVICE", device.device.name}, {"VERDICT", device.stats.last_answer}});
     hooks_.on_recovered({UploadAlarm::Kind::device_parked, device.device.id, text});
 }
 
@@ -171,7 +173,10 @@ void UploadWork::log_retry(DeviceUpload& device, const Answer& answer, const std
         return;
     device.logged_retry = kind;
     device.logged_retry_ms = now;
-    log::info("upload: {}: {}; its readings are kept and sent again", device.device.name, reason);
+    log::write(
+        log::Level::info,
+        fmt::format("upload: {}: {}; its readings are kept and sent again", device.device.name, reason),
+        {{"DEVICE", device.device.name}, {"VERDICT", reason}});
 }
 
 void UploadWork::on_refused_device(DeviceUpload& device, Flight flight, const Answer& answer) {
@@ -196,7 +201,8 @@ void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_conten
         return;
     device.is_park_told = true;
     const std::string text = device.device.name + " is parked: " + explain(answer, around(device)).text();
-    log::error("upload: {}", text);
+    log::write(log::Level::error, "upload: " + text,
+               {{"DEVICE", device.device.name}, {"VERDICT", device.stats.last_answer}});
     hooks_.on_alarm({UploadAlarm::Kind::device_parked, device.device.id, text});
 }
 
@@ -243,8 +249,10 @@ void UploadWork::on_refused_content(DeviceUpload& device, Flight flight, const A
             device.rechecks.push_back({all, clock_.boot_ms() + recheck_after_ms, verdict.reason});
     } else {
         if (flight.purpose != Purpose::search)
-            log::warning("upload: {}: {}; searching the reading among {} that is not accepted",
-                         device.device.name, verdict.reason, all.count);
+            log::write(log::Level::warning,
+                       fmt::format("upload: {}: {}; searching the reading among {} that is not accepted",
+                                   device.device.name, verdict.reason, all.count),
+                       {{"DEVICE", device.device.name}, {"VERDICT", verdict.reason}});
         const std::size_t half = all.count / 2;
         device.suspects.push_back({all.batch, all.from + half, all.count - half});
         device.suspects.push_back({all.batch, all.from, half});
@@ -271,7 +279,7 @@ void UploadWork::log_dead(DeviceUpload& device, const std::string& reason) {
                                          device.dead_unlogged, reason);
     device.last_dead_log_ms = now;
     device.dead_unlogged = 0;
-    log::warning("upload: {}", text);
+    log::write(log::Level::warning, "upload: " + text, {{"DEVICE", device.device.name}, {"VERDICT", reason}});
     hooks_.on_alarm({UploadAlarm::Kind::dead_letter, device.device.id, text});
 }
 

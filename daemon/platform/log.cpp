@@ -70,7 +70,8 @@ void write_journal(Level level, const std::string& message, std::initializer_lis
     std::vector<std::string> text{"MESSAGE=" + message, fmt::format("PRIORITY={}", priority(level)),
                                   "SYSLOG_IDENTIFIER=kpn-things-gateway"};
     for (const auto& [name, value] : fields)
-        text.push_back(fmt::format("THINGS_{}={}", name, value));
+        if (!value.empty())
+            text.push_back(fmt::format("THINGS_{}={}", name, value));
     std::vector<iovec> parts;
     parts.reserve(text.size());
     for (auto& t : text)

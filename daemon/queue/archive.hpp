@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "platform/heartbeat.hpp"
 #include "queue/archive_store.hpp"
 #include "queue/place.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -47,6 +49,9 @@ public:
     void audit(const std::string& device, std::size_t most,
                std::function<void(std::vector<Command>)> handler);
 
+    /// How long the thread has owed a sign of life; asks for one.
+    [[nodiscard]] std::chrono::milliseconds silence(std::int64_t now_ms);
+
     [[nodiscard]] const DiskCounters& counters() const { return counters_; }
 
 private:
@@ -82,6 +87,7 @@ private:
     std::condition_variable wake_;
     std::deque<Task> tasks_;
     bool stop_ = false;
+    Heartbeat heartbeat_;
     std::thread thread_;
 };
 

@@ -264,6 +264,10 @@ QueueStatus Queue::status() const {
     return impl_->status();
 }
 
+std::chrono::milliseconds Queue::silence(std::int64_t now_ms) {
+    return impl_->archive_->silence(now_ms);
+}
+
 ClockTrust& Queue::clock_trust() {
     return *impl_->trust_;
 }

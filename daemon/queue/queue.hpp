@@ -9,6 +9,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -107,6 +108,8 @@ public:
     std::size_t drop_dead(const std::vector<std::uint64_t>& ids);
 
     [[nodiscard]] QueueStatus status() const;
+    /// How long the thread that writes to flash has owed a sign of life (platform/heartbeat.hpp); asks for one.
+    [[nodiscard]] std::chrono::milliseconds silence(std::int64_t now_ms);
     /// Stamps readings; its now() may be called on any thread.
     [[nodiscard]] ClockTrust& clock_trust();
 

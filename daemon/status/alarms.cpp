@@ -4,8 +4,27 @@
 #include "platform/log.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace things {
+
+namespace {
+
+/// An alarm's record in the log, with the source and device that its key names:
+/// "source/plc/device/boiler", "device/boiler/parked".
+void tell(log::Level level, const std::string& text, const std::string& key) {
+    const auto name_after = [&key](std::string_view kind) -> std::string_view {
+        const std::size_t at = key.starts_with(kind) ? 0 : key.find('/' + std::string(kind));
+        if (at == std::string::npos)
+            return {};
+        const std::size_t begin = at + (at > 0 ? 1 : 0) + kind.size();
+        return std::string_view(key).substr(begin, key.find('/', begin) - begin);
+    };
+    log::write(level, text,
+               {{"ALARM", key}, {"SOURCE", name_after("source/")}, {"DEVICE", name_after("device/")}});
+}
+
+} // namespace
 
 void Alarms::raise(const std::string& key, const std::string& text, const std::string& advice, bool urgent,
                    std::int64_t now_ms, Log told) {
@@ -13,8 +32,8 @@ void Alarms::raise(const std::string& key, const std::string& text, const std::s
     if (is_new) {
         if (told == Log::told_already)
             return;
-        log::write(urgent ? log::Level::error : log::Level::warning,
-                   advice.empty() ? text : text + "; " + advice, {{"ALARM", key}});
+        tell(urgent ? log::Level::error : log::Level::warning, advice.empty() ? text : text + "; " + advice,
+             key);
         return;
     }
     at->second.text = text;
@@ -27,7 +46,7 @@ void Alarms::clear(const std::string& key, Log told) {
     if (at == alarms_.end())
         return;
     if (told == Log::here)
-        log::write(log::Level::info, "over: " + at->second.text, {{"ALARM", key}});
+        tell(log::Level::info, "over: " + at->second.text, key);
     alarms_.erase(at);
 }
 

@@ -115,6 +115,7 @@ public:
     void configure(HttpsSettings) override {}
     void renew() override {}
     void stop(Milliseconds) override {}
+    Milliseconds silence(std::int64_t) override { return {}; }
 };
 
 void measure_uploader(const char* what, Https& https, std::size_t count, int devices, double duration) {

@@ -88,6 +88,24 @@ TEST_CASE("what is wrong with a secret file is said in words") {
     }
 }
 
+TEST_CASE("beside the service, what only the service can see is warned of") {
+    ConfigFiles files;
+    const std::string as_service = files.problems(files.load(device_with("{credential: boiler}")));
+    CHECK(as_service.find("gateway.yaml:8:26: error: credential \"boiler\": systemd handed over no "
+                          "credentials") == 0);
+    files.options.is_service = false;
+    const Loaded credential = files.load(device_with("{credential: boiler}"));
+    CHECK(credential.config);
+    CHECK(files.problems(credential) ==
+          "gateway.yaml:8:26: warning: credential \"boiler\": only the service can see it\n");
+    CHECK(credential.config->devices[0].secret_origin == "credential boiler");
+    const Loaded variable = files.load(device_with("{env: BOILER}"));
+    CHECK(variable.config);
+    CHECK(files.problems(variable).find("warning") != std::string::npos);
+    // A file is there for everybody, or it is wrong.
+    CHECK_FALSE(files.load(device_with("{file: s}")).config);
+}
+
 TEST_CASE("no message ever shows a secret") {
     ConfigFiles files;
     const std::string canary = "canary-canary-canary-canary-canary-canary";

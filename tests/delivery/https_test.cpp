@@ -7,7 +7,9 @@
 
 #include <condition_variable>
 #include <cstdlib>
+#include <future>
 #include <set>
+#include <thread>
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -118,6 +120,24 @@ Next next_of(const Answer& answer) {
 }
 
 } // namespace
+
+TEST_CASE("an upload thread that hangs is noticed by who watches, and so is its end") {
+    TlsServer server(localhost(), saying("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"));
+    const auto https = make_https(settings_for(server));
+    std::promise<void> entered, release;
+    https->post({"[1]", token}, [&entered, &release](const Answer&) {
+        entered.set_value();
+        release.get_future().wait();
+    });
+    entered.get_future().wait();
+    CHECK(https->silence(1'000) == seconds(0)); // asked just now
+    CHECK(https->silence(61'000) == seconds(60));
+    release.set_value();
+    const auto end = std::chrono::steady_clock::now() + seconds(20);
+    while (https->silence(62'000) != seconds(0) && std::chrono::steady_clock::now() < end)
+        std::this_thread::yield();
+    CHECK(https->silence(62'000) == seconds(0));
+}
 
 TEST_CASE("a post looks as the platform documents it, and an empty reason phrase is understood") {
     HttpRequest seen;

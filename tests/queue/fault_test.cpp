@@ -132,6 +132,20 @@ TEST_CASE("while every write fails the queue works from memory, says so, and rec
     CHECK(rig.contents() == before);
 }
 
+TEST_CASE("a write that hangs is noticed by who watches, and so is its end") {
+    FaultRig rig;
+    rig.disk.hold(true);
+    rig.fill(10);
+    bool stored = false;
+    rig.queue->commit([&stored](bool ok) { stored = ok; });
+    rig.run_until([&rig] { return rig.disk.is_holding(); });
+    CHECK(rig.queue->silence(1'000) == std::chrono::seconds(0)); // asked just now
+    CHECK(rig.queue->silence(61'000) == std::chrono::seconds(60));
+    rig.disk.hold(false);
+    rig.run_until([&] { return rig.queue->silence(62'000) == std::chrono::seconds(0); });
+    rig.run_until([&stored] { return stored; });
+}
+
 TEST_CASE("a start without flash works from memory and joins it later") {
     FaultRig rig;
     rig.send(40);

@@ -155,6 +155,7 @@ public:
     void configure(HttpsSettings) override {}
     void renew() override { ++renewals; }
     void stop(Milliseconds) override {}
+    Milliseconds silence(std::int64_t) override { return {}; }
 
     /// Answers the oldest open post.
     void answer(Answer answer) {

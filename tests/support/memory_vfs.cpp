@@ -160,6 +160,9 @@ void MemoryVfs::apply(std::string& bytes, const Write& write) {
 
 int MemoryVfs::enter(bool changes) {
     ++count_;
+    is_holding_ = hold_;
+    released_.wait(mutex_, [this] { return !hold_; });
+    is_holding_ = false;
     if (changes && cut_at_ > 0 && count_ >= cut_at_ && !cut_)
         cut_ = files_;
     if (fail_at_ == 0 || count_ < fail_at_)
@@ -169,6 +172,17 @@ int MemoryVfs::enter(bool changes) {
     if (fault_ == Fault::full)
         return SQLITE_FULL;
     return fault_ == Fault::readonly ? SQLITE_READONLY : SQLITE_IOERR_WRITE;
+}
+
+void MemoryVfs::hold(bool on) {
+    const std::lock_guard guard(mutex_);
+    hold_ = on;
+    released_.notify_all();
+}
+
+bool MemoryVfs::is_holding() const {
+    const std::lock_guard guard(mutex_);
+    return is_holding_;
 }
 
 void MemoryVfs::cut_at(std::uint64_t number) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -42,6 +43,10 @@ public:
     enum class Fault : std::uint8_t { io, full, readonly };
     /// Lets operation `number` (from now, 1: the next) fail, and all later ones if `sticky`. 0: heal.
     void fail_at(std::uint64_t number, Fault fault, bool sticky);
+    /// Lets every operation hang until it is called with false.
+    void hold(bool on);
+    /// Whether an operation hangs at this moment.
+    [[nodiscard]] bool is_holding() const;
     /// Bytes that all files together may have; 0: no limit.
     void limit_size(std::uint64_t bytes);
     /// Operations (writes, truncations, syncs, and with faults reads and opens) so far.
@@ -61,17 +66,19 @@ private:
     struct Layer; ///< SQLite's side
     friend struct Layer;
 
-    /// Counts an operation; a SQLite error code if it fails.
+    /// Counts an operation, hangs in it if asked to; a SQLite error code if it fails. The mutex is locked.
     int enter(bool changes);
     static void apply(std::string& bytes, const Write& write);
 
     std::string name_;
+    // any: it waits with the mutex of whoever called enter()
+    std::condition_variable_any released_;
     mutable std::mutex mutex_;
     Files files_;
     std::optional<Files> cut_;
     std::uint64_t count_ = 0, cut_at_ = 0, fail_at_ = 0, size_limit_ = 0;
     Fault fault_ = Fault::io;
-    bool sticky_ = false, swallow_ = false;
+    bool sticky_ = false, swallow_ = false, hold_ = false, is_holding_ = false;
     Layer* layer_;
 };
 
