@@ -47,7 +47,7 @@ class Guest:
             raise AssertionError(f"systemd-nspawn ended with {self.process.returncode}")
         for child in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             try:
-                if "systemd" in os.readlink(f"/proc/{child}/exe"):
+                if os.readlink(f"/proc/{child}/exe").endswith("/systemd"):
                     return int(child)
             except OSError:
                 pass
