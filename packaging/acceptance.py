@@ -252,7 +252,11 @@ devices:
 
     def hanging_thread_ends(self):
         """Also when only one thread hangs and the loop goes on."""
-        wait_until(self.stopped.is_gone, "the gateway with the hanging thread is killed", 120, 0.2)
+        try:
+            wait_until(self.stopped.is_gone, "the gateway with the hanging thread is killed", 120, 0.2)
+        except AssertionError:
+            self.stopped.kill()
+            raise
         took = time.monotonic() - self.stopped_at
         wait_until(lambda: self.guest.is_active(SECOND), "it runs again", 30, 0.2)
         told = [r for r in self.guest.journal("-u", SECOND) if "upload thread" in str(r.get("MESSAGE"))]
