@@ -5,6 +5,7 @@
 #include "things_plugin.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace things {
 
@@ -33,7 +34,8 @@ std::vector<SerialFrame> frames_to_try(const PluginSettings& settings, const Ser
             by_baud.push_back(usual);
             by_baud.back().baud = static_cast<std::uint32_t>(*baud);
         }
-    if (const auto baud = settings.integer("baud"); baud && *baud >= 50 && *baud <= 4000000) {
+    if (const auto baud = settings.integer("baud");
+        by_baud.empty() && baud && *baud >= 50 && *baud <= 4000000) {
         by_baud.push_back(usual);
         by_baud.back().baud = static_cast<std::uint32_t>(*baud);
     }
@@ -50,6 +52,21 @@ std::vector<SerialFrame> frames_to_try(const PluginSettings& settings, const Ser
         }
     }
     return frames;
+}
+
+// "1-32" or "7": the ids that `units` names.
+bool read_range(const PluginSettings& settings, std::int64_t& from, std::int64_t& to) {
+    if (const auto single = settings.integer("units")) {
+        from = to = *single;
+        return true;
+    }
+    const std::string text = settings.text("units");
+    const char *begin = text.data(), *end = begin + text.size();
+    const auto first = std::from_chars(begin, end, from);
+    if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-')
+        return false;
+    const auto last = std::from_chars(first.ptr + 1, end, to);
+    return last.ec == std::errc() && last.ptr == end;
 }
 
 } // namespace
@@ -78,9 +95,11 @@ ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettin
     else
         options.tables = {RegisterTable::holding, RegisterTable::input};
     const bool units = !options.unit && !options.explain;
-    const std::int64_t from = settings.integer("from", units ? 1 : 0);
-    const std::int64_t to = settings.integer("to", units ? last_unit : from + usual_registers - 1);
-    if (from < 0 || to < from || to > (units ? 255 : 65535 + std::int64_t{usual_registers}))
+    std::int64_t from = settings.integer("from", units ? 1 : 0);
+    std::int64_t to = settings.integer("to", units ? last_unit : from + usual_registers - 1);
+    if (units && settings.has("units") && !read_range(settings, from, to))
+        error = "`units` is a range of unit ids such as 1-32";
+    else if (from < 0 || to < from || to > (units ? 255 : 65535 + std::int64_t{usual_registers}))
         error = "from " + std::to_string(from) + " to " + std::to_string(to) + " is no range";
     options.from = static_cast<std::uint32_t>(std::max<std::int64_t>(from, 0));
     options.to = static_cast<std::uint32_t>(std::clamp<std::int64_t>(to, 0, 65535));

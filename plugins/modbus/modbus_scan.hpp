@@ -13,7 +13,7 @@
 
 // Looks around on a bus for a technician; results leave as JSON lines, one a finding. Used on the source's
 // thread. Options (all optional):
-//   from, to, timeout, baud: [..], parity: [..]   which units answer; from and to are unit ids
+//   units: 1-32, timeout, baud: [..], parity: [..]   which units answer; from and to are unit ids, too
 //   unit, table, from, to                         which registers of that unit exist, by bisection
 //   unit, explain, table, count                   the words at that address under every type and order
 //

@@ -302,6 +302,12 @@ TEST_CASE("a scan finds units, registers and the meaning of words") {
     CHECK(host.found[2].find("{\"unit\":3,\"answer\":\"value\"") == 0);
     CHECK(host.progress == 1.0);
     host.found.clear();
+    CHECK(source.discover(FakeSettings().set("units", "2-9").set("timeout", 400)) == THINGS_OK);
+    CHECK(source.discover(FakeSettings().set("units", 3).set("timeout", 400)) == THINGS_OK);
+    CHECK(host.found.size() == 3);
+    for (const char* bad : {"2-", "-9", "2..9", "9-2", "2-9x", ""})
+        CHECK(source.discover(FakeSettings().set("units", bad)) == THINGS_INVALID);
+    host.found.clear();
     for (std::uint16_t address = 0; address < 200; ++address)
         if (address < 7 || (address > 20 && address < 100) || address > 140)
             device.units.forbid(2, 'h', address);
