@@ -31,15 +31,19 @@ short wait_for(int fd, short events, SteadyTime deadline, int wake_fd) {
     }
 }
 
-void sleep_until(SteadyTime when) {
+ByteLink::~ByteLink() = default;
+
+SteadyTime ByteLink::now() const {
+    return std::chrono::steady_clock::now();
+}
+
+void ByteLink::sleep_until(SteadyTime when) {
     const timespec absolute = to_timespec(when.time_since_epoch());
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &absolute, nullptr) == EINTR)
         continue;
 }
 
-ByteLink::~ByteLink() = default;
-
-bool ByteLink::send(std::span<const std::uint8_t> bytes, SteadyTime deadline) {
+bool DescriptorLink::send(std::span<const std::uint8_t> bytes, SteadyTime deadline) {
     while (!bytes.empty()) {
         const ssize_t sent = socket_ ? ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)
                                      : ::write(fd_, bytes.data(), bytes.size());
@@ -61,7 +65,8 @@ bool ByteLink::send(std::span<const std::uint8_t> bytes, SteadyTime deadline) {
     return true;
 }
 
-ByteLink::Received ByteLink::receive(std::span<std::uint8_t> room, SteadyTime deadline, std::size_t& got) {
+ByteLink::Received DescriptorLink::receive(std::span<std::uint8_t> room, SteadyTime deadline,
+                                           std::size_t& got) {
     got = 0;
     for (;;) {
         const short events = wait_for(fd_, POLLIN, deadline);

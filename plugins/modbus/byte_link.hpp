@@ -8,8 +8,9 @@
 #include <span>
 #include <string>
 
-// A stream of bytes to the devices: a serial port or a TCP connection. Owned by the bus, used on the source's
-// thread. Every wait has a deadline and ends early when `wake_fd` becomes readable, where that is wanted.
+// A stream of bytes to the devices, and the time that passes on it. Owned by the bus, used on the source's
+// thread. ByteLink is what the bus needs; DescriptorLink is a serial port or a TCP connection in real time;
+// the tests have one with a time of its own.
 namespace things {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
@@ -26,33 +27,45 @@ public:
     ByteLink(const ByteLink&) = delete;
     ByteLink& operator=(const ByteLink&) = delete;
 
-    /// Opens the link, blocking until `deadline` at the latest. Nothing: it is open.
+    /// Opens the link, blocking until `deadline` at the latest or until `wake_fd` becomes readable (-1:
+    /// none). Nothing: it is open.
     [[nodiscard]] virtual std::optional<LinkTrouble> open(SteadyTime deadline, int wake_fd) = 0;
     virtual void close() = 0;
-    [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+    [[nodiscard]] virtual bool is_open() const = 0;
 
     /// False if the link is lost; see trouble().
-    [[nodiscard]] bool send(std::span<const std::uint8_t> bytes, SteadyTime deadline);
+    [[nodiscard]] virtual bool send(std::span<const std::uint8_t> bytes, SteadyTime deadline) = 0;
     enum class Received : std::uint8_t { bytes, nothing, lost };
     /// Waits for bytes until the deadline and reads what there is into `room`; `got` says how many.
-    [[nodiscard]] Received receive(std::span<std::uint8_t> room, SteadyTime deadline, std::size_t& got);
+    [[nodiscard]] virtual Received receive(std::span<std::uint8_t> room, SteadyTime deadline,
+                                           std::size_t& got) = 0;
+    [[nodiscard]] virtual SteadyTime now() const;
+    virtual void sleep_until(SteadyTime when);
     /// Why send or receive failed.
     [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
 
 protected:
     ByteLink() = default;
+    LinkTrouble trouble_;
+};
+
+/// A link with a file descriptor of the system.
+class DescriptorLink : public ByteLink {
+public:
+    [[nodiscard]] bool is_open() const override { return fd_ >= 0; }
+    [[nodiscard]] bool send(std::span<const std::uint8_t> bytes, SteadyTime deadline) override;
+    [[nodiscard]] Received receive(std::span<std::uint8_t> room, SteadyTime deadline,
+                                   std::size_t& got) override;
+
+protected:
     /// Names the fault behind an errno of this kind of link; 0: the other side closed it.
     [[nodiscard]] virtual LinkTrouble explain(int error) const = 0;
     int fd_ = -1;
     bool socket_ = false;
-
-private:
-    LinkTrouble trouble_;
 };
 
 /// Waits until `fd` has one of `events` (poll.h), `wake_fd` is readable (-1: none) or the deadline is over.
 /// Returns the events of `fd`, 0 otherwise.
 short wait_for(int fd, short events, SteadyTime deadline, int wake_fd = -1);
-void sleep_until(SteadyTime when);
 
 } // namespace things

@@ -123,6 +123,29 @@ std::size_t any_answer_size(Bytes rest) {
     return function == 5 || function == 6 || function == 15 || function == 16 ? write_answer_size : 0;
 }
 
+// Where the TCP frame at the beginning ends; 0: it is not whole yet. Nothing: no frame begins here.
+std::optional<std::size_t> tcp_frame_end(Bytes bytes) {
+    if (bytes.size() < header_size)
+        return 0;
+    const std::size_t length = word_at(bytes, 4);
+    if (word_at(bytes, 2) != 0 || length < 3 || length > 254)
+        return std::nullopt;
+    const std::size_t size = header_size - 1 + length;
+    return bytes.size() < size ? 0 : size;
+}
+
+// Nothing but whole frames. An answer that was shorter than its header says takes its last bytes from the
+// frame that came after it: then what is left of that one is no frame.
+bool are_tcp_frames(Bytes bytes) {
+    while (!bytes.empty()) {
+        const auto end = tcp_frame_end(bytes);
+        if (end.value_or(0) == 0)
+            return false;
+        bytes = bytes.subspan(*end);
+    }
+    return true;
+}
+
 } // namespace
 
 std::uint16_t crc16(Bytes bytes) {
@@ -173,26 +196,25 @@ BusAnswer find_rtu_answer(Bytes received, const BusRequest& request) {
 
 BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction) {
     BusAnswer none;
-    while (received.size() - none.consumed >= header_size) {
+    for (;;) {
         const Bytes rest = received.subspan(none.consumed);
-        const std::size_t length = word_at(rest, 4);
-        if (word_at(rest, 2) != 0 || length < 3 || length > 254) {
+        const auto size = tcp_frame_end(rest);
+        if (!size)
             none.kind = BusAnswer::Kind::mismatch; // where the next frame begins is anybody's guess
+        if (size.value_or(0) == 0)
             return none;
-        }
-        const std::size_t size = header_size - 1 + length;
-        if (rest.size() < size)
-            return none;
-        const Bytes body = rest.subspan(header_size - 1, length);
-        none.consumed += size;
+        const Bytes body = rest.subspan(header_size - 1, *size - (header_size - 1));
+        none.consumed += *size;
         if (word_at(rest, 0) != transaction) {
             ++none.foreign;
             continue;
         }
         BusAnswer answer = none;
-        if (body[0] == request.unit && body[1] == (request.function | 0x80) && length == 3)
+        if (!are_tcp_frames(rest.subspan(*size)))
+            answer.kind = BusAnswer::Kind::mismatch;
+        else if (body[0] == request.unit && body[1] == (request.function | 0x80) && body.size() == 3)
             answer = exception_of(body[2], none.consumed);
-        else if (length == rtu_answer_size(request) - 2 && fits(body, request))
+        else if (body.size() == rtu_answer_size(request) - 2 && fits(body, request))
             answer = answer_of(body, request, none.consumed);
         answer.foreign = none.foreign;
         if (answer.kind != BusAnswer::Kind::incomplete)
@@ -201,7 +223,6 @@ BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16
         none.code = body[0];
         return none;
     }
-    return none;
 }
 
 Misfit diagnose_rtu(Bytes received, const BusRequest& request) {

@@ -16,19 +16,20 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
-using Clock = std::chrono::steady_clock;
 
 constexpr double assumed_turnaround_us = 5000; // of a device on a serial line
 constexpr double assumed_round_trip_us = 1000; // on TCP
 constexpr milliseconds first_reopen{500};
 constexpr milliseconds serial_reopen{500};
 constexpr milliseconds last_reopen{15000};
-constexpr milliseconds frame_over{50};     // adapters deliver in lumps up to 16 ms apart
+constexpr milliseconds frame_over{50}; // adapters deliver in lumps up to 16 ms apart
+constexpr microseconds shortest_sleep{200};
 constexpr milliseconds busy_pause{100};    // after an exception that says "later"
 constexpr milliseconds chatter_limit{500}; // a line that is never silent is used all the same
 constexpr int late_factor = 5;             // an answer later than so many timeouts does not come
 constexpr milliseconds late_margin{250};
 constexpr std::size_t room = 600;
+constexpr std::size_t exception_size = 5;
 
 double microseconds_of(nanoseconds span) {
     return static_cast<double>(span.count()) / 1000.0;
@@ -57,7 +58,11 @@ std::unique_ptr<ByteLink> make_link(const LinkSettings& settings) {
 } // namespace
 
 ModbusBus::ModbusBus(const LinkSettings& settings, int wake_fd)
-    : settings_(settings), wake_fd_(wake_fd), link_(make_link(settings)),
+    : ModbusBus(settings, make_link(settings), wake_fd) {}
+
+ModbusBus::ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> link, int wake_fd)
+    : settings_(settings), wake_fd_(wake_fd), link_(std::move(link)),
+      random_(static_cast<unsigned>(link_->now().time_since_epoch().count())),
       turnaround_us_(settings.serial ? assumed_turnaround_us : assumed_round_trip_us) {
     if (settings.serial) {
         character_ = nanoseconds(static_cast<std::int64_t>(1000 * character_us(settings.frame)));
@@ -71,17 +76,17 @@ ModbusBus::~ModbusBus() = default;
 std::optional<LinkTrouble> ModbusBus::open() {
     if (link_->is_open())
         return std::nullopt;
-    const SteadyTime now = Clock::now();
+    const SteadyTime now = link_->now();
     if (now < next_open_)
         return trouble_;
     if (auto trouble = link_->open(now + settings_.connect_timeout, wake_fd_)) {
         trouble_ = std::move(*trouble);
         reopen_wait_ =
             settings_.serial ? serial_reopen : std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
-        next_open_ = Clock::now() + reopen_wait_;
+        next_open_ = reopen_time();
         return trouble_;
     }
-    quiet_since_ = Clock::now();
+    quiet_since_ = link_->now();
     received_.clear();
     echoes_ = false;
     reopened_ = true;
@@ -103,24 +108,30 @@ Exchange ModbusBus::lose() {
     // A server that accepts and closes at once is not to be stormed.
     if (!settings_.serial && !answered_)
         reopen_wait_ = std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
-    next_open_ = settings_.serial ? Clock::now() : Clock::now() + reopen_wait_;
+    next_open_ = settings_.serial ? link_->now() : reopen_time();
     Exchange result;
     result.status = Exchange::Status::lost;
     return result;
+}
+
+SteadyTime ModbusBus::reopen_time() {
+    const auto least = settings_.serial ? reopen_wait_.count() : reopen_wait_.count() / 2;
+    return link_->now() + milliseconds(std::uniform_int_distribution(least, reopen_wait_.count())(random_));
 }
 
 Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing) {
     const bool rtu = settings_.rtu_framing;
     if (rtu && !await_debts(request))
         return lose();
-    const SteadyTime first_sent = Clock::now();
+    const SteadyTime first_sent = link_->now();
+    sent_ = 0;
     Exchange result;
     for (int attempt_number = 1; attempt_number <= timing.retries + 1; ++attempt_number) {
-        const SteadyTime began = Clock::now();
+        const SteadyTime began = link_->now();
         result = attempt(request, timing);
         result.attempts = attempt_number;
         result.duration_us =
-            static_cast<std::uint32_t>(duration_cast<microseconds>(Clock::now() - began).count());
+            static_cast<std::uint32_t>(duration_cast<microseconds>(link_->now() - began).count());
         if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
             break;
         if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
@@ -129,7 +140,7 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
             if (!says_later(result.code))
                 break;
             if (attempt_number <= timing.retries)
-                sleep_until(Clock::now() + busy_pause);
+                link_->sleep_until(link_->now() + busy_pause);
         }
     }
     if (rtu)
@@ -152,11 +163,11 @@ Exchange ModbusBus::attempt(const BusRequest& request, const BusTiming& timing) 
 bool ModbusBus::keep_silence(milliseconds pause) {
     if (!settings_.rtu_framing) {
         if (pause.count() > 0)
-            sleep_until(quiet_since_ + pause);
+            link_->sleep_until(quiet_since_ + pause);
         return true;
     }
     std::array<std::uint8_t, room> stray{};
-    const SteadyTime limit = Clock::now() + chatter_limit + pause;
+    const SteadyTime limit = link_->now() + chatter_limit + pause;
     for (;;) {
         const SteadyTime free = std::min(quiet_since_ + silence_ + pause, std::max(limit, quiet_since_));
         std::size_t got = 0;
@@ -166,7 +177,7 @@ bool ModbusBus::keep_silence(milliseconds pause) {
         case ByteLink::Received::lost:
             return false;
         case ByteLink::Received::bytes:
-            quiet_since_ = Clock::now();
+            quiet_since_ = link_->now();
             settle_debts({stray.data(), got});
             if (quiet_since_ > limit)
                 return true;
@@ -178,11 +189,12 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
     const BusFrame frame = rtu_frame(request);
     const std::size_t size = rtu_answer_size(request);
     received_.clear();
-    SteadyTime sent = Clock::now();
-    if (!link_->send(frame.bytes(), sent + timing.timeout))
+    SteadyTime sent = link_->now();
+    ++sent_;
+    if (!link_->send(frame.bytes(), sent + timing.patience))
         return lose();
     sent += character_ * static_cast<int>(frame.bytes().size());
-    const SteadyTime deadline = std::max(sent, Clock::now()) + timing.timeout;
+    const SteadyTime deadline = std::max(sent, link_->now()) + timing.patience;
     SteadyTime until = deadline;
     Exchange result;
     for (;;) {
@@ -193,7 +205,7 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
             return lose();
         if (outcome == ByteLink::Received::nothing)
             break;
-        quiet_since_ = Clock::now();
+        quiet_since_ = link_->now();
         if (received_.empty())
             learn_turnaround(microseconds_of(quiet_since_ - sent - character_));
         if (received_.size() + got > room)
@@ -211,18 +223,22 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
             if (skip == 0 && request.function <= 4 && answer.consumed > frame.bytes().size())
                 echoes_ = std::equal(frame.bytes().begin(), frame.bytes().end(), received_.begin());
             finish(result, answer, request);
+            const std::size_t length = answer.kind == BusAnswer::Kind::exception ? exception_size : size;
+            const Bytes good = all.subspan(answer.consumed - length, length);
+            last_answer_.assign(good.begin(), good.end());
             return result;
         }
         if (quiet_since_ >= deadline)
             break;
         // As much came as the answer has, and then nothing: it is damaged, waiting longer brings nothing.
         until = all.size() >= size ? std::min(deadline, quiet_since_ + frame_over + silence_) : deadline;
-        // Rather than waking up for each character, sleep for half of what is still to come.
+        // Rather than waking up for each character, sleep for most of what is still to come; the device's
+        // clock may be a little faster than ours.
         const std::size_t due = all.size() < 5 ? 5 : size;
         if (due > all.size() && character_.count() > 0) {
-            const auto rest = character_ * static_cast<int>(due - all.size()) / 2;
-            if (rest > milliseconds(1))
-                sleep_until(std::min(deadline, quiet_since_ + rest));
+            const auto rest = character_ * static_cast<int>(due - all.size()) * 7 / 8;
+            if (rest > shortest_sleep)
+                link_->sleep_until(std::min(deadline, quiet_since_ + rest));
         }
     }
     quiet_since_ = std::max(quiet_since_, sent);
@@ -233,8 +249,8 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
 }
 
 Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timing) {
-    const SteadyTime sent = Clock::now();
-    const SteadyTime deadline = sent + timing.timeout;
+    const SteadyTime sent = link_->now();
+    const SteadyTime deadline = sent + timing.patience;
     const BusFrame frame = tcp_frame(request, ++transaction_);
     if (!link_->send(frame.bytes(), deadline))
         return lose();
@@ -251,7 +267,7 @@ Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timi
         const BusAnswer answer = find_tcp_answer(received_, request, transaction_);
         late_answers_ += answer.foreign;
         if (answer.kind == BusAnswer::Kind::data || answer.kind == BusAnswer::Kind::exception) {
-            quiet_since_ = Clock::now();
+            quiet_since_ = link_->now();
             learn_turnaround(microseconds_of(quiet_since_ - sent));
             finish(result, answer, request);
         }
@@ -292,10 +308,10 @@ SteadyTime ModbusBus::clear_at(const BusRequest& request) const {
 
 // Listens until nothing can come any more that would be taken for the answer to `request`. False: link lost.
 bool ModbusBus::await_debts(const BusRequest& request) {
-    std::erase_if(debts_, [now = Clock::now()](const Debt& debt) { return debt.until <= now; });
+    std::erase_if(debts_, [now = link_->now()](const Debt& debt) { return debt.until <= now; });
     for (;;) {
         const SteadyTime when = clear_at(request);
-        if (when <= Clock::now())
+        if (when <= link_->now())
             return true;
         std::array<std::uint8_t, room> chunk{};
         std::size_t got = 0;
@@ -307,7 +323,7 @@ bool ModbusBus::await_debts(const BusRequest& request) {
                 return false;
             if (outcome == ByteLink::Received::nothing)
                 break;
-            quiet_since_ = Clock::now();
+            quiet_since_ = link_->now();
             if (received_.size() + got > room)
                 received_.clear();
             received_.insert(received_.end(), chunk.begin(),
@@ -318,8 +334,16 @@ bool ModbusBus::await_debts(const BusRequest& request) {
     }
 }
 
-// Bytes that came when nothing was asked: the answer to something that was given up pays its debt.
+// Bytes that came when nothing was asked: the answer to something that was given up pays its debt. A second
+// copy of the last answer pays nothing.
 void ModbusBus::settle_debts(Bytes received) {
+    const auto copy = std::search(received.begin(), received.end(), last_answer_.begin(), last_answer_.end());
+    if (!last_answer_.empty() && copy != received.end()) {
+        const auto before = static_cast<std::size_t>(copy - received.begin());
+        settle_debts(received.first(before));
+        settle_debts(received.subspan(before + last_answer_.size()));
+        return;
+    }
     const auto paid = std::find_if(debts_.begin(), debts_.end(), [received](const Debt& debt) {
         return find_rtu_answer(received, debt.request).kind != BusAnswer::Kind::incomplete;
     });
@@ -331,15 +355,17 @@ void ModbusBus::settle_debts(Bytes received) {
 
 void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
                              const BusTiming& timing) {
-    if (result.status == Exchange::Status::lost)
+    // A serial server may outlive the connection to it and hand a late answer to the next one; what was on
+    // the way through an adapter that was pulled out is gone.
+    if (result.status == Exchange::Status::lost && settings_.serial)
         return;
-    const SteadyTime now = Clock::now();
+    const SteadyTime now = link_->now();
     const bool answered =
         result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
     std::erase_if(debts_, [now](const Debt& debt) { return debt.until <= now; });
     // Of all requests sent, one was answered, whichever it was; older debts for the same request stay.
     // Attempts that were answered by a damaged frame owe nothing, but which those were is not certain.
-    const int owed = answered ? result.attempts - 1 : result.attempts;
+    const int owed = answered ? sent_ - 1 : sent_;
     if (owed == 0)
         return;
     // Answered at last: whatever the device still owes takes about as long as this answer took.

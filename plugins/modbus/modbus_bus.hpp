@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 #include <vector>
 
 // One request, one answer: owns the link, keeps the silence between frames, matches answers to requests and
@@ -21,10 +22,11 @@
 namespace things {
 
 struct BusTiming {
-    std::chrono::milliseconds timeout{1000};
+    std::chrono::milliseconds timeout{1000}; ///< an answer later than five of these does not come
     std::chrono::milliseconds pause{0};
-    int retries = 2;        ///< after a damaged answer, or one that says "later"
-    int silent_retries = 2; ///< after silence; at most `retries`
+    int retries = 2;                             ///< after a damaged answer, or one that says "later"
+    int silent_retries = 2;                      ///< after silence; at most `retries`
+    std::chrono::milliseconds patience{timeout}; ///< how long to wait this time
 };
 
 /// How an exchange ended.
@@ -48,10 +50,13 @@ class ModbusBus {
 public:
     /// `wake_fd` ends a wait for a connection early; -1: none.
     ModbusBus(const LinkSettings& settings, int wake_fd);
+    /// Over this link, whose time is the only one that counts.
+    ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> link, int wake_fd);
     ~ModbusBus();
 
     /// Opens the link unless it is open. After a failure it is tried again only when a growing time is over
-    /// (TCP) or every half second (serial); until then the same trouble is returned at once.
+    /// (TCP, spread by chance so that many do not come at once) or every half second (serial); until then the
+    /// same trouble is returned at once.
     [[nodiscard]] std::optional<LinkTrouble> open();
     void close();
     /// True once after the link was opened.
@@ -83,13 +88,15 @@ private:
     void finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const;
     void learn_turnaround(double us);
     [[nodiscard]] Exchange lose();
+    [[nodiscard]] SteadyTime reopen_time();
 
     LinkSettings settings_;
     int wake_fd_;
     std::unique_ptr<ByteLink> link_;
     LinkTrouble trouble_;
     SteadyTime next_open_{};
-    std::chrono::milliseconds reopen_wait_{0};
+    std::chrono::milliseconds reopen_wait_{0}; ///< at most; a part of it is left to chance
+    std::minstd_rand random_;
     bool reopened_ = false;
     bool answered_ = false; ///< since it was opened
 
@@ -97,6 +104,8 @@ private:
     std::chrono::nanoseconds silence_{0};
     SteadyTime quiet_since_{}; ///< last byte sent or received
     std::vector<Debt> debts_;
+    std::vector<std::uint8_t> last_answer_;
+    int sent_ = 0;        ///< requests of the exchange that runs
     bool echoes_ = false; ///< the line sends back what we send
     std::uint16_t transaction_ = 0;
     std::vector<std::uint8_t> received_;

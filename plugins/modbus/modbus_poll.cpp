@@ -4,7 +4,9 @@
 #include <algorithm>
 
 // One poll: units that answer come first, then those that missed their answer, then the silent ones, of which
-// one poll tries only as many as its neighbours can bear.
+// one poll tries only as many as its neighbours can bear. Once one missed its answer the others are waited
+// for less long: when half a line falls silent at once, the other half must not wait for each of them in
+// turn.
 namespace things {
 
 namespace {
@@ -77,9 +79,6 @@ bool ModbusSource::has_neighbours(std::uint8_t unit) const {
 
 ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late) {
     std::array<bool, 256> is_late{};
-    const bool alone = std::all_of(plan.begin(), plan.end(), [this, &plan](const PlannedRequest& request) {
-        return unit_of(request).unit == unit_of(plan.front()).unit;
-    });
     std::vector<const PlannedRequest*> blocked;
     const auto one = [&](const PlannedRequest& request) {
         const std::uint8_t unit = unit_of(request).unit;
@@ -87,16 +86,22 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
             late.push_back(&request);
             return Next::go_on;
         }
-        const Next next = read(request, alone ? unit_of(request).retries : no_verdict);
-        if (next == Next::skip_unit) {
+        const bool alone = !has_neighbours(unit);
+        const Next next = read(request, alone                           ? unit_of(request).retries
+                                        : Clock::now() < hurried_until_ ? glance
+                                                                        : no_verdict);
+        if (next == Next::skip_unit && !alone) {
             is_late[unit] = true;
-            if (!alone)
-                late.push_back(&request);
+            late.push_back(&request);
+            if (is_alive(request)) {
+                units_[unit].health.doubt();
+                hurried_until_ = Clock::now() + contact_share * unit_of(request).timeout;
+            }
         }
         return next == Next::stop ? Next::stop : Next::go_on;
     };
     for (const PlannedRequest& request : plan) {
-        if (!is_alive(request))
+        if (!is_alive(request) && !is_late[unit_of(request).unit])
             continue;
         // An answer that is still on its way could be taken for this one: others first.
         if (bus_.clear_at(request.request(unit_of(request))) > Clock::now())
@@ -110,14 +115,33 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
     return Next::go_on;
 }
 
+// Those that missed their answer a moment ago. The first that stays silent is the last that is waited for
+// now.
 ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest*>& late) {
+    std::chrono::nanoseconds spent{0};
     for (const PlannedRequest* request : late) {
-        if (!is_alive(*request))
-            continue; // given up a moment ago
+        UnitState& it = units_[unit_of(*request).unit];
+        it.glanced_at = true;
+        const bool is_doubted = it.health.state() == UnitHealth::State::unknown;
+        if (it.health.state() == UnitHealth::State::dead ||
+            (is_doubted && !may_wait_for(unit_of(*request).unit, spent)))
+            continue;
+        const SteadyTime now = Clock::now();
         if (read(*request, std::max(unit_of(*request).retries - 1, 0)) == Next::stop)
             return Next::stop;
+        if (it.health.state() == UnitHealth::State::alive) {
+            hurried_until_ = {};
+            continue;
+        }
+        spent += Clock::now() - now;
+        next_probe_ = Clock::now() + contact_share * (Clock::now() - now);
     }
     return Next::go_on;
+}
+
+// May a unit that may be silent be waited for, after so much was spent on others in this poll?
+bool ModbusSource::may_wait_for(std::uint8_t unit, std::chrono::nanoseconds spent) const {
+    return has_neighbours(unit) ? Clock::now() >= next_probe_ && spent.count() == 0 : spent < silent_budget;
 }
 
 // The not yet known and the silent. At the start of a line with many dead units the living must be found
@@ -135,9 +159,7 @@ ModbusSource::Next ModbusSource::run_others(const PollPlan& plan) {
             const SteadyTime now = Clock::now();
             if (stage == Stage::glance && spent > glance_budget)
                 continue;
-            const bool has_room =
-                has_neighbours(unit) ? now >= next_probe_ && spent.count() == 0 : spent < silent_budget;
-            if (stage != Stage::glance && (!has_room || !it.health.is_due(now))) {
+            if (stage != Stage::glance && (!may_wait_for(unit, spent) || !it.health.is_due(now))) {
                 if (stage == Stage::probe)
                     report_unit(it);
                 continue;
@@ -193,13 +215,14 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     // Waiting for an answer that may still come is for a line without neighbours; else the next beat will do.
     if (bus_.clear_at(frame) > Clock::now() + patience && has_neighbours(unit.unit))
         return Next::go_on;
-    UnitSettings patient = unit;
+    BusTiming timing = timing_of(unit, std::max(silent_retries, 0));
     if (silent_retries == glance)
-        patient.timeout = std::max(unit.timeout / 4, shortest_glance);
-    const Exchange result = ask(frame, patient, std::max(silent_retries, 0));
+        timing.patience = short_patience(unit);
+    const Exchange result = ask(frame, timing);
     switch (result.status) {
     case Exchange::Status::answered:
         on_answer(unit.unit);
+        learn_usual(unit.unit, result.duration_us);
         emit(request, result);
         return Next::go_on;
     case Exchange::Status::exception:
@@ -227,6 +250,17 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         break;
     }
     return Next::stop;
+}
+
+// Long enough for a unit that was not slower of late.
+std::chrono::milliseconds ModbusSource::short_patience(const UnitSettings& unit) const {
+    const std::chrono::milliseconds usual(4 * units_[unit.unit].usual_us / 1000);
+    return std::min(unit.timeout, std::max(shortest_glance, usual.count() > 0 ? usual : unit.timeout / 4));
+}
+
+void ModbusSource::learn_usual(std::uint8_t unit, std::uint32_t us) {
+    std::uint32_t& usual = units_[unit].usual_us;
+    usual = std::max(us, usual - usual / 16);
 }
 
 // Halves a refused request until the points that the device does not have stand alone.
@@ -326,7 +360,7 @@ void ModbusSource::try_gap(const PollPlan& plan) {
             continue;
         next_gap_trial_ = now + gap_trial_pause;
         const PlannedRequest trial{a.unit, a.table, joined, {}};
-        const Exchange result = ask(trial.request(unit), unit, 0);
+        const Exchange result = ask(trial.request(unit), timing_of(unit, 0));
         if (result.status == Exchange::Status::answered)
             lessons_.open_gap(a.unit, a.table, gap);
         else if (result.status != Exchange::Status::lost)

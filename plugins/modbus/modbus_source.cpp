@@ -88,16 +88,16 @@ bool ModbusSource::is_over() const {
 }
 
 BusTiming ModbusSource::timing_of(const UnitSettings& unit, int silent_retries) const {
-    return {unit.timeout, unit.pause, unit.retries, std::min(unit.retries, silent_retries)};
+    return {unit.timeout, unit.pause, unit.retries, std::min(unit.retries, silent_retries), unit.timeout};
 }
 
 // Sends one request. A connection that broke is opened again once in a call: many devices close idle ones.
-Exchange ModbusSource::ask(const BusRequest& request, const UnitSettings& unit, int silent_retries) {
-    Exchange result = bus_.exchange(request, timing_of(unit, silent_retries));
+Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
+    Exchange result = bus_.exchange(request, timing);
     if (result.status == Exchange::Status::lost && !reopened_once_) {
         reopened_once_ = true;
         if (open_link())
-            result = bus_.exchange(request, timing_of(unit, silent_retries));
+            result = bus_.exchange(request, timing);
     }
     if (result.status == Exchange::Status::lost) {
         if (!link_failed_)

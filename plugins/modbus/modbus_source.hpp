@@ -35,6 +35,7 @@ private:
         UnitHealth health;
         Explanation trouble;                  ///< of a dead unit
         bool glanced_at = false;              ///< was asked once, with a short patience
+        std::uint32_t usual_us = 0;           ///< how long it takes to answer, the longest of late
         std::vector<std::uint32_t> devices{}; ///< that have points there
     };
     /// States of the units that points name; no more, since a gateway may have a thousand sources.
@@ -69,7 +70,7 @@ private:
     void report_link(const LinkTrouble& trouble);
     [[nodiscard]] bool is_over() const;
     [[nodiscard]] BusTiming timing_of(const UnitSettings& unit, int silent_retries) const;
-    [[nodiscard]] Exchange ask(const BusRequest& request, const UnitSettings& unit, int silent_retries);
+    [[nodiscard]] Exchange ask(const BusRequest& request, const BusTiming& timing);
 
     // polling
     [[nodiscard]] const PollPlan& plan_for(const std::uint32_t* points, std::uint32_t count);
@@ -85,6 +86,9 @@ private:
     void emit(const PlannedRequest& request, const Exchange& result);
     void emit_point(const PlannedRequest& request, const PlannedPoint& planned, const Exchange& result);
     void on_answer(std::uint8_t unit);
+    void learn_usual(std::uint8_t unit, std::uint32_t us);
+    [[nodiscard]] std::chrono::milliseconds short_patience(const UnitSettings& unit) const;
+    [[nodiscard]] bool may_wait_for(std::uint8_t unit, std::chrono::nanoseconds spent) const;
     void on_silence(const PlannedRequest& request, Explanation why);
     void report_silence(const PlannedRequest& request, Explanation why);
     void report_unit(const UnitState& unit);
@@ -135,7 +139,8 @@ private:
     bool interrupted_ = false;
     bool link_failed_ = false;
     bool reopened_once_ = false;
-    SteadyTime next_probe_{}; ///< of silent units, so that they take a small part of the line only
+    SteadyTime next_probe_{};    ///< of silent units, so that they take a small part of the line only
+    SteadyTime hurried_until_{}; ///< someone fell silent: until then the others are waited for less long
     SteadyTime next_gap_trial_{};
     std::vector<things_reading> readings_;
     std::vector<std::string> texts_; ///< what readings_ and the last written value point to

@@ -45,7 +45,7 @@ bool ModbusSource::read_chain(std::uint32_t unit_index, std::uint32_t address,
     const PlannedRequest request{unit_index, RegisterTable::holding, {address, address + 2}, {}};
     const BusRequest frame = request.request(unit);
     const bool known = units_[unit.unit].health.state() == UnitHealth::State::alive;
-    const Exchange result = ask(frame, unit, known ? unit.retries : 0);
+    const Exchange result = ask(frame, timing_of(unit, known ? unit.retries : 0));
     if (result.status == Exchange::Status::lost) {
         stop = true;
         return false;

@@ -86,7 +86,7 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     const RegisterSpan span = request_span(it.whole(), unit.limits(it.table));
     const BusRequest request{unit.unit, read_function(it.table), static_cast<std::uint16_t>(span.first),
                              static_cast<std::uint16_t>(span.size())};
-    const Exchange result = ask(request, unit, unit.retries);
+    const Exchange result = ask(request, timing_of(unit, unit.retries));
     if (result.status == Exchange::Status::lost)
         return THINGS_FAILED;
     if (result.status == Exchange::Status::exception) {
@@ -117,12 +117,12 @@ int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16
     bool single =
         it.write == WriteChoice::single || (it.write == WriteChoice::automatic && words.size() == 1);
     BusRequest request = write_request(it, unit.unit, words, single);
-    Exchange result = ask(request, unit, unit.retries);
+    Exchange result = ask(request, timing_of(unit, unit.retries));
     // A device that knows only the other function has not done anything: ask with that one, and remember.
     if (it.write == WriteChoice::automatic && result.status == Exchange::Status::exception &&
         result.code == illegal_function && words.size() == 1) {
         request = write_request(it, unit.unit, words, !single);
-        result = ask(request, unit, unit.retries);
+        result = ask(request, timing_of(unit, unit.retries));
         if (result.status == Exchange::Status::answered)
             it.write = WriteChoice::multiple;
     }

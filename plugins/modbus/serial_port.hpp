@@ -13,7 +13,7 @@ struct _modbus;
 // The port is held exclusively: a second program that opened it would garble every frame.
 namespace things {
 
-class SerialPort : public ByteLink {
+class SerialPort : public DescriptorLink {
 public:
     explicit SerialPort(LinkSettings settings);
     ~SerialPort() override;

@@ -58,10 +58,10 @@ std::vector<Address> resolve(const std::string& host, const std::string& port, S
     addrinfo* found = nullptr;
     error = getaddrinfo(host.c_str(), port.c_str(), &query->hints, &found);
     if (error != 0 && lookup_blocks) {
-        query->hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+        query->hints.ai_flags = AI_NUMERICSERV;
         error = getaddrinfo(host.c_str(), port.c_str(), &query->hints, &found);
     } else if (error != 0) {
-        query->hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+        query->hints.ai_flags = AI_NUMERICSERV;
         query->control.ar_name = query->host.c_str();
         query->control.ar_service = query->port.c_str();
         query->control.ar_request = &query->hints;

@@ -10,7 +10,7 @@
 // libmodbus': its connect cannot be interrupted by a command that waits.
 namespace things {
 
-class TcpConnection : public ByteLink {
+class TcpConnection : public DescriptorLink {
 public:
     TcpConnection(std::string host, std::uint16_t port);
     ~TcpConnection() override;

@@ -22,6 +22,8 @@ public:
     bool on_answer();
     /// It did not answer. The wait doubles from twice the timeout up to `longest`; 0: it is always asked.
     void on_silence(SteadyTime now, std::chrono::milliseconds timeout, std::chrono::milliseconds longest);
+    /// It missed one answer: not known until it is asked again.
+    void doubt() { state_ = State::unknown; }
     /// Something changed on the line: ask at once.
     void wake(SteadyTime now);
 
