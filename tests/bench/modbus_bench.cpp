@@ -2,21 +2,26 @@
 #include "modbus/link_cost.hpp"
 #include "support/fake_plugin_host.hpp"
 #include "support/rtu_line/rtu_line.hpp"
+#include "support/rtu_line/wire.hpp"
 #include "support/tcp_device.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <fstream>
 #include <memory>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
-// modbus-bench [rtu] [tcp] [fleet] [dead]: figures of the bus engine, one line each; without arguments all.
+// modbus-bench [rtu] [peer] [tcp] [fleet] [dead]: figures of the bus engine, one line each; without arguments
+// all.
 //   rtu    measured cycle against the wire bound T(n) of the same requests, at three speeds
+//   peer   the same against a server that we did not write, python3-pymodbus, behind a wire with byte timing
 //   tcp    round trips a second over one connection, CPU time a reading
 //   fleet  1000 TCP devices with 10 points at 1 s, without and with 100 dead ones
 //   dead   what healthy units on a serial line keep beside 1 and 16 dead ones of 32
@@ -70,6 +75,67 @@ void bench_rtu() {
             std::printf("rtu: %6u %4u %9.2f %9.2f  %.4f  %.4f  %d\n", baud, count, bound, measured,
                         measured / bound, least / bound, line.silence_violations());
         }
+}
+
+// peers_test.py --serve serial PATH BAUD, ended with this object.
+class Peer {
+public:
+    Peer(const std::string& path, unsigned baud) : pid_(fork()) {
+        if (pid_ != 0)
+            return;
+        const std::string speed = std::to_string(baud);
+        execl("/usr/bin/python3", "python3", THINGS_PEERS, "--serve", "serial", path.c_str(), speed.c_str(),
+              nullptr);
+        _exit(127);
+    }
+    ~Peer() {
+        kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
+
+private:
+    pid_t pid_;
+};
+
+void bench_peer() {
+    std::printf(
+        "peer: baud, registers a request, its own turnaround ms, bound ms, median ms, median ratio, best "
+        "ratio\n");
+    for (const unsigned baud : {9600U, 19200U, 115200U}) {
+        const SerialFrame frame{baud, 8, 'N', 1};
+        Wire wire(character_us(frame));
+        const Peer peer(wire.far_path(), baud);
+        for (const unsigned count : {1U, 10U, 32U, 125U}) {
+            FakeConfig config;
+            config.source.set("port", wire.near_path()).set("baud", static_cast<int>(baud));
+            config.devices.push_back({"meter", FakeSettings().set("gap", 0).set("backoff_max", 0)});
+            for (unsigned i = 0; i < count; ++i)
+                config.points.push_back({0, "p", FakeSettings().set("holding", static_cast<int>(i))});
+            FakePluginHost host;
+            host.keep = false;
+            FakeSource source(*things_plugin_entry(), host, config);
+            while (host.readings == 0)
+                static_cast<void>(source.poll_all());
+            std::vector<double> ratios, laps;
+            double turnaround = 0, bound = 0;
+            for (unsigned i = 0; i < std::max(20U, baud / 1000); ++i) {
+                const double turned = wire.turnaround_us();
+                const auto begin = Clock::now();
+                static_cast<void>(source.poll_all());
+                laps.push_back(seconds_since(begin) * 1000);
+                turnaround = (wire.turnaround_us() - turned) / 1000;
+                // its own silence before it answers is part of its turnaround
+                bound = ((8 + 5 + 2 * count) * character_us(frame) + silence_us(frame)) / 1000 + turnaround;
+                ratios.push_back(laps.back() / bound);
+            }
+            std::sort(laps.begin(), laps.end());
+            std::sort(ratios.begin(), ratios.end());
+            std::printf("peer: %6u %4u %6.2f %9.2f %9.2f  %.4f  %.4f\n", baud, count, turnaround, bound,
+                        laps[laps.size() / 2], ratios[ratios.size() / 2], ratios.front());
+        }
+    }
 }
 
 void bench_tcp() {
@@ -234,6 +300,8 @@ int main(int argc, char** argv) {
     };
     if (wanted("rtu"))
         bench_rtu();
+    if (wanted("peer"))
+        bench_peer();
     if (wanted("tcp"))
         bench_tcp();
     if (wanted("fleet")) {

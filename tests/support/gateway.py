@@ -46,8 +46,9 @@ def settings(folder, platform, max_age="300ms", commit_interval="1s", things="",
 
 
 class Gateway:
-    def __init__(self, folder, yaml, start=True, wrapper=()):
+    def __init__(self, folder, yaml, start=True, wrapper=(), plugins=PLUGINS):
         """`wrapper`: a command that runs the command behind it, as env, strace or unshare do, in the same process."""
+        self.plugins = plugins
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "gateway.yaml"
         self.log_file = self.folder / "gateway.log"

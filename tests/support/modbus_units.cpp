@@ -30,6 +30,18 @@ std::uint16_t word(const std::vector<std::uint8_t>& pdu, std::size_t at) {
     return at + 1 < pdu.size() ? static_cast<std::uint16_t>(pdu[at] * 256 + pdu[at + 1]) : std::uint16_t{0};
 }
 
+std::uint16_t described(std::uint8_t unit, std::uint32_t address, std::int64_t ms) {
+    const std::uint64_t value = std::uint64_t{unit} << 45 | std::uint64_t{address / 4 & 0x1FFFU} << 32 |
+                                static_cast<std::uint32_t>(ms);
+    return static_cast<std::uint16_t>(value >> (48 - 16 * (address % 4)));
+}
+
+std::int64_t wall_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
 std::vector<std::uint8_t> no(std::uint8_t function, std::uint8_t code) {
     return {static_cast<std::uint8_t>(function + 128), code};
 }
@@ -52,6 +64,11 @@ ModbusUnits::Words ModbusUnits::get(std::uint8_t unit, char table, std::uint16_t
     const std::lock_guard guard(lock_);
     const auto at = units_.at(unit).tables.at(table).begin() + address;
     return {at, at + count};
+}
+
+void ModbusUnits::describe() {
+    const std::lock_guard guard(lock_);
+    describes_ = true;
 }
 
 void ModbusUnits::forbid(std::uint8_t unit, char table, std::uint16_t address, std::uint8_t code) {
@@ -116,9 +133,11 @@ std::vector<std::uint8_t> ModbusUnits::serve(Unit& unit, const UnitRequest& requ
     }
     if (function <= 4) {
         reply.push_back(static_cast<std::uint8_t>(2 * request.count));
-        for (std::size_t i = 0; i < request.count; ++i) {
-            reply.push_back(static_cast<std::uint8_t>(words[request.address + i] / 256));
-            reply.push_back(static_cast<std::uint8_t>(words[request.address + i] % 256));
+        const std::int64_t now = wall_ms();
+        for (std::uint32_t a = request.address; a < request.address + request.count; ++a) {
+            const std::uint16_t w = describes_ ? described(request.unit, a, now) : words[a];
+            reply.push_back(static_cast<std::uint8_t>(w / 256));
+            reply.push_back(static_cast<std::uint8_t>(w % 256));
         }
         return reply;
     }

@@ -52,6 +52,10 @@ public:
     void add(std::uint8_t unit);
     void set(std::uint8_t unit, char table, std::uint16_t address, const Words& values); ///< table c d h i
     [[nodiscard]] Words get(std::uint8_t unit, char table, std::uint16_t address, std::uint16_t count);
+    /// Registers no longer hold what was set: any four from an address that is a multiple of four are a
+    /// uint64 that says who they are, unit << 45 | address / 4 << 32 | milliseconds of the Unix epoch (32
+    /// bits), and fits a double. Whatever is mixed up or old shows.
+    void describe();
     /// Answers exception 2 to whatever touches this address.
     void forbid(std::uint8_t unit, char table, std::uint16_t address, std::uint8_t code = 2);
     void allow(std::uint8_t unit, char table, std::uint16_t address);
@@ -87,7 +91,7 @@ private:
     std::vector<std::string> log_;
     std::map<std::uint8_t, std::uint64_t> counts_;
     std::uint64_t number_ = 0;
-    bool logging_ = true;
+    bool describes_ = false;
 };
 
 } // namespace things

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -86,21 +87,27 @@ std::vector<std::uint8_t> faulty_frame(std::vector<std::uint8_t> frame, const Un
     }
 }
 
-TcpDevice::TcpDevice(bool rtu, int most, std::uint16_t port) : rtu_(rtu), most_(most) {
+TcpDevice::TcpDevice(bool rtu, int most, std::uint16_t port, bool v6) : rtu_(rtu), most_(most) {
     units.add(1);
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    listener_ = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    socklen_t size = sizeof address;
+    sockaddr_in old{};
+    old.sin_family = AF_INET;
+    old.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    old.sin_port = htons(port);
+    sockaddr_in6 address{}; // the port is at the same place in both
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    address.sin6_port = htons(port);
+    if (!v6)
+        std::memcpy(&address, &old, sizeof old);
+    socklen_t size = v6 ? sizeof address : sizeof old;
     if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) < 0 || listen(listener_, 4096) < 0 ||
         getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) < 0 ||
         pipe2(wake_, O_CLOEXEC | O_NONBLOCK) < 0)
         throw std::runtime_error("no loopback server");
-    port_ = ntohs(address.sin_port);
+    port_ = ntohs(address.sin6_port);
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     for (const int fd : {listener_, wake_[0]}) {
         epoll_event event{EPOLLIN, {}};

@@ -15,7 +15,7 @@ namespace things {
 class TcpDevice {
 public:
     /// With RTU frames on the connection if `rtu`; `most` connections at a time, further ones are refused.
-    explicit TcpDevice(bool rtu = false, int most = 4096, std::uint16_t port = 0);
+    explicit TcpDevice(bool rtu = false, int most = 4096, std::uint16_t port = 0, bool v6 = false);
     ~TcpDevice();
     TcpDevice(const TcpDevice&) = delete;
     TcpDevice& operator=(const TcpDevice&) = delete;

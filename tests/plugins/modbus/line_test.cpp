@@ -117,6 +117,36 @@ TEST_CASE("a dead unit costs its neighbours next to nothing") {
     }
 }
 
+TEST_CASE("when half a line falls silent at once, the other half is not kept waiting for each of them") {
+    RtuLine line(RtuLine::Timing::of(115200, 10, 1000));
+    FakeConfig config = config_for(line);
+    add_devices(config, line, 16);
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    CHECK(source.poll_all() == THINGS_OK);
+    line.units.on_request(
+        [](const UnitRequest& r) { return UnitFault{r.unit % 2 == 0 ? Kind::silent : Kind::none}; });
+    std::int64_t longest = 0;
+    for (int i = 0; i < 8; ++i) {
+        const std::int64_t begin = monotonic_ms();
+        CHECK(source.poll_all() == THINGS_OK);
+        longest = std::max(longest, monotonic_ms() - begin);
+    }
+    MESSAGE("longest poll ", longest, " ms; eight silent units and three attempts of 200 ms each are 4800");
+    CHECK(longest < 1500); // 200 + 7 x 50 to find out, 2 x 200 to make sure of one
+    CHECK(readings_of(host, 1) == 9 * healthy_registers);
+    check_values(host);
+    CHECK(wait_until([&] { // all of them are given up in time, one by one
+        static_cast<void>(source.poll_all());
+        return std::count_if(host.events.begin(), host.events.end(), [](const auto& e) {
+                   return e.kind == THINGS_PROBLEM && e.code == "timeout";
+               }) >= 8;
+    }));
+    line.units.on_request(nullptr);
+    CHECK(wait_until(
+        [&] { return source.poll_all() == THINGS_OK && readings_of(host, 16) > healthy_registers; }));
+}
+
 TEST_CASE("an answer that comes too late is never taken for the next one") {
     for (const int delay : {70, 100, 150, 250}) {
         RtuLine line;

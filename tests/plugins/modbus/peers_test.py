@@ -54,7 +54,7 @@ def plan():
     return result
 
 
-def serve(kind, place):
+def serve(kind, place, baud=19200):
     from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
     import pymodbus.server as server
     blocks = {name: ModbusSequentialDataBlock(0, [0] * 1000) for name in ("di", "co", "hr", "ir")}
@@ -68,7 +68,7 @@ def serve(kind, place):
         from pymodbus import FramerType
         rtu, tcp = FramerType.RTU, FramerType.SOCKET
     if kind == "serial":
-        server.StartSerialServer(context=context, framer=rtu, port=place, baudrate=19200, bytesize=8, parity="N",
+        server.StartSerialServer(context=context, framer=rtu, port=place, baudrate=int(baud), bytesize=8, parity="N",
                                  stopbits=1)
     else:
         server.StartTcpServer(context=context, framer=rtu if kind == "rtutcp" else tcp,
@@ -163,8 +163,8 @@ def listens(port):
 
 
 def main():
-    if len(sys.argv) == 4 and sys.argv[1] == "--serve":
-        return serve(sys.argv[2], sys.argv[3])
+    if len(sys.argv) > 3 and sys.argv[1] == "--serve":
+        return serve(*sys.argv[2:])
     missing = [name for name in ("mbpoll", "socat") if not shutil.which(name)]
     try:
         import pymodbus.server  # noqa: F401

@@ -155,6 +155,7 @@ void RtuLine::serve(Clock::time_point arrived) {
         } else {
             for (const std::uint8_t byte : bytes)
                 outgoing_.push_back({at += of_us(timing_.character_us), {byte}});
+            busy = at;
             if (answer->fault.delay.count() == 0)
                 wire_free_ = at;
         }
