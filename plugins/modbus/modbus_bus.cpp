@@ -125,6 +125,7 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
         return lose();
     const SteadyTime first_sent = link_->now();
     sent_ = 0;
+    bool was_silent = false;
     Exchange result;
     for (int attempt_number = 1; attempt_number <= timing.retries + 1; ++attempt_number) {
         const SteadyTime began = link_->now();
@@ -134,6 +135,7 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
             static_cast<std::uint32_t>(duration_cast<microseconds>(link_->now() - began).count());
         if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
             break;
+        was_silent = was_silent || result.status == Exchange::Status::silent;
         if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
             break;
         if (result.status == Exchange::Status::exception) {
@@ -144,7 +146,7 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
         }
     }
     if (rtu)
-        settle_after(request, first_sent, result, timing);
+        settle_after(request, first_sent, result, was_silent, timing);
     if (result.status == Exchange::Status::answered || result.status == Exchange::Status::exception)
         answered_ = true;
     if (answered_)
@@ -354,7 +356,7 @@ void ModbusBus::settle_debts(Bytes received) {
 }
 
 void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
-                             const BusTiming& timing) {
+                             bool was_silent, const BusTiming& timing) {
     // A serial server may outlive the connection to it and hand a late answer to the next one; what was on
     // the way through an adapter that was pulled out is gone.
     if (result.status == Exchange::Status::lost && settings_.serial)
@@ -368,10 +370,11 @@ void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, c
     const int owed = answered ? sent_ - 1 : sent_;
     if (owed == 0)
         return;
-    // Answered at last: whatever the device still owes takes about as long as this answer took.
+    // Where damaged answers came, whatever the device still owes takes about as long as the good one took.
     const milliseconds longest = late_factor * timing.timeout + late_margin;
-    const SteadyTime until =
-        answered ? now + std::min<nanoseconds>(2 * (now - first_sent) + late_margin, longest) : now + longest;
+    const SteadyTime until = answered && !was_silent
+                                 ? now + std::min<nanoseconds>(2 * (now - first_sent) + late_margin, longest)
+                                 : now + longest;
     BusRequest bare = request;
     bare.values.clear();
     debts_.insert(debts_.end(), static_cast<std::size_t>(owed), Debt{bare, until});

@@ -84,7 +84,7 @@ private:
     [[nodiscard]] bool await_debts(const BusRequest& request);
     void settle_debts(Bytes received);
     void settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
-                      const BusTiming& timing);
+                      bool was_silent, const BusTiming& timing);
     void finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const;
     void learn_turnaround(double us);
     [[nodiscard]] Exchange lose();

@@ -17,7 +17,7 @@ from support.simulator import BUILD, Simulator, wait_until
 
 ROWS = "19"
 TRIALS = {"ci": 3, "hand": 51}
-BUG = "a back-off that is never taken"
+BUG = "every silent unit waited for in full"
 UNITS = 32
 WINDOW = {"bug": 6, "ci": 10, "hand": 40}  # seconds, a beat each
 COST = 2             # beats, on average over the good units of a line
@@ -43,7 +43,7 @@ def run(trials, seed, say):
 
 def bite(seed, say):
     window = WINDOW["bug"]
-    kept, _ = one_round(random.Random(seed), BUILD / "tests/bugs/no-back-off", window)
+    kept, _ = one_round(random.Random(seed), BUILD / "tests/bugs/waits-in-full", window)
     say(", ".join(f"{kind}: {mean:.3f}" for kind, (mean, _) in kept.items()))
     return Outcome(1, "", [kind for kind, (mean, _) in kept.items() if mean < 1 - COST / window])
 
