@@ -110,7 +110,8 @@ private:
         sub->add_option("--unit", scan_.unit, "Look which registers this unit has")
             ->check(CLI::Range(0, 255));
         sub->add_option("--units", scan_.units, "Range of unit ids to try, as 1-32");
-        sub->add_option("--baud", scan_.bauds, "Try these baud rates in place of the source's")->delimiter(',');
+        sub->add_option("--baud", scan_.bauds, "Try these baud rates in place of the source's")
+            ->delimiter(',');
         sub->add_option("--explain", scan_.explain,
                         "Show the words at this address under every type and order")
             ->check(CLI::Range(0, 65535));

@@ -195,7 +195,7 @@ def play(trials, seed, say, plugins):
     if watch.kept < LEAST:
         failures.append(f"the good server kept {watch.kept:.3f} of its beat")
     failures += wrong_values(accepted, fleet.units, 5 * TIMEOUT + 1)
-    figure = (", ".join(f"{kind} {max(times):.1f} s" for kind, times in sorted(watch.waits.items())) +
+    figure = (", ".join(f"{kind} {max(times, default=0):.1f} s" for kind, times in sorted(watch.waits.items())) +
               f" until it was read again; {watch.kept:.3f} of the beat beside it, at most {watch.connects:.1f} connections a "
               f"second, {len(log.splitlines())} log lines, seed {seed}")
     return Outcome(sum(map(len, watch.waits.values())), figure, failures)

@@ -53,7 +53,6 @@ class Gateway:
         self.config = self.folder / "gateway.yaml"
         self.log_file = self.folder / "gateway.log"
         self.config.write_text(yaml)
-        self.plugins = PLUGINS
         self.process = None
         self.wrapper = list(wrapper)
         self.notices = []
