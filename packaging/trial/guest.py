@@ -97,10 +97,10 @@ class Guest:
         for status in pathlib.Path("/proc").glob("[0-9]*/status"):
             try:
                 ids = next(line for line in status.read_text().splitlines() if line.startswith("NSpid:")).split()[1:]
+                if len(ids) > 1 and ids[-1] == inside and os.readlink(status.parent / "exe").endswith("kpn-things-gateway"):
+                    return int(ids[0])
             except (OSError, StopIteration):
-                continue
-            if ids[-1] == inside and len(ids) > 1 and os.path.realpath(f"/proc/{ids[0]}/exe").endswith("kpn-things-gateway"):
-                return int(ids[0])
+                pass  # it ended while we looked
         return None
 
     def journal(self, *options):
