@@ -367,12 +367,19 @@ void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, c
     std::erase_if(debts_, [now](const Debt& debt) { return debt.until <= now; });
     // Of all requests sent, one was answered, whichever it was; older debts for the same request stay.
     // Attempts that were answered by a damaged frame owe nothing, but which those were is not certain.
-    const int owed = answered ? sent_ - 1 : sent_;
+    // An exception names neither address nor length: it may be the answer to another request that was given
+    // up.
+    const bool is_doubtful =
+        result.status == Exchange::Status::exception &&
+        std::any_of(debts_.begin(), debts_.end(), [&request](const Debt& debt) {
+            return debt.request.unit == request.unit && debt.request.function == request.function;
+        });
+    const int owed = answered && !is_doubtful ? sent_ - 1 : sent_;
     if (owed == 0)
         return;
     // Where damaged answers came, whatever the device still owes takes about as long as the good one took.
     const milliseconds longest = late_factor * timing.timeout + late_margin;
-    const SteadyTime until = answered && !was_silent
+    const SteadyTime until = answered && !was_silent && !is_doubtful
                                  ? now + std::min<nanoseconds>(2 * (now - first_sent) + late_margin, longest)
                                  : now + longest;
     BusRequest bare = request;
