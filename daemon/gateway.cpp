@@ -97,9 +97,10 @@ void Gateway::start() {
     notify::ready();
 }
 
-void Gateway::run() {
+bool Gateway::run() {
     loop_.run();
     log::info("stopped: everything that was not sent is stored");
+    return !must_start_anew_;
 }
 
 UploadHooks Gateway::upload_hooks() {
@@ -154,8 +155,8 @@ SourceHooks Gateway::source_hooks() {
     hooks.on_event = [this](const RunningSource& source, const SourceEvent& event) {
         on_event(source, event);
     };
-    hooks.on_flood = [](std::uint64_t lost) {
-        log::error("{} readings lost: the sources produce more than this machine can take in", lost);
+    hooks.on_flood = [this](std::uint64_t lost) {
+        queue_.count_lost(lost);
     };
     return hooks;
 }
@@ -245,9 +246,12 @@ void Gateway::wait_second() {
 void Gateway::on_second() {
     const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
     const QueueStatus queue = queue_.status();
-    for (const char* code : {"flash", "hot", "full", "memory", "damaged", "restart", "clock"}) {
-        const auto alarm = std::find_if(queue.alarms.begin(), queue.alarms.end(),
-                                        [code](const QueueAlarm& a) { return a.code == code; });
+    const auto find_alarm = [&queue](const char* code) {
+        return std::find_if(queue.alarms.begin(), queue.alarms.end(),
+                            [code](const QueueAlarm& a) { return a.code == code; });
+    };
+    for (const char* code : {"flash", "hot", "full", "memory", "damaged", "flood", "restart", "clock"}) {
+        const auto alarm = find_alarm(code);
         const std::string key = fmt::format("queue/{}", code);
         if (alarm == queue.alarms.end())
             alarms_.clear(key);
@@ -269,6 +273,10 @@ void Gateway::on_second() {
     }
     sources_.check();
     feed_watchdog(boot_ms, wall_ms);
+    // Two queues become one only at a start; what is in memory must be in the hot log by then.
+    must_start_anew_ = find_alarm("restart") != queue.alarms.end() && find_alarm("hot") == queue.alarms.end();
+    if (must_start_anew_ && !is_stopping_)
+        begin_stop();
     if (!is_stopping_)
         wait_second();
 }

@@ -61,8 +61,9 @@ public:
     /// Starts sources, uploads and commands, and tells the service manager. Throws std::exception if that
     /// fails.
     void start();
-    /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored.
-    void run();
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored. False: it ended by
+    /// itself, and only a new start gets on.
+    [[nodiscard]] bool run();
 
 private:
     // set-up
@@ -146,6 +147,7 @@ private:
     ControlServer control_;
     std::thread reloader_;
     bool is_stopping_ = false;
+    bool must_start_anew_ = false;
     bool reload_again_ = false;
 };
 

@@ -69,7 +69,8 @@ int run_daemon(const Common& common) {
                         });
         gateway.start();
         failure = "ended by an error while running; everything stored is safe";
-        gateway.run();
+        if (!gateway.run())
+            return failed;
     } catch (const std::exception& e) {
         log::error("{}: {}", failure, e.what());
         return failed;

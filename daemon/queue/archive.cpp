@@ -156,14 +156,16 @@ void Archive::open(ArchiveContent* content) {
     const bool was_rescuing = options_.vfs.empty() && std::filesystem::remove(unfinished, ignored);
     std::filesystem::remove(unfinished + "-wal", ignored);
     ArchiveContent found;
+    std::string damage;
     try {
         if (was_rescuing && !std::filesystem::exists(options_.path, ignored))
-            rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_);
+            damage = rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_).text;
         if (std::exchange(is_suspect_, false))
             throw SqliteError(11, "it was found damaged while in use");
         store_ =
             std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
         found = store_->load();
+        found.damage = damage;
     } catch (const SqliteError& e) {
         if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
             throw;
@@ -188,7 +190,7 @@ void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     store_ =
         std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
     ArchiveContent found = store_->load();
-    found.notes.push_back("damaged: " + report.text);
+    found.damage = report.text;
     *content = std::move(found);
 }
 
@@ -201,7 +203,7 @@ void Archive::open_again() {
         late_ = std::make_shared<ArchiveContent>(std::move(content));
         return;
     }
-    const bool is_new = !content.state || !content.notes.empty();
+    const bool is_new = !content.state || !content.damage.empty();
     was_reset_ = was_reset_ || (had_state_ && is_new);
 }
 

@@ -21,6 +21,7 @@ constexpr std::uint32_t block_readings = 4096;
 constexpr std::size_t block_bytes = 8192;
 constexpr int oldest_listed = 256;
 
+// All of it must fit on the first page: see layout().
 const char* const schema = R"(
 CREATE TABLE state(id INTEGER PRIMARY KEY, data BLOB);
 CREATE TABLE catalogue(id INTEGER PRIMARY KEY, device INTEGER, series INTEGER, crc INTEGER, data BLOB);
@@ -30,6 +31,7 @@ CREATE TABLE block(id INTEGER PRIMARY KEY, device INTEGER, first INTEGER, last I
 CREATE INDEX block_by_device ON block(device, first, last);
 CREATE TABLE dead(id INTEGER PRIMARY KEY, crc INTEGER, data BLOB);
 CREATE TABLE command(id INTEGER PRIMARY KEY, ended_ms INTEGER, crc INTEGER, data BLOB);
+CREATE TABLE spare(id INTEGER PRIMARY KEY,device,series,crc,data);
 )";
 
 std::int64_t signed_of(std::uint64_t v) {
@@ -52,19 +54,22 @@ struct ArchiveStore::Statements {
           trim(c, "DELETE FROM block WHERE device = ? AND first < ? AND last <= ?"),
           overlap(c, "DELETE FROM block WHERE device = ? AND first >= ? AND first < ?"),
           put_catalogue(c, "INSERT INTO catalogue VALUES(NULL, ?, ?, ?, ?)"),
+          put_spare(c, "INSERT INTO spare VALUES(NULL, ?, ?, ?, ?)"),
           put_dead(c, "REPLACE INTO dead VALUES(?, ?, ?)"), delete_dead(c, "DELETE FROM dead WHERE id = ?"),
           put_command(c, "REPLACE INTO command VALUES(?, ?, ?, ?)"),
           prune_commands(c, "DELETE FROM command WHERE ended_ms > 0 AND ended_ms < ?"),
-          read_from(c, "SELECT first, last, boot, oldest, newest, crc, data FROM block WHERE device = ? AND "
-                       "first >= ifnull((SELECT max(first) FROM block WHERE device = ? AND first <= ?), 0) "
-                       "ORDER BY first"),
-          read_one(c, "SELECT first, last, boot, oldest, newest, crc, data FROM block WHERE id = ?"),
+          read_from(
+              c,
+              "SELECT device, first, last, boot, oldest, newest, crc, data FROM block WHERE device = ? AND "
+              "first >= ifnull((SELECT max(first) FROM block WHERE device = ? AND first <= ?), 0) "
+              "ORDER BY first"),
+          read_one(c, "SELECT device, first, last, boot, oldest, newest, crc, data FROM block WHERE id = ?"),
           oldest(c,
                  "SELECT id, device, first, last, newest, boot, length(data) FROM block ORDER BY id LIMIT ?"),
           audit(c, "SELECT crc, data FROM command ORDER BY id DESC") {}
 
     Statement put_state, put_segment, delete_segment, put_block, delete_block, trim, overlap, put_catalogue,
-        put_dead, delete_dead, put_command, prune_commands, read_from, read_one, oldest, audit;
+        put_spare, put_dead, delete_dead, put_command, prune_commands, read_from, read_one, oldest, audit;
 };
 
 ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters,
@@ -107,6 +112,10 @@ void ArchiveStore::create_schema() {
     transaction.commit();
 }
 
+std::string ArchiveStore::layout(Connection& connection) {
+    return connection.text("SELECT group_concat(name || rootpage || sql) FROM sqlite_master");
+}
+
 CommitResult ArchiveStore::commit(const CommitRequest& request) {
     CommitResult result;
     Transaction transaction(connection_);
@@ -139,12 +148,13 @@ void ArchiveStore::delete_all(const CommitRequest& request) {
 
 void ArchiveStore::put_all(const CommitRequest& request) {
     Statements& s = *statements_;
-    if (!request.catalogue.empty())
-        s.put_catalogue.bind(1, static_cast<std::int64_t>(request.catalogue_device))
-            .bind(2, static_cast<std::int64_t>(request.catalogue_series))
-            .bind(3, checksum(request.catalogue))
-            .bind_blob(4, request.catalogue)
-            .run();
+    for (Statement* put : {&s.put_catalogue, &s.put_spare})
+        if (!request.catalogue.empty())
+            put->bind(1, static_cast<std::int64_t>(request.catalogue_device))
+                .bind(2, static_cast<std::int64_t>(request.catalogue_series))
+                .bind(3, checksum(request.catalogue))
+                .bind_blob(4, request.catalogue)
+                .run();
     if (!request.segment.empty())
         s.put_segment.bind(1, signed_of(request.segment_id))
             .bind(2, checksum(request.segment))
@@ -174,7 +184,7 @@ void ArchiveStore::write_block(DeviceId device, const Block& block) {
         .bind(4, block.boot)
         .bind(5, block.oldest)
         .bind(6, block.newest)
-        .bind(7, checksum(block.bytes))
+        .bind(7, frame_checksum(device, block))
         .bind_blob(8, block.bytes)
         .run();
 }
@@ -217,13 +227,14 @@ namespace {
 /// None if the row is damaged.
 std::optional<Block> block_of(const Statement& row) {
     Block b;
-    b.first = static_cast<std::uint64_t>(row.integer(0));
-    b.count = static_cast<std::uint32_t>(row.integer(1) - row.integer(0));
-    b.boot = static_cast<std::uint32_t>(row.integer(2));
-    b.oldest = row.integer(3);
-    b.newest = row.integer(4);
-    b.bytes = std::string(row.blob(6));
-    if (!fits(row.integer(5), b.bytes) || b.count == 0 || !is_sound(b))
+    b.first = static_cast<std::uint64_t>(row.integer(1));
+    b.count = static_cast<std::uint32_t>(row.integer(2) - row.integer(1));
+    b.boot = static_cast<std::uint32_t>(row.integer(3));
+    b.oldest = row.integer(4);
+    b.newest = row.integer(5);
+    b.bytes = std::string(row.blob(7));
+    const auto crc = static_cast<std::uint32_t>(row.integer(6));
+    if (crc != frame_checksum(static_cast<DeviceId>(row.integer(0)), b) || b.count == 0 || !is_sound(b))
         return std::nullopt;
     return b;
 }
@@ -266,7 +277,7 @@ std::vector<Block> ArchiveStore::read_blocks(DeviceId device, std::uint64_t from
     rows.bind(1, device).bind(2, device).bind(3, signed_of(from));
     std::uint64_t have = 0;
     while (have < count && rows.step()) {
-        if (static_cast<std::uint64_t>(rows.integer(1)) <= from)
+        if (static_cast<std::uint64_t>(rows.integer(2)) <= from)
             continue;
         std::optional<Block> b = block_of(rows);
         if (!b)

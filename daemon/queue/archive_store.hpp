@@ -21,10 +21,11 @@
 //   catalogue numbers for devices and series: rows in order of id; device and series are the numbers with
 //             which the entries in data begin (queue/catalogue.hpp); crc = checksum of data
 //   segment   readings of all devices that one commit found unsent: data = frames (queue/block.hpp), crc
-//   block     readings of one device, folded together from segments: data = bytes of a block, crc; never
-//             overlapping for a device; index on (device, first, last)
+//   block     readings of one device, folded together from segments: data = bytes of a block, crc = that of
+//             its frame (queue/block.hpp); never overlapping for a device; index on (device, first, last)
 //   dead      dead letters: data = queue/dead_letter.hpp, crc
 //   command   commands and what became of them: ended_ms (0: not ended), data = queue/command_record.hpp, crc
+//   spare     a copy of catalogue, on other pages: without names no reading is worth anything
 //   user_version 1; application_id "KPNq". Any other user_version above ours is refused, untouched.
 //
 // Crash rules. A commit is one transaction: new readings, the state that counts them as outstanding,
@@ -94,7 +95,8 @@ struct ArchiveContent {
     std::vector<std::pair<std::uint64_t, std::vector<Frame>>> segments;
     std::vector<StoredLetter> dead;
     std::vector<Command> commands;  ///< unfinished ones and the last 1,000
-    std::vector<std::string> notes; ///< damage met on the way
+    std::vector<std::string> notes; ///< small damage met on the way
+    std::string damage;             ///< what became of a damaged file; empty: it was sound
 };
 
 class ArchiveStore {
@@ -111,6 +113,10 @@ public:
     /// are left out.
     [[nodiscard]] std::vector<Block> read_blocks(DeviceId device, std::uint64_t from, std::uint64_t count);
     [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most);
+    /// The tables and where they begin. They are made in one go and never change, and fit on the first page,
+    /// so that this page of a new queue stands in for that of a damaged one (queue/rescue.hpp).
+    [[nodiscard]] static std::string layout(Connection& connection);
+    [[nodiscard]] std::string layout() { return layout(connection_); }
     /// Moves the write-ahead log into the database and empties it.
     void settle_log() { connection_.checkpoint(true); }
 

@@ -206,6 +206,12 @@ void put_frame(std::string& out, DeviceId device, const Block& block) {
     put_text(out, block.bytes);
 }
 
+std::uint32_t frame_checksum(DeviceId device, const Block& block) {
+    std::string frame;
+    put_frame(frame, device, block);
+    return checksum(frame);
+}
+
 std::optional<std::vector<Frame>> parse_frames(std::string_view bytes) {
     std::vector<Frame> frames;
     ByteReader in(bytes);

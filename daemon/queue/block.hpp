@@ -56,6 +56,8 @@ void append(Block& block, BlockPosition& end, const Reading& reading);
 [[nodiscard]] bool is_sound(const Block& block);
 
 void put_frame(std::string& out, DeviceId device, const Block& block);
+/// CRC-32 of a frame: of the readings, and of where they belong.
+[[nodiscard]] std::uint32_t frame_checksum(DeviceId device, const Block& block);
 /// A device and its block.
 struct Frame {
     DeviceId device = 0;

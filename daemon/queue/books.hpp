@@ -20,8 +20,9 @@ enum class DropReason : std::uint8_t {
     damaged,   ///< its bytes could not be read back from flash
     removed,   ///< its device was removed from the configuration, or an operator dropped it
     dead_full, ///< pushed out of the full dead-letter list
+    flood,     ///< lost before the queue: the sources produced more than the daemon could take in
 };
-constexpr std::size_t drop_reasons = 7;
+constexpr std::size_t drop_reasons = 8;
 
 /// The name of a reason as in logs and metrics.
 [[nodiscard]] std::string_view name_of(DropReason reason);

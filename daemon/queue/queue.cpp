@@ -8,16 +8,24 @@
 #include <algorithm>
 #include <utility>
 
+#include <time.h>
+
 namespace things {
 
 namespace {
 
-// No gateway of this kind was built before it: 2026-01-01.
-constexpr std::int64_t build_floor_ms = 1'767'225'600'000;
+constexpr std::int64_t flood_told_ms = 60'000; // after the last one
 constexpr std::int64_t clock_every_ms = 1000;
 constexpr std::int64_t sample_every_ms = 60'000;
 constexpr std::size_t samples_kept = 60;
 constexpr double ms_per_day = 86'400'000;
+
+/// The beginning of the day on which this was built, in UTC.
+std::int64_t build_floor_ms() {
+    tm day{};
+    ::strptime(THINGS_BUILD_DAY, "%Y-%m-%d", &day);
+    return std::int64_t{::timegm(&day)} * 1000;
+}
 
 std::int64_t ballast_size(const QueueConfig& config, const std::string& vfs) {
     if (!vfs.empty())
@@ -36,7 +44,7 @@ int log_pages(const QueueOptions& options) {
 Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOptions options)
     : loop_(loop), timer_(loop), clock_(clock), options_(std::move(options)) {
     if (options_.floor_ms == 0)
-        options_.floor_ms = build_floor_ms;
+        options_.floor_ms = build_floor_ms();
     trust_ = std::make_unique<ClockTrust>(clock_, options_.time.require_sync, options_.floor_ms);
     ArchiveContent content;
     std::string problem;
@@ -48,6 +56,8 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     is_volatile_ = !problem.empty();
     if (is_volatile_)
         set_alarm("flash", "Flash cannot be used, readings are kept in memory: " + problem);
+    if (!content.damage.empty())
+        tell_damage();
     recover(std::move(content));
     last_commit_ms_ = clock_.boot_ms();
     on_clock(trust_->update());
@@ -95,6 +105,16 @@ void Queue::Impl::tick() {
             last_commit_ms_ = any_change_ ? last_commit_ms_ : clock_.boot_ms();
     }
     sample_written();
+    if (clock_.boot_ms() - flood_ms_ >= flood_told_ms)
+        clear_alarm("flood");
+}
+
+void Queue::Impl::count_lost(std::uint64_t readings) {
+    books_.read += readings;
+    books_.drop(DropReason::flood, readings);
+    any_change_ = true;
+    flood_ms_ = clock_.boot_ms();
+    set_alarm("flood", "Readings are lost: the sources produce more than this machine can take in");
 }
 
 void Queue::Impl::sample_written() {
@@ -204,6 +224,10 @@ void Queue::drop_device(DeviceId device) {
 
 bool Queue::append(const Reading& reading, bool urgent) {
     return impl_->append(reading, urgent);
+}
+
+void Queue::count_lost(std::uint64_t readings) {
+    impl_->count_lost(readings);
 }
 
 Waiting Queue::waiting(DeviceId device) const {

@@ -41,7 +41,7 @@ struct QueueOptions {
     std::int64_t memory_limit = std::int64_t{32} * 1024 * 1024; ///< bytes held while flash refuses
     std::int64_t cache_limit = std::int64_t{2} * 1024 * 1024;   ///< bytes read back or kept though on flash
     std::size_t dead_limit = 1000;                              ///< dead letters kept
-    std::int64_t floor_ms = 0;  ///< no wall time before this is right; 0: build time
+    std::int64_t floor_ms = 0;  ///< no wall time before this is right; 0: the day of the build
     int checkpoint_pages = 400; ///< length of the write-ahead log in pages of 1 KiB
     std::string vfs;            ///< SQLite's file layer below ours; empty: the system's. Tests
 };
@@ -81,6 +81,8 @@ public:
     /// Takes a reading in. `urgent`: a command's outcome, makes its device's pack due. False: refused by
     /// `when_full: drop_newest` (counted).
     bool append(const Reading& reading, bool urgent = false);
+    /// Readings that were taken but could not be brought here, for the books.
+    void count_lost(std::uint64_t readings);
 
     // Backlog
     [[nodiscard]] Waiting waiting(DeviceId device) const override;
@@ -108,7 +110,8 @@ public:
     std::size_t drop_dead(const std::vector<std::uint64_t>& ids);
 
     [[nodiscard]] QueueStatus status() const;
-    /// How long the thread that writes to flash has owed a sign of life (platform/heartbeat.hpp); asks for one.
+    /// How long the thread that writes to flash has owed a sign of life (platform/heartbeat.hpp); asks for
+    /// one.
     [[nodiscard]] std::chrono::milliseconds silence(std::int64_t now_ms);
     /// Stamps readings; its now() may be called on any thread.
     [[nodiscard]] ClockTrust& clock_trust();

@@ -400,6 +400,10 @@ void Queue::Impl::forget_storage() {
         unsaved_dead_.insert(id);
     for (const auto& [id, command] : commands_)
         unsaved_commands_.insert(id);
+    tell_damage();
+}
+
+void Queue::Impl::tell_damage() {
     damaged_ms_ = clock_.boot_ms();
     set_alarm("damaged", "The queue's database was damaged and replaced; see the log");
 }

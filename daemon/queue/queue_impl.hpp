@@ -29,6 +29,7 @@ public:
     void tick();
     void configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit);
     [[nodiscard]] QueueStatus status() const;
+    void count_lost(std::uint64_t readings);
 
     // queue_readings.cpp
     bool append(Reading reading, bool urgent);
@@ -138,6 +139,7 @@ private:
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
     void clear_old_alarms();
+    void tell_damage();
 
     // queue_limits.cpp
     void apply_limits(CommitRequest& request);
@@ -223,6 +225,7 @@ private:
     std::deque<HotFile> hot_files_; ///< before the present one
     std::map<std::string, std::string> alarms_;
     std::int64_t damaged_ms_ = 0; ///< boot time at which the database was found damaged
+    std::int64_t flood_ms_ = 0;   ///< boot time at which readings were last lost on the way here
     struct Written {
         std::int64_t boot_ms = 0;
         std::uint64_t bytes = 0;

@@ -95,8 +95,7 @@ void Queue::Impl::import_tail(HotReplay& tail) {
 void Queue::Impl::adopt(ArchiveContent content) {
     if (content.state && content.state->queue_id != queue_id_) {
         is_cut_off_ = true;
-        set_alarm("restart",
-                  "Flash is back and holds readings from before: restart the service to send them");
+        set_alarm("restart", "Flash is back and holds readings from before: they are sent after a restart");
         return;
     }
     insert_segments(content);

@@ -10,8 +10,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <utility>
@@ -36,36 +38,52 @@ struct Found {
     std::uint64_t rows_lost = 0;
 };
 
-/// Visits the rows of a table by key, one query each, so that a damaged page costs its own rows only: after
-/// an error the next key is tried from the other side of the gap, which is found by doubling.
+struct Keys {
+    std::int64_t first = 0, last = most_key;
+};
+
+/// Visits the rows with these keys, upwards or downwards, to the first that cannot be read. Returns the keys
+/// that are left; none: it got through.
+std::optional<Keys> visit_rows(Connection& connection, const std::string& select, Keys keys, bool upwards,
+                               const std::function<void(const Statement&)>& visit) {
+    try {
+        Statement rows(
+            connection,
+            fmt::format("{} WHERE id BETWEEN ? AND ? ORDER BY id{}", select, upwards ? "" : " DESC").c_str());
+        rows.bind(1, keys.first).bind(2, keys.last);
+        while (rows.step()) {
+            (upwards ? keys.first : keys.last) = rows.integer(0) + (upwards ? 1 : -1);
+            visit(rows);
+        }
+        return std::nullopt;
+    } catch (const SqliteError&) {
+        return keys;
+    }
+}
+
+/// Visits the rows of a table, so that a damaged page costs its own rows only: upwards to the first that
+/// cannot be read, downwards from the end, then one by one over what is left in between; by leaps that double
+/// where there is nothing for long.
 void for_each_row(Connection& connection, const std::string& table, const std::string& columns, Found& found,
                   const std::function<bool(const Statement&)>& visit) {
-    constexpr int most_errors = 200;
-    std::int64_t key = 0;
-    std::int64_t leap = 1;
-    for (int errors = 0; errors < most_errors;) {
-        try {
-            Statement rows(
-                connection,
-                fmt::format("SELECT id, {} FROM {} WHERE id >= ? ORDER BY id", columns, table).c_str());
-            rows.bind(1, key);
-            while (rows.step()) {
-                if (rows.integer(0) >= most_key)
-                    return;
-                key = rows.integer(0) + 1;
-                leap = 1;
-                if (!visit(rows))
-                    ++found.rows_lost;
-            }
-            return;
-        } catch (const SqliteError&) {
-            ++errors;
+    constexpr int most_errors = 2000, patience = 100;
+    const std::string select = fmt::format("SELECT id, {} FROM {}", columns, table);
+    const auto note = [&](const Statement& row) {
+        if (!visit(row))
             ++found.rows_lost;
-            if (key > most_key - leap)
-                return; // leapt past every row there can be
-            key += leap;
-            leap *= 2;
-        }
+    };
+    std::optional<Keys> left = visit_rows(connection, select, {}, true, note);
+    if (left)
+        left = visit_rows(connection, select, *left, false, note);
+    std::int64_t leap = 1;
+    int in_vain = 0;
+    for (int errors = 0; left && left->first <= left->last && errors < most_errors; ++errors) {
+        ++found.rows_lost;
+        left->first += leap;
+        const std::int64_t from = left->first;
+        left = visit_rows(connection, select, *left, true, note);
+        in_vain = left && left->first > from ? 0 : in_vain + 1;
+        leap = in_vain < patience ? 1 : leap * 2;
     }
 }
 
@@ -116,7 +134,24 @@ bool take_block(Found& found, const Statement& row) {
     f.block.oldest = row.integer(5);
     f.block.newest = row.integer(6);
     f.block.bytes = std::string(row.blob(8));
-    return fits(row, 7, 8) && f.block.count > 0 && is_sound(f.block) && take_frame(found, std::move(f));
+    return static_cast<std::uint32_t>(row.integer(7)) == frame_checksum(f.device, f.block) &&
+           f.block.count > 0 && is_sound(f.block) && take_frame(found, std::move(f));
+}
+
+/// From the rows and their copies, in order: an entry can be taken in only after those before it.
+void read_catalogue(Connection& from, Found& found) {
+    std::map<std::pair<std::size_t, std::size_t>, std::string> parts;
+    for (const char* table : {"catalogue", "spare"})
+        for_each_row(from, table, "crc, data, device, series", found, [&parts](const Statement& row) {
+            if (!fits(row, 1, 2))
+                return false;
+            parts[{static_cast<std::size_t>(row.integer(3)), static_cast<std::size_t>(row.integer(4))}] =
+                row.blob(2);
+            return true;
+        });
+    for (const auto& [begin, data] : parts)
+        if (!found.catalogue.decode_from(data, begin.first, begin.second))
+            return;
 }
 
 void read_small_tables(Connection& from, Found& found) {
@@ -124,11 +159,7 @@ void read_small_tables(Connection& from, Found& found) {
         found.state = decode_state(row.blob(1));
         return found.state.has_value();
     });
-    for_each_row(from, "catalogue", "crc, data, device, series", found, [&found](const Statement& row) {
-        return fits(row, 1, 2) &&
-               found.catalogue.decode_from(row.blob(2), static_cast<std::size_t>(row.integer(3)),
-                                           static_cast<std::size_t>(row.integer(4)));
-    });
+    read_catalogue(from, found);
     for_each_row(from, "dead", "crc, data", found, [&found](const Statement& row) {
         std::optional<StoredLetter> letter = decode_letter(row.blob(2));
         if (!letter || !fits(row, 1, 2) || letter->device >= found.catalogue.devices().size() ||
@@ -223,6 +254,35 @@ CommitRequest request_of(Found& found, RescueReport& report) {
     return request;
 }
 
+/// The first page of a new queue at `path`: see ArchiveStore::layout.
+std::string first_page(ArchiveStore& store, const std::string& path) {
+    constexpr std::size_t page = 1024;
+    constexpr std::size_t size_belongs_to = 92; // where SQLite looks whether to believe the size beside it
+    store.settle_log();
+    std::string head(page, '\0');
+    std::ifstream(path, std::ios::binary).read(head.data(), page);
+    head.replace(size_belongs_to, 4, "none");
+    return head;
+}
+
+/// Opens the damaged file, if need be with the first page of a new one in place of its own. Null: it is no
+/// queue, or too damaged to be read at all.
+std::unique_ptr<Connection> open_damaged(const std::string& damaged, const std::string& vfs,
+                                         DiskCounters& counters, ArchiveStore& fresh,
+                                         const std::string& head) {
+    for (const std::string& page : {std::string(), head})
+        try {
+            auto from = std::make_unique<Connection>(damaged, vfs, counters, page);
+            from->exec("PRAGMA locking_mode = EXCLUSIVE");
+            if (ArchiveStore::layout(*from) == fresh.layout())
+                return from;
+        } catch (const SqliteError& e) {
+            if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
+                throw;
+        }
+    return nullptr;
+}
+
 } // namespace
 
 RescueReport rescue(const std::string& damaged, const std::string& path, const std::string& vfs,
@@ -233,18 +293,12 @@ RescueReport rescue(const std::string& damaged, const std::string& path, const s
     const std::string unfinished = path + ".rescue";
     {
         ArchiveStore store(unfinished, vfs, counters);
-        try {
-            DiskCounters unused;
-            Connection from(damaged, vfs, unused);
-            from.exec("PRAGMA locking_mode = EXCLUSIVE");
-            read_small_tables(from, found);
+        DiskCounters unused;
+        if (const auto from = open_damaged(damaged, vfs, unused, store, first_page(store, unfinished))) {
+            read_small_tables(*from, found);
             report.has_catalogue = !found.catalogue.devices().empty();
             if (report.has_catalogue)
-                carry_over(from, found, store);
-        } catch (const SqliteError& e) {
-            if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
-                throw;
-            // Not a database at all, or no more of it can be read.
+                carry_over(*from, found, store);
         }
         report.rows_lost = found.rows_lost;
         report.has_state = found.state.has_value();

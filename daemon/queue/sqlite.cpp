@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <set>
+#include <utility>
 
 #include <sqlite3.h>
 
@@ -48,8 +50,9 @@ SqliteError::SqliteError(int code, const std::string& text)
 // counters need no global; its name is its address.
 class Connection::CountingVfs {
 public:
-    CountingVfs(const std::string& base, DiskCounters& counters)
-        : base_(sqlite3_vfs_find(base.empty() ? nullptr : base.c_str())), counters_(counters) {
+    CountingVfs(const std::string& base, DiskCounters& counters, std::string head)
+        : base_(sqlite3_vfs_find(base.empty() ? nullptr : base.c_str())), counters_(counters),
+          head_(std::move(head)) {
         if (base_ == nullptr)
             throw SqliteError(SQLITE_CANTOPEN, fmt::format("no SQLite file layer '{}'", base));
         name_ = fmt::format("things-{}", static_cast<const void*>(this));
@@ -76,9 +79,12 @@ public:
     [[nodiscard]] const char* name() const { return name_.c_str(); }
 
 private:
+    static constexpr sqlite3_int64 block = 4096;
     struct File {
         sqlite3_file base;
         DiskCounters* counters;
+        const std::string* head;        ///< of the database itself; null for the files beside it
+        std::set<sqlite3_int64>* dirty; ///< blocks written since the last sync
         // The real file follows.
     };
     static sqlite3_vfs* below(sqlite3_vfs* v) { return static_cast<CountingVfs*>(v->pAppData)->base_; }
@@ -87,23 +93,43 @@ private:
     }
     static int open(sqlite3_vfs* v, sqlite3_filename name, sqlite3_file* f, int flags, int* out) {
         auto* file = reinterpret_cast<File*>(f);
-        file->counters = &static_cast<CountingVfs*>(v->pAppData)->counters_;
+        auto* owner = static_cast<CountingVfs*>(v->pAppData);
+        file->counters = &owner->counters_;
+        file->head = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? &owner->head_ : nullptr;
         const int code = below(v)->xOpen(below(v), name, real(f), flags, out);
         file->base.pMethods = real(f)->pMethods == nullptr ? nullptr : &methods;
+        file->dirty = file->base.pMethods == nullptr ? nullptr : new std::set<sqlite3_int64>;
+        return code;
+    }
+    static int close(sqlite3_file* f) {
+        delete reinterpret_cast<File*>(f)
+            ->dirty; // SQLite owns the memory of the file, and runs no destructor
+        return real(f)->pMethods->xClose(real(f));
+    }
+    static int read(sqlite3_file* f, void* out, int size, sqlite3_int64 offset) {
+        const int code = real(f)->pMethods->xRead(real(f), out, size, offset);
+        const std::string* head = reinterpret_cast<File*>(f)->head;
+        if (head != nullptr && offset < static_cast<sqlite3_int64>(head->size()))
+            head->copy(static_cast<char*>(out), static_cast<std::size_t>(size),
+                       static_cast<std::size_t>(offset));
         return code;
     }
     static int write(sqlite3_file* f, const void* bytes, int size, sqlite3_int64 offset) {
-        reinterpret_cast<File*>(f)->counters->bytes += static_cast<std::uint64_t>(size);
+        auto* file = reinterpret_cast<File*>(f);
+        for (sqlite3_int64 b = offset / block; b * block < offset + size; ++b)
+            file->counters->bytes += file->dirty->insert(b).second ? block : 0;
         return real(f)->pMethods->xWrite(real(f), bytes, size, offset);
     }
     static int sync(sqlite3_file* f, int flags) {
         ++reinterpret_cast<File*>(f)->counters->syncs;
+        reinterpret_cast<File*>(f)->dirty->clear();
         return real(f)->pMethods->xSync(real(f), flags);
     }
     static const sqlite3_io_methods methods;
 
     sqlite3_vfs* base_;
     DiskCounters& counters_;
+    std::string head_;
     std::string name_;
     sqlite3_vfs vfs_{};
 };
@@ -111,10 +137,8 @@ private:
 // Version 1: no shared memory. The connection is exclusive, the write-ahead log's index is on the heap.
 const sqlite3_io_methods Connection::CountingVfs::methods = {
     1,
-    [](sqlite3_file* f) { return real(f)->pMethods->xClose(real(f)); },
-    [](sqlite3_file* f, void* out, int size, sqlite3_int64 at) {
-        return real(f)->pMethods->xRead(real(f), out, size, at);
-    },
+    close,
+    read,
     write,
     [](sqlite3_file* f, sqlite3_int64 size) { return real(f)->pMethods->xTruncate(real(f), size); },
     sync,
@@ -133,8 +157,9 @@ const sqlite3_io_methods Connection::CountingVfs::methods = {
     nullptr,
 };
 
-Connection::Connection(const std::string& path, const std::string& vfs, DiskCounters& counters)
-    : vfs_(std::make_unique<CountingVfs>(vfs, counters)) {
+Connection::Connection(const std::string& path, const std::string& vfs, DiskCounters& counters,
+                       std::string head)
+    : vfs_(std::make_unique<CountingVfs>(vfs, counters, std::move(head))) {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     if (sqlite3_open_v2(path.c_str(), &db_, flags, vfs_->name()) != SQLITE_OK) {
         const int code = db_ == nullptr ? SQLITE_CANTOPEN : sqlite3_extended_errcode(db_);

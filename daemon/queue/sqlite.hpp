@@ -33,7 +33,8 @@ private:
     SqliteFault fault_;
 };
 
-/// What was handed to the kernel. Any thread may read it.
+/// What a device has to write: whole blocks of 4 KiB, each once between two syncs of its file, without what
+/// the file system adds for itself. Any thread may read it.
 struct DiskCounters {
     std::atomic<std::uint64_t> bytes{0};
     std::atomic<std::uint64_t> syncs{0};
@@ -42,8 +43,10 @@ struct DiskCounters {
 class Connection {
 public:
     /// Opens or creates a database through a counting layer over the file layer `vfs` (empty: the system's).
-    /// Throws SqliteError.
-    Connection(const std::string& path, const std::string& vfs, DiskCounters& counters);
+    /// Its first bytes are read as `head`, whatever stands there: for a file whose own are damaged. Throws
+    /// SqliteError.
+    Connection(const std::string& path, const std::string& vfs, DiskCounters& counters,
+               std::string head = {});
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;

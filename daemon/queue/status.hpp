@@ -24,7 +24,7 @@ struct DeviceBacklog {
 
 /// Something that somebody must act on; gone when it is over, `damaged` a day after.
 struct QueueAlarm {
-    std::string code; ///< stable: flash, hot, full, memory, damaged, restart, clock
+    std::string code; ///< stable: flash, hot, full, memory, damaged, flood, restart, clock
     std::string text;
 };
 
@@ -34,7 +34,7 @@ struct QueueStatus {
     std::vector<DeviceBacklog> devices;
     std::uint64_t commits = 0;       ///< transactions written to flash
     std::uint64_t syncs = 0;         ///< fsync and the like
-    std::uint64_t bytes_written = 0; ///< to flash, as handed to the kernel, since start
+    std::uint64_t bytes_written = 0; ///< to flash since start; see DiskCounters
     double bytes_per_day = 0;        ///< projection of the above from the last hour
     std::int64_t file_size = 0;      ///< database and write-ahead log
     std::int64_t file_used = 0;      ///< of the database, without free pages

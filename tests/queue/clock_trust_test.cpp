@@ -24,6 +24,23 @@ TEST_CASE("stamps count boot time until the clock is synchronised, then follow i
     CHECK(trust.now() == Stamp{clock.wall, Stamp::Clock::wall});
 }
 
+TEST_CASE("a clock before the day of the build is wrong") {
+    constexpr std::int64_t day = 86'400'000;
+    const std::int64_t now = SystemClock().wall_ms();
+    QueueRig rig;
+    rig.options.floor_ms = 0; // as the daemon has it
+    rig.open();
+    ClockTrust& trust = rig.queue->clock_trust();
+    CHECK(trust.floor_ms() % day == 0);
+    CHECK(trust.floor_ms() <= now);
+    // A build folder may be older than the test run, but this test is no older than this.
+    CHECK(trust.floor_ms() > 1'780'000'000'000);
+    rig.clock.wall = trust.floor_ms() - 1;
+    CHECK_FALSE(trust.is_plausible());
+    rig.clock.wall = trust.floor_ms();
+    CHECK(trust.is_plausible());
+}
+
 TEST_CASE("a clock that loses its synchronisation does not move the stamps") {
     FakeClock clock;
     ClockTrust trust(clock, true, 0);

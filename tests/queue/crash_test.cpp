@@ -18,7 +18,8 @@ using namespace things;
 
 // Power cuts at every kind of moment: the queue works on a disk in memory that knows what was synced; a cut
 // is taken at a random write, truncation or sync, and images of what could be left of it are opened again.
-// THINGS_CRASH_IMAGES sets their number (default 800), THINGS_CRASH_SEED the seed.
+// THINGS_CRASH_IMAGES sets their number (default 800), THINGS_CRASH_SEED the seed, THINGS_CRASH_BUG what is
+// planted: "swallowed" syncs, or those of the log too late ("normal").
 namespace {
 
 std::uint64_t number_of(const char* variable, std::uint64_t fallback) {
@@ -47,6 +48,7 @@ struct CrashRig : QueueRig {
         options.checkpoint_pages = 30;
         options.live_limit = 10;
         options.cache_limit = 1000;
+        options.config.max_size = 512 * 1024; // folds come early then
         options.config.commit_interval = std::chrono::hours(1000);
         open();
         for (int d = 0; d < 3; ++d) {
@@ -63,8 +65,8 @@ struct CrashRig : QueueRig {
     void work() {
         for (std::uint64_t n = below(4); n > 0; --n)
             change();
-        if (below(150) == 0) // enough to be folded into blocks
-            for (int i = 0; i < 40'000; ++i)
+        if (below(100) == 0 && now.books.queued() < 10'000) // enough to be folded into blocks
+            for (int i = 0; i < 6000; ++i)
                 append(static_cast<std::size_t>(below(3)));
     }
 
@@ -127,34 +129,40 @@ Contents contents_of(QueueRig& rig) {
     return out;
 }
 
-/// Opens what a cut left behind and says what is in it; nothing if it does not open.
-std::optional<Contents> open_image(const CrashRig& rig, const MemoryVfs::Image& image) {
-    QueueRig after;
-    MemoryVfs disk("image");
-    MemoryVfs::Image moved;
-    const std::string old_path = rig.options.config.path.string();
-    for (const auto& [path, bytes] : image)
-        moved[after.options.config.path.string() + path.substr(old_path.size())] = bytes;
-    disk.load(moved);
-    after.options.vfs = disk.name();
-    after.clock.id = "after the cut";
-    try {
-        after.open();
-    } catch (const QueueError&) {
-        return std::nullopt;
+/// The machine after the cut: opens images and says what is in them.
+struct After : QueueRig {
+    MemoryVfs disk{"image"};
+    After() {
+        options.vfs = disk.name();
+        clock.id = "after the cut";
     }
-    Contents out = contents_of(after);
-    after.close();
-    return out;
-}
+
+    /// Nothing if it does not open.
+    std::optional<Contents> open_image(const std::string& old_path, const MemoryVfs::Image& image) {
+        MemoryVfs::Image moved;
+        for (const auto& [path, bytes] : image)
+            moved[options.config.path.string() + path.substr(old_path.size())] = bytes;
+        disk.load(moved);
+        std::filesystem::remove_all(options.config.hot_path);
+        try {
+            open();
+        } catch (const QueueError&) {
+            return std::nullopt;
+        }
+        Contents out = contents_of(*this);
+        close();
+        return out;
+    }
+};
 
 struct Findings {
-    std::uint64_t images = 0, wrong = 0, unopened = 0;
+    std::uint64_t cuts = 0, images = 0, wrong = 0, unopened = 0;
 };
 
 /// Cuts the power again and again and opens four images of what each cut leaves.
 Findings cut_power(CrashRig& rig, std::uint64_t images) {
     Findings found;
+    After after;
     while (found.images < images) {
         for (std::uint64_t n = rig.below(4); n > 0; --n) {
             rig.work();
@@ -166,12 +174,14 @@ Findings cut_power(CrashRig& rig, std::uint64_t images) {
         const bool is_after = !rig.disk.was_cut(); // the commit was over first
         for (const Survival survival :
              {Survival::none, Survival::all, Survival::some_writes, Survival::some_sectors}) {
-            const std::optional<Contents> left = open_image(rig, rig.disk.image(rig.random, survival));
+            const std::optional<Contents> left =
+                after.open_image(rig.options.config.path.string(), rig.disk.image(rig.random, survival));
             ++found.images;
             found.unopened += left ? 0 : 1;
             found.wrong += left && *left != rig.now && (is_after || *left != rig.flash) ? 1 : 0;
         }
         rig.flash = rig.now;
+        ++found.cuts;
     }
     return found;
 }
@@ -184,17 +194,26 @@ TEST_CASE("after a power cut at any write the queue holds exactly what was commi
     INFO("seed " << seed);
     log::set_level(log::Level::error);
     CrashRig rig("crash", seed);
+    if (const char* bug = std::getenv("THINGS_CRASH_BUG"))
+        rig.disk.plant(std::string(bug) == "normal" ? MemoryVfs::Bug::late_log_syncs
+                                                    : MemoryVfs::Bug::no_syncs);
     const Findings found = cut_power(rig, images);
     log::set_level(log::Level::info);
     CHECK(found.wrong == 0);
     CHECK(found.unopened == 0);
-    MESSAGE(found.images << " images, " << rig.now.books.read << " readings");
+    MESSAGE(found.images << " images of " << found.cuts << " cuts, " << found.wrong << " wrong, "
+                         << found.unopened << " unopened, " << rig.now.books.read << " readings");
 }
 
 TEST_CASE("the crash test sees a disk that does not sync") {
     log::set_level(log::Level::error);
     CrashRig rig("crash without syncs", 1);
-    rig.disk.swallow_syncs(true);
+    SUBCASE("at all") {
+        rig.disk.plant(MemoryVfs::Bug::no_syncs);
+    }
+    SUBCASE("before it is too late, as with synchronous=NORMAL") {
+        rig.disk.plant(MemoryVfs::Bug::late_log_syncs);
+    }
     const Findings found = cut_power(rig, 40);
     log::set_level(log::Level::info);
     CHECK(found.wrong + found.unopened > 0);

@@ -19,7 +19,8 @@ using namespace things;
 
 // Random sequences of everything that can happen to a queue, against a model of a few lines. Every reading
 // has a value of its own, so that a lost, doubled, moved or mixed up one is seen. THINGS_MODEL_STEPS sets the
-// length (default 100,000), THINGS_MODEL_SEED the seed.
+// length (default 100,000), THINGS_MODEL_SEED the seed; THINGS_MODEL_BUG plants what the model does not know
+// of: "settles", "loses", "forgets" (a commit).
 namespace {
 
 std::uint64_t number_of(const char* variable, std::uint64_t fallback) {
@@ -95,6 +96,16 @@ public:
             below(2) == 0 && !batches_.empty() ? settle() : take();
         if (below(1000) == 0)
             append_share_ = 15 + below(60);
+    }
+
+    /// The planted bugs.
+    void misbehave(const std::string& bug) {
+        if (bug == "settles")
+            rig_.accept(rig_.take(0, Lane::live, 3));
+        if (bug == "loses")
+            now_.devices[0].waiting.emplace(now_.devices[0].next_order++, -1);
+        if (bug == "forgets")
+            REQUIRE(rig_.commit());
     }
 
     void check() {
@@ -363,9 +374,12 @@ TEST_CASE("a random walk of appends, takes, settlements, commits and crashes agr
     const std::uint64_t seed = number_of("THINGS_MODEL_SEED", 1);
     INFO("seed " << seed);
     log::set_level(log::Level::error);
+    const char* bug = std::getenv("THINGS_MODEL_BUG");
     Walk walk(seed);
     for (std::uint64_t i = 0; i < steps; ++i) {
         walk.step();
+        if (bug != nullptr && i % 300 == 299)
+            walk.misbehave(bug);
         if (i % 16 == 0)
             walk.check();
         if (i % 5000 == 0)

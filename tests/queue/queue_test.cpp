@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <filesystem>
 #include <fstream>
 
@@ -185,4 +187,55 @@ TEST_CASE("an outage longer than memory drains from flash in order") {
     check_books(*rig.queue);
     CHECK(rig.queue->status().books.accepted == 200'000);
     CHECK(rig.queue->status().file_used < 40'000);
+}
+
+TEST_CASE("readings that were lost on the way to the queue stand in its books, across restarts") {
+    QueueRig rig;
+    rig.open();
+    const SeriesId series = rig.queue->series(rig.queue->device("a"), "v", "");
+    rig.queue->append(rig.reading(series, 1));
+    rig.queue->count_lost(40);
+    rig.queue->count_lost(2);
+    REQUIRE(rig.commit());
+    rig.power_cut();
+    const Books books = rig.queue->status().books;
+    CHECK(books.read == 43);
+    CHECK(books.dropped[static_cast<std::size_t>(DropReason::flood)] == 42);
+    CHECK(books.queued() == 1);
+    CHECK(name_of(DropReason::flood) == "flood");
+}
+
+TEST_CASE("a flood is an alarm until a minute has passed without one") {
+    QueueRig rig;
+    rig.open();
+    const auto is_told = [&rig] {
+        const QueueStatus s = rig.queue->status();
+        return std::any_of(s.alarms.begin(), s.alarms.end(),
+                           [](const QueueAlarm& a) { return a.code == "flood"; });
+    };
+    rig.queue->tick();
+    CHECK_FALSE(is_told());
+    rig.queue->count_lost(1);
+    rig.clock.advance(59'000);
+    rig.queue->tick();
+    CHECK(is_told());
+    rig.clock.advance(1000);
+    rig.queue->tick();
+    CHECK_FALSE(is_told());
+}
+
+TEST_CASE("what a commit writes is counted in whole blocks, as the device sees it") {
+    QueueRig rig;
+    rig.open();
+    const SeriesId series = rig.queue->series(rig.queue->device("a"), "v", "");
+    std::uint64_t before = rig.queue->status().bytes_written;
+    for (int i = 0; i < 5; ++i) {
+        rig.queue->append(rig.reading(series, i));
+        REQUIRE(rig.commit());
+        const std::uint64_t now = rig.queue->status().bytes_written;
+        CHECK(now % 4096 == 0);
+        CHECK(now - before >= 4096);
+        CHECK(now - before < 32 * 1024); // a handful of pages of 1 KiB
+        before = now;
+    }
 }

@@ -20,6 +20,11 @@ struct MemoryVfs::Layer {
     static MemoryVfs& owner(sqlite3_file* f) { return *reinterpret_cast<File*>(f)->owner; }
     static Data& data(sqlite3_file* f) { return owner(f).files_[*reinterpret_cast<File*>(f)->path]; }
 
+    static bool is_log(sqlite3_file* f) {
+        const std::string& path = *reinterpret_cast<File*>(f)->path;
+        return path.size() > 4 && path.compare(path.size() - 4, 4, "-wal") == 0;
+    }
+
     static int close(sqlite3_file* f) {
         delete reinterpret_cast<File*>(f)->path;
         return SQLITE_OK;
@@ -44,6 +49,8 @@ struct MemoryVfs::Layer {
         if (const int code = o.enter(true))
             return code;
         Data& d = data(f);
+        if (o.bug_ == Bug::late_log_syncs && !is_log(f))
+            MemoryVfs::sync(o.files_[*reinterpret_cast<File*>(f)->path + "-wal"]);
         const auto end = static_cast<std::uint64_t>(at) + static_cast<std::uint64_t>(size);
         if (o.size_limit_ > 0 && end > d.current.size()) {
             std::uint64_t total = end - d.current.size();
@@ -73,11 +80,8 @@ struct MemoryVfs::Layer {
         const std::lock_guard guard(o.mutex_);
         if (const int code = o.enter(true))
             return code == SQLITE_IOERR_WRITE ? SQLITE_IOERR_FSYNC : code;
-        if (o.swallow_)
-            return SQLITE_OK;
-        Data& d = data(f);
-        for (const Write& w : std::exchange(d.pending, {}))
-            apply(d.synced, w);
+        if (o.bug_ == Bug::none || (o.bug_ == Bug::late_log_syncs && !is_log(f)))
+            MemoryVfs::sync(data(f));
         return SQLITE_OK;
     }
     static int size(sqlite3_file* f, sqlite3_int64* out) {
@@ -158,6 +162,11 @@ void MemoryVfs::apply(std::string& bytes, const Write& write) {
     bytes.replace(offset, write.bytes.size(), write.bytes);
 }
 
+void MemoryVfs::sync(Data& data) {
+    for (const Write& w : std::exchange(data.pending, {}))
+        apply(data.synced, w);
+}
+
 int MemoryVfs::enter(bool changes) {
     ++count_;
     is_holding_ = hold_;
@@ -230,9 +239,9 @@ void MemoryVfs::load(const Image& image) {
         files_[path] = {bytes, bytes, {}};
 }
 
-void MemoryVfs::swallow_syncs(bool on) {
+void MemoryVfs::plant(Bug bug) {
     const std::lock_guard guard(mutex_);
-    swallow_ = on;
+    bug_ = bug;
 }
 
 void MemoryVfs::fail_at(std::uint64_t number, Fault fault, bool sticky) {

@@ -36,8 +36,10 @@ public:
     [[nodiscard]] Image image(std::mt19937_64& random, Survival survival) const;
     /// Replaces all files; everything in them counts as synced.
     void load(const Image& image);
-    /// Planted bug: syncs are promised and not done.
-    void swallow_syncs(bool on);
+    /// Planted bugs: syncs are promised and not done; those of the write-ahead log are done only when the
+    /// database is written, as with synchronous=NORMAL.
+    enum class Bug : std::uint8_t { none, no_syncs, late_log_syncs };
+    void plant(Bug bug);
 
     // Faults
     enum class Fault : std::uint8_t { io, full, readonly };
@@ -69,6 +71,7 @@ private:
     /// Counts an operation, hangs in it if asked to; a SQLite error code if it fails. The mutex is locked.
     int enter(bool changes);
     static void apply(std::string& bytes, const Write& write);
+    static void sync(Data& data);
 
     std::string name_;
     // any: it waits with the mutex of whoever called enter()
@@ -78,7 +81,8 @@ private:
     std::optional<Files> cut_;
     std::uint64_t count_ = 0, cut_at_ = 0, fail_at_ = 0, size_limit_ = 0;
     Fault fault_ = Fault::io;
-    bool sticky_ = false, swallow_ = false, hold_ = false, is_holding_ = false;
+    bool sticky_ = false, hold_ = false, is_holding_ = false;
+    Bug bug_ = Bug::none;
     Layer* layer_;
 };
 
