@@ -12,22 +12,12 @@
 #include <simdjson.h>
 
 #include <cstdio>
-#include <ctime>
 
 namespace things::cli {
 
 namespace {
 
 using simdjson::dom::element;
-
-std::string local_time(std::int64_t ms) {
-    const std::time_t seconds = ms / 1000;
-    std::tm parts{};
-    localtime_r(&seconds, &parts);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
-    return text;
-}
 
 /// The audit trail of a queue that nobody runs.
 std::string audit_of_closed_queue(const Config& config, const CommandsOptions& options) {

@@ -6,6 +6,7 @@
 #include "queue/queue.hpp"
 #include "status/snapshot.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -31,6 +32,7 @@ public:
     Queue& queue() { return queue_; }
     /// Makes what was changed durable.
     void close() {
+        const auto wait = boost::asio::make_work_guard(loop_); // the answer comes from another thread
         queue_.shutdown([this](bool) { loop_.stop(); });
         loop_.run();
     }
@@ -68,6 +70,7 @@ std::string backlog_json(const Config& config, const DaemonAnswer& answer) {
         return json.end().end().take();
     }
     ClosedQueue closed(config);
+    closed.close(); // with it the size of the file is known
     const QueueStatus status = closed.queue().status();
     json.object().member("running", false).key("queue").object();
     json.member("read", status.books.read)
@@ -84,7 +87,6 @@ std::string backlog_json(const Config& config, const DaemonAnswer& answer) {
             .member("waiting", device.waiting + device.held)
             .member("state", names.contains(device.dvnuuid) ? "not running" : "not in the configuration")
             .end();
-    closed.close();
     return json.end().end().take();
 }
 
@@ -116,6 +118,14 @@ std::string dvnuuid_of(const Config& config, const std::string& name) {
         if (device.name == name)
             return device.dvnuuid;
     return {};
+}
+
+/// As the configuration calls the device; the DvnUUID of one that is not there any more.
+std::string name_of(const Config& config, const std::string& dvnuuid) {
+    for (const DeviceConfig& device : config.devices)
+        if (device.dvnuuid == dvnuuid)
+            return device.name;
+    return dvnuuid;
 }
 
 std::string letters_json(const std::vector<DeadLetter>& letters, const std::string& dvnuuid) {
@@ -162,9 +172,18 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
         closed.close();
         answer.result = JsonWriter().object().member("count", std::uint64_t{count}).end().take();
     }
-    if (answer.exit_code == done)
+    if (answer.exit_code != done)
+        return answer.exit_code;
+    if (common.json) {
         fmt::print("{}\n", answer.result);
-    return answer.exit_code;
+        return done;
+    }
+    simdjson::dom::parser parser;
+    const std::uint64_t count = parser.parse(answer.result)["count"];
+    const bool is_retry = std::string_view(verb) == "queue retry";
+    fmt::print("{} dead letter{} {}\n", count, count == 1 ? "" : "s",
+               is_retry ? "back in the queue" : "dropped");
+    return count < options.ids.size() ? failed : done; // some of those named are not there
 }
 
 } // namespace
@@ -205,9 +224,11 @@ int queue_show(const Common& common, const LetterOptions& options) {
     }
     simdjson::dom::parser parser;
     for (const element letter : parser.parse(answer.result))
-        fmt::print("{:>6}  {}/{} = {} {} at {}: {}\n", text_of(letter["id"]), text_of(letter["dvnuuid"]),
-                   text_of(letter["name"]), text_of(letter["value"]), text_of(letter["unit"]),
-                   text_of(letter["time_ms"]), text_of(letter["reason"]));
+        fmt::print("{:>6}  {}/{} = {}{}{} at {}: {}\n", text_of(letter["id"]),
+                   name_of(*config, std::string(std::string_view(letter["dvnuuid"]))),
+                   text_of(letter["name"]), text_of(letter["value"]),
+                   text_of(letter["unit"]).empty() ? "" : " ", text_of(letter["unit"]),
+                   local_time(letter["time_ms"]), text_of(letter["reason"]));
     return done;
 }
 

@@ -2,12 +2,14 @@
 #include "cli/setup.hpp"
 
 #include "config/nearest.hpp"
+#include "platform/log.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 
 namespace things::cli {
 
@@ -128,6 +130,7 @@ PluginDirectory find_plugins(const Common& common) {
 }
 
 PluginDirectory installed_plugins(const Common& common) {
+    log::open(log::Level::warning); // to stderr: stdout is for results
     PluginDirectory plugins = find_plugins(common);
     for (const std::string& problem : plugins.problems)
         fmt::print(stderr, "warning: {}\n", problem);
@@ -167,6 +170,15 @@ std::optional<Config> load_config(const Common& common, const PluginDirectory& p
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     return std::move(checked.config);
+}
+
+std::string local_time(std::int64_t ms) {
+    const std::time_t seconds = ms / 1000;
+    std::tm parts{};
+    localtime_r(&seconds, &parts);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+    return text;
 }
 
 const DeviceConfig* find_device(const Config& config, const std::string& name) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 // What most subcommands begin with: the installed plugins, and the configuration checked against them.
@@ -23,7 +24,7 @@ std::vector<std::filesystem::path> profile_directories(const std::filesystem::pa
 /// Loads them. Those outside the package's own directory are asked in a process of their own, and run in one
 /// unless the source says `isolation: none`.
 PluginDirectory find_plugins(const Common& common);
-/// The same; problems go to stderr as warnings.
+/// What every subcommand but `run` begins with: the same, problems as warnings on stderr, and so the log.
 PluginDirectory installed_plugins(const Common& common);
 
 LoadOptions load_options(const std::filesystem::path& file, const PluginDirectory& plugins);
@@ -46,5 +47,8 @@ std::optional<Config> load_config(const Common& common, const PluginDirectory& p
 
 /// Finds a device, or prints the nearest name and returns null.
 const DeviceConfig* find_device(const Config& config, const std::string& name);
+
+/// Wall time for people.
+std::string local_time(std::int64_t ms);
 
 } // namespace things::cli

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An outage is caught up: whatever the platform or the network did, nothing is missing afterwards."""
 
+import json
+
 from scenario import BOILER, SECRETS, Scenario, main
 
 COUNTING = """
@@ -98,6 +100,37 @@ class Outages(Scenario):
         self.wait_for_counter(away + 20)
         missing = set(range(1, away + 1)) - set(self.counters())
         self.assertLessEqual(len(missing), 2, missing)
+
+    def test_dead_letters_are_listed_retried_and_dropped_with_and_without_the_daemon(self):
+        self.begin()
+        self.platform.control("POST", "/limits", {"max_body": 40})  # less than one reading
+        self.wait(lambda: len(self.letters()) >= 4, "readings are set aside")
+        self.platform.control("POST", "/limits", {"max_body": 1 << 20})
+        first, second, *_, last = self.letters()
+        self.assertEqual(self.tool("retry", str(first["id"])), "1 dead letter back in the queue\n")
+        self.wait(lambda: first["value"] in self.counters(), "the retried one has arrived")
+        self.assertEqual(self.gateway.stop()[0], 0)
+        shown = self.tool("show")
+        self.assertIn(f"{second['id']}  boiler/counter = {second['value']} at 20", shown)
+        self.assertNotIn(f" {first['id']}  boiler", shown)
+        self.assertIn("(the daemon does not run)", self.tool("list"))
+        self.assertNotIn(" 0 bytes on flash", self.tool("list"))
+        self.tool("retry", "999999", code=1)
+        self.tool("retry", str(second["id"]))
+        self.tool("drop", str(last["id"]))
+        self.assertNotIn(last["id"], [letter["id"] for letter in self.letters()])
+        self.gateway.start()
+        self.wait(lambda: second["value"] in self.counters(), "the one retried meanwhile has arrived")
+        self.tool("drop", "--all")
+        self.assertEqual(self.letters(), [])
+
+    def tool(self, *arguments, code=0):
+        done = self.gateway.run("queue", *arguments)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stdout
+
+    def letters(self):
+        return json.loads(self.tool("show", "--json"))
 
 
 if __name__ == "__main__":
