@@ -24,7 +24,7 @@ PLUGINS = BUILD / "plugins"
 SETTINGS = """\
 things: {{url: "{url}", ca_file: {ca_file}, connect_timeout: 2s, timeout: 5s, retry: {{initial: 100ms, max: 1s}}{things}}}
 batch: {{max_age: {max_age}{batch}}}
-queue: {{path: {folder}/queue.db, hot_path: {folder}/hot, commit_interval: {commit_interval}}}
+queue: {{path: {queue_folder}/queue.db, hot_path: {folder}/hot, commit_interval: {commit_interval}{queue}}}
 time: {{require_sync: false}}
 web: {{listen: "127.0.0.1:{web_port}"}}
 control: {{socket: {folder}/control.sock}}
@@ -38,11 +38,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def settings(folder, platform, max_age="300ms", commit_interval="1s", things="", batch="", web_port=None):
+def settings(folder, platform, max_age="300ms", commit_interval="1s", things="", batch="", web_port=None, queue="",
+             queue_folder=None):
     """The common part of a scenario's YAML."""
     return SETTINGS.format(folder=folder, url=platform.url, ca_file=platform.ca_file, max_age=max_age,
                            commit_interval=commit_interval, things=things and ", " + things,
-                           batch=batch and ", " + batch, web_port=web_port or free_port())
+                           batch=batch and ", " + batch,
+                           queue=queue and ", " + queue, queue_folder=queue_folder or folder, web_port=web_port or free_port())
 
 
 class Gateway:
