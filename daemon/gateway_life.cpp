@@ -187,7 +187,7 @@ void Gateway::begin_stop() {
 }
 
 void Gateway::wait_for_sources(std::int64_t until_boot_ms) {
-    if (!sources_.join(Milliseconds(0)) && clock_.boot_ms() < until_boot_ms) {
+    if (!sources_.have_ended() && clock_.boot_ms() < until_boot_ms) {
         stop_timer_.expires_after(look_again);
         stop_timer_.async_wait([this, until_boot_ms](boost::system::error_code error) {
             if (!error)
@@ -195,6 +195,7 @@ void Gateway::wait_for_sources(std::int64_t until_boot_ms) {
         });
         return;
     }
+    (void)sources_.join(Milliseconds(0)); // one that hangs is left behind, and says so
     sources_.drain();
     queue_.commit([this](bool) { flush_and_end(); }); // safe first, then sent as far as time allows
 }

@@ -88,6 +88,7 @@ public:
                              std::move(on_done)});
     }
     void stop() override { shared_->thread.inbox().close(); }
+    [[nodiscard]] bool has_ended() const override;
     bool join(Milliseconds deadline) override;
     void check() override { shared_->thread.check(); }
     [[nodiscard]] SourceStatus status() const override { return shared_->thread.status(); }
@@ -125,6 +126,11 @@ void ThreadedSource::post(Request request) {
         Outlet::dismiss(std::move(request), BusResult::Status::stopped, "the source has stopped");
     else
         Outlet::dismiss(std::move(request), BusResult::Status::refused, "too much waits for it already");
+}
+
+bool ThreadedSource::has_ended() const {
+    const std::lock_guard lock(shared_->mutex);
+    return !running_ || shared_->has_ended;
 }
 
 bool ThreadedSource::join(Milliseconds deadline) {

@@ -102,6 +102,8 @@ public:
                           std::function<void(std::string)> on_done) = 0;
     /// Asks the source to stop; returns at once.
     virtual void stop() = 0;
+    /// Whether nothing of it runs any more.
+    [[nodiscard]] virtual bool has_ended() const = 0;
     /// Waits for the end. False if it hangs past the deadline: its thread is left behind, its library stays
     /// loaded.
     virtual bool join(Milliseconds deadline) = 0;

@@ -255,6 +255,11 @@ void Sources::stop_slots() {
             slot->source->stop();
 }
 
+bool Sources::have_ended() const {
+    return std::all_of(slots_.begin(), slots_.end(),
+                       [](const auto& slot) { return !slot->source || slot->source->has_ended(); });
+}
+
 bool Sources::join(Milliseconds patience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     bool all = true;

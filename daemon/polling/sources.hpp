@@ -71,7 +71,9 @@ public:
     void check();
     /// Asks all to stop, for good; returns at once.
     void stop();
-    /// Whether all have ended; waits no longer than `patience` in all.
+    /// Whether nothing of any source runs any more.
+    [[nodiscard]] bool have_ended() const;
+    /// Whether all have ended; waits no longer than `patience` in all, and leaves behind what has not.
     bool join(Milliseconds patience);
     /// Delivers what has arrived and was not delivered yet.
     void drain();

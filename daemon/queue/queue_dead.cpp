@@ -130,7 +130,10 @@ void Queue::Impl::store(std::vector<Command> commands,
         c.id = next_command_++;
         unsaved_commands_.insert(c.id);
         commands_.insert_or_assign(c.id, c);
-        hot_->add(HotLog::Kind::command, encode(c));
+        Command fresh = c; // if flash does not get it, it has not begun
+        if (!is_ended(fresh.state))
+            fresh.state = CommandState::waiting;
+        hot_->add(HotLog::Kind::command, encode(fresh));
     }
     // The oldest ended ones go from memory; they stay on flash.
     for (auto at = commands_.begin(); at != commands_.end() && commands_.size() > commands_in_memory;)

@@ -37,6 +37,12 @@ void CommandLane::put(Item item) {
 }
 
 void CommandLane::add(std::vector<Command> commands) {
+    for (auto& command : commands)
+        put({std::move(command), Way::carry_out, 0});
+    proceed();
+}
+
+void CommandLane::resume(std::vector<Command> commands) {
     for (auto& command : commands) {
         const auto way = command.state == CommandState::begun ? Way::verify : Way::carry_out;
         put({std::move(command), way, 0});
@@ -147,6 +153,7 @@ void CommandLane::take(std::vector<Item>::iterator item) {
 
 void CommandLane::carry_out(Command command) {
     const auto* device = host_.find_device(dvnuuid_);
+    const auto state = command.state;
     RunEnd refusal{std::move(command), std::nullopt, false};
     refusal.command.state = CommandState::refused;
     refusal.command.ended_wall_ms = ports_.clock.wall_ms();
@@ -166,7 +173,7 @@ void CommandLane::carry_out(Command command) {
         on_run_end(std::move(refusal));
         return;
     }
-    refusal.command.state = CommandState::waiting;
+    refusal.command.state = state;
     refusal.command.ended_wall_ms = 0;
     refusal.command.value = checked.value;
     if (!begin_step_check(refusal.command, *device))

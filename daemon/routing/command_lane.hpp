@@ -35,8 +35,11 @@ class CommandLane {
 public:
     CommandLane(RunPorts& ports, CommandLaneHost& host, std::string dvnuuid);
 
-    /// Takes stored commands up: waiting ones are carried out, begun ones verified by reading back.
+    /// Takes new commands, stored a moment ago. One that is stored as begun has not been written yet.
     void add(std::vector<Command> commands);
+    /// Takes commands of before the start up: waiting ones are carried out, begun ones verified by reading
+    /// back.
+    void resume(std::vector<Command> commands);
     /// Reads the point of a repeated command, so that its outcome can be sent again.
     void look(Command command);
     /// Ends a command without carrying it out.
@@ -45,6 +48,8 @@ public:
     void drop_reverts(const std::string& point, std::uint64_t but_of_pack);
 
     [[nodiscard]] bool has_revert(const std::string& point) const;
+    /// Whether the next command may begin at once.
+    [[nodiscard]] bool is_free() const { return !busy_ && !stopped_ && items_.empty(); }
     [[nodiscard]] std::size_t waiting() const { return items_.size(); }
     /// Begins nothing any more; what runs goes on.
     void stop() { stopped_ = true; }

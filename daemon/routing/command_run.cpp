@@ -29,7 +29,7 @@ std::function<void(BusAnswer)> CommandRun::next(Step step) {
     const auto number = ++step_;
     auto handler = [weak = weak_from_this(), number, step](BusAnswer answer) {
         const auto run = weak.lock();
-        if (!run || run->step_ != number)
+        if (!run || run->step_ != number || (!answer.ok && run->was_begun_ && run->ports_.is_stopping))
             return;
         ++run->step_;
         (run.get()->*step)(std::move(answer));
@@ -66,8 +66,8 @@ void CommandRun::on_present(BusAnswer answer) {
 }
 
 void CommandRun::mark_begun() {
-    if (is_over()) {
-        end(CommandState::expired, "expired before it could begin");
+    if (is_over() || command_.state == CommandState::begun) {
+        on_begun(true); // nothing to store
         return;
     }
     command_.state = CommandState::begun;

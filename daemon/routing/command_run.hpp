@@ -28,6 +28,7 @@ struct RunPorts {
     const Clock& clock;
     After after;
     std::function<bool()> is_clock_trusted;
+    bool is_stopping = false; ///< the bus answers no more; what began is verified at the next start
 };
 
 /// How a command ended, not stored yet. `read_at`: when `after` was read, if it was.
@@ -44,7 +45,7 @@ public:
     /// called once, and never from within the constructor.
     CommandRun(RunPorts& ports, Command command, PointConfig point, std::function<void(RunEnd)> on_end);
 
-    void begin();  ///< of a command that is due and whose value was checked
+    void begin();  ///< of a command that is due and whose value was checked; it may be stored as begun
     void verify(); ///< of one that had begun when the daemon went down: reads, never writes
     /// Only reads the point and ends as it came, for a repeated command's outcome.
     void read_only();

@@ -134,12 +134,12 @@ void Router::Core::start() {
             else
                 desk(dvnuuid).lane.cancel(std::move(resumed.command), CommandState::refused, resumed.cancel);
         }
-        desk(dvnuuid).lane.add(std::move(taken_up));
+        desk(dvnuuid).lane.resume(std::move(taken_up));
     }
 }
 
 void Router::Core::stop() {
-    stopped_ = true;
+    stopped_ = run_ports_.is_stopping = true;
     for (const auto& [dvnuuid, desk] : desks_)
         desk->lane.stop();
 }

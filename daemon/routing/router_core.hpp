@@ -36,6 +36,7 @@ struct Desk {
     bool is_remembered = false;                 ///< previous and writes were taken from the store
     TokenBucket fetches{fetch_burst, fetch_period_ms};
     TokenBucket malformed{malformed_burst, malformed_period_ms};
+    int stores = 0; ///< under way: of commands that the lane does not know yet
     bool is_fetch_pending = false;
     bool is_fetch_due = false; ///< a downlink came, and nothing was posted since
 };
@@ -75,6 +76,7 @@ private:
 
     void on_downlink(const DeviceConfig& device, const Downlink& downlink);
     bool take_repeat(const DeviceConfig& device, Desk& desk, const Downlink& downlink, CheckContext& context);
+    void begin_first(std::vector<Command>& commands, const DeviceConfig& device);
     void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
     void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
     void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);

@@ -91,8 +91,25 @@ void Router::Core::on_downlink(const DeviceConfig& device, const Downlink& downl
             if (record.reason.empty())
                 record.reason = "too many commands of this device wait already";
     auto commands = make_commands(checked, receive(device, platform_origin));
+    begin_first(commands, device);
     known.previous = previous_pack(commands);
     store(std::move(commands), nullptr, true);
+}
+
+/// A command that may begin at once is stored as begun: one commit before its write instead of two, and a
+/// commit takes an SD card longer than all the rest. Not where a step is to be measured first.
+void Router::Core::begin_first(std::vector<Command>& commands, const DeviceConfig& device) {
+    const auto& known = desk(device.dvnuuid);
+    const bool is_measured = std::any_of(commands.begin(), commands.end(), [&device](const Command& command) {
+        const auto* point = find_point(device, command.point);
+        return point != nullptr && point->writable && point->writable->max_step;
+    });
+    const auto first = std::find_if(commands.begin(), commands.end(), [](const Command& command) {
+        return !is_ended(command.state) && !is_revert(command);
+    });
+    if (known.lane.is_free() && known.stores == 0 && !is_measured && first != commands.end() &&
+        first->delay_ms <= 0)
+        first->state = CommandState::begun;
 }
 
 /// Whether this is the previous downlink once more; if so, its outcome is sent again and nothing is written.
@@ -122,8 +139,9 @@ bool Router::Core::take_repeat(const DeviceConfig& device, Desk& known, const Do
 }
 
 void Router::Core::store(std::vector<Command> commands, LocalHandler handler, bool is_downlink) {
-    if (is_downlink)
-        desk(commands.front().dvnuuid).is_fetch_due = true;
+    auto& known = desk(commands.front().dvnuuid);
+    known.is_fetch_due = known.is_fetch_due || is_downlink;
+    ++known.stores;
     for (const auto& command : commands)
         if (is_ended(command.state) && command.state != CommandState::repeated)
             tell({command, std::nullopt, false});
@@ -140,6 +158,7 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
         return;
     const auto dvnuuid = commands.front().dvnuuid;
     auto& known = desk(dvnuuid);
+    --known.stores;
     if (is_downlink && commands.front().state != CommandState::repeated)
         known.previous = previous_pack(commands);
     const bool is_pending =
@@ -152,6 +171,10 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
     for (auto& command : commands) {
         if (!is_ended(command.state)) {
             is_soon = is_soon || command.delay_ms <= 0;
+            if (stopped_ && command.state == CommandState::begun) { // it never will in this run
+                command.state = CommandState::waiting;
+                ports_.store.update(command, [](bool) {});
+            }
             to_do.push_back(std::move(command));
         } else if (command.state == CommandState::repeated && !command.point.empty()) {
             count(command.state);
@@ -217,8 +240,9 @@ void Router::Core::write_local(const std::string& name, const std::string& point
     auto& record = downlink.records.emplace_back();
     record.name = point;
     record.value = value_from_text(*config, kind_of(*config, ports_.bus.last(name, point)), text);
-    store(make_commands(check(downlink, *device, facts), receive(*device, local_origin)), std::move(handler),
-          false);
+    auto commands = make_commands(check(downlink, *device, facts), receive(*device, local_origin));
+    begin_first(commands, *device);
+    store(std::move(commands), std::move(handler), false);
 }
 
 } // namespace things

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/rtu_line/rtu_line.hpp"
 #include "support/tcp_device.hpp"
-#include "support/temp_dir.hpp"
 #include "support/tls_server.hpp"
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <stdexcept>
@@ -66,8 +66,9 @@ public:
         most_requests = std::max(most_requests, requests_);
         with_request += requests_ > 0 ? 1 : 0;
         pending_ = 0;
-        not_before_ =
-            Clock::now() + std::chrono::milliseconds(60 + left_ * 7 % 41); // any phase of the polling
+        // After the read back of this one, which waits for its turn on a busy line; in any phase of the
+        // polling.
+        not_before_ = Clock::now() + std::chrono::milliseconds(250 + left_ * 7 % 83);
     }
     bool is_over() {
         const std::lock_guard<std::mutex> guard(lock_);
@@ -122,9 +123,30 @@ private:
     pid_t pid_;
 };
 
+/// On a disk, for the two commits before a write are part of what it takes.
+class Folder {
+public:
+    Folder() {
+        std::string name = "/var/tmp/things-XXXXXX";
+        if (mkdtemp(name.data()) == nullptr)
+            throw std::runtime_error("no folder in /var/tmp");
+        path_ = name;
+    }
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
 /// Runs the course over a device that is there already; false if it did not end.
 bool run(char** arguments, Course& course, const std::string& source, const std::string& points) {
-    const TempDir folder;
+    const Folder folder;
     const TestAuthority authority;
     TlsServer server(authority.issue("localhost"), [&course](TestConnection& connection) {
         while (connection.read_request())

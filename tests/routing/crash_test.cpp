@@ -147,13 +147,12 @@ TEST_CASE("a device that starts slower than the gateway is verified when it is t
 
 TEST_CASE("a restart that finds the limits changed obeys the new ones") {
     Site site;
-    site.store.is_deferred = true;
     site.start();
-    site.answer(R"({"n":"setpoint","v":25})");
+    site.answer(R"({"n":"setpoint","v":25,"t":1})");
     site.kill();
-    site.store.is_deferred = false;
     site.point("setpoint").writable->max = 24;
     site.start();
+    site.time.pass(2s);
     CHECK(site.bus.writes.empty());
     CHECK(site.last().verdict == "refused: 25 Cel is above its maximum 24 Cel");
 }

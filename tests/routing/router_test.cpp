@@ -43,17 +43,70 @@ TEST_CASE("nothing reaches the bus before the store has it, and no write before 
     Site site;
     site.store.is_deferred = true;
     site.start();
-    site.answer(R"({"n":"pump","vb":true})");
-    CHECK(site.bus.transcript.empty());
-    CHECK(site.last().state == CommandState::waiting);
-    CHECK(site.fetches.empty());
-    bool was_begun_first = false;
-    site.bus.on_write = [&site, &was_begun_first] {
-        was_begun_first = site.last().state == CommandState::begun;
+    int commits = 0;
+    site.store.on_write = [&commits] {
+        ++commits;
     };
+    std::vector<int> commits_before;
+    site.bus.on_write = [&] {
+        const auto& command = site.at(commits_before.size() + 1);
+        CHECK(command.state == CommandState::begun);
+        commits_before.push_back(commits);
+    };
+    // What may begin at once is stored as begun: a commit less before its write. The next one is not yet.
+    site.answer(R"({"n":"pump","vb":true},{"n":"mode","v":1})");
+    CHECK(site.bus.transcript.empty());
+    CHECK(site.at(1).state == CommandState::begun);
+    CHECK(site.at(2).state == CommandState::waiting);
+    CHECK(site.fetches.empty());
     site.store.answer();
-    CHECK(was_begun_first);
-    CHECK(site.last().state == CommandState::done);
+    CHECK(commits_before == std::vector<int>{1, 3});
+    CHECK(site.at(1).state == CommandState::done);
+    CHECK(site.at(2).state == CommandState::done);
+    SUBCASE("not while another is being stored") {
+        site.answer(R"({"n":"pump","vb":false})");
+        site.answer(R"({"n":"mode","v":0})");
+        CHECK(site.at(3).state == CommandState::begun);
+        CHECK(site.at(4).state == CommandState::waiting);
+    }
+    SUBCASE("not what waits for its time") {
+        site.answer(R"({"n":"pump","vb":false,"t":1})");
+        CHECK(site.at(3).state == CommandState::waiting);
+    }
+    SUBCASE("not where a step is to be measured first") {
+        site.point("setpoint").writable->max_step = 5;
+        site.router->update(site.config);
+        site.answer(R"({"n":"setpoint","v":22})");
+        CHECK(site.at(3).state == CommandState::waiting);
+    }
+    SUBCASE("nor when the gateway stops in between: then it waits for the next start") {
+        site.answer(R"({"n":"pump","vb":false})");
+        site.router->stop();
+        site.store.answer();
+        CHECK(site.at(3).state == CommandState::waiting);
+        site.kill();
+        site.start();
+        site.store.answer();
+        CHECK(site.at(3).state == CommandState::done);
+    }
+}
+
+TEST_CASE("what is under way when the gateway stops is verified at the next start, not given up") {
+    Site site;
+    site.bus.is_deferred = true;
+    site.start();
+    site.answer(R"({"n":"pump","vb":true})");
+    site.router->stop();
+    site.bus.broken = {"boiler"}; // the sources stop: it was written, and cannot be read back any more
+    site.bus.answer();
+    CHECK(site.at(1).state == CommandState::begun);
+    CHECK(site.outcomes.empty());
+    site.kill();
+    site.bus.is_deferred = false;
+    site.bus.broken.clear();
+    site.start();
+    CHECK(site.at(1).state == CommandState::done);
+    CHECK(site.bus.writes.size() == 1);
 }
 
 TEST_CASE("a flash that refuses does not lock the plant") {

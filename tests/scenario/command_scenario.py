@@ -160,6 +160,21 @@ class Commands(Scenario):
         self.assertEqual(self.plc.written(400), [])
         self.assertEqual(slow.writes, [])
 
+    def test_what_is_on_the_bus_when_the_gateway_is_stopped(self):
+        """It has begun: it is verified at the next start, neither given up nor repeated."""
+        self.begin('{name: level, holding: 400, writable: {outcome: said}}')
+        self.plc.delay = 0.5
+        self.ask({"n": "level", "v": 8})
+        self.wait(lambda: self.plc.writes, "it is on the bus")
+        code, seconds = self.gateway.stop()
+        self.assertEqual(code, 0)
+        self.assertLess(seconds, 5)
+        self.plc.delay = 0
+        self.gateway.start()
+        self.assertEqual(self.told(), "8 read back after the gateway was restarted")
+        self.assertEqual(self.plc.written(400), [8])
+        self.assertNotIn("hangs", self.gateway.log())
+
     # Limits
 
     def test_limits(self):

@@ -43,6 +43,7 @@ class ModbusServer:
         self.transcript = []  # (monotonic time, "reads" or "writes", unit, table, address, values), reads of counters apart
         self.ignores = {}  # holding register -> so many writes to it are answered and not done
         self.lags = {}  # holding register -> seconds until what was written to it shows
+        self.delay = 0  # seconds before each answer
         self.requests = 0
         self.connected = 0  # connections accepted so far
         self.exception = None  # code to answer everything with
@@ -124,6 +125,8 @@ class ModbusServer:
                     given = self.reads[before:]
                 for read in given:
                     read.asked, read.connection = asked, number
+                if self.delay:
+                    time.sleep(self.delay)
                 asked = time.monotonic()  # before it is sent: the next request may follow at once
                 connection.sendall(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)
         except OSError:

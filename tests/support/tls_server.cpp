@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <csignal>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -210,6 +211,8 @@ void TlsServer::serve(int socket) {
     SSL* ssl = options_.is_plain ? nullptr : SSL_new(context_.get());
     if (ssl != nullptr)
         SSL_set_fd(ssl, socket);
+    const int on = 1; // an answer leaves when it is written, not when the one before was acknowledged
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (ssl == nullptr || SSL_accept(ssl) == 1) {
         ++handshakes_;
         TestConnection connection(socket, ssl, is_stopping_);
