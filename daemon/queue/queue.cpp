@@ -12,8 +12,6 @@ namespace things {
 
 namespace {
 
-// No gateway of this kind was built before it: 2026-01-01.
-constexpr std::int64_t build_floor_ms = 1'767'225'600'000;
 constexpr std::int64_t clock_every_ms = 1000;
 constexpr std::int64_t sample_every_ms = 60'000;
 constexpr std::size_t samples_kept = 60;
