@@ -32,6 +32,11 @@ bool Uplink::admit(DeviceId device, std::int64_t now_ms) {
 
 Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                  std::int64_t now_ms, double random) {
+    // The late end of a post from before the probe is no news, and must not let a second probe go.
+    const bool is_pause = verdict.scope == Scope::uplink && verdict.wait;
+    if (verdict.next == Next::retry && !is_pause && probe_ != device &&
+        breaker_.state() == Breaker::State::half_open)
+        return Change::none;
     if (verdict.next == Next::retry && !verdict.counts_for_breaker) {
         breaker_.on_probe_dropped(now_ms);
         return Change::none;
@@ -48,9 +53,7 @@ Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool i
         is_down_ = false;
         return Change::came_up;
     }
-    // The late end of a post from before the probe is no news, and must not let a second probe go.
-    const bool is_late = breaker_.state() == Breaker::State::half_open && probe_ != device && !verdict.wait;
-    if (is_late || !opens(device, verdict, is_only_device))
+    if (!opens(device, verdict, is_only_device))
         return Change::none;
     // What was asked of one device only is that device's to wait for.
     const auto wait = verdict.scope == Scope::uplink ? verdict.wait : std::nullopt;

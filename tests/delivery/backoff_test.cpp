@@ -141,7 +141,7 @@ TEST_CASE("what speaks of the host takes the uplink down at once, and is told wh
     std::int64_t now = 0;
     for (int i = 0; i < 20; ++i) {
         now = uplink.breaker().next_try_ms().value();
-        REQUIRE(uplink.breaker().admit(now));
+        REQUIRE(uplink.admit(1, now));
         const auto change = uplink.on_answer(1, failed(Scope::uplink), false, now, 0.9);
         told += change == Uplink::Change::stayed_down ? 1 : 0;
     }
