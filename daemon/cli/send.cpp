@@ -60,8 +60,8 @@ int print_answer(const Common& common, const Config& config, const DeviceConfig&
     const std::int64_t now = SystemClock().wall_ms();
     const Verdict verdict = judge(answer, now);
     const bool ok = verdict.next == Next::delivered || verdict.next == Next::delivered_with_error;
-    const Explanation words = explain(
-        answer, {host_of(config.things.url), device.name, device.dvnuuid, now, now >= build_floor_ms});
+    const Explanation words =
+        explain(answer, {host_of(config.things.url), device.name, device.dvnuuid, now, true});
     if (common.json)
         fmt::print("{}\n", JsonWriter()
                                .object()
@@ -121,6 +121,13 @@ int send(const Common& common, const SendOptions& options) {
             body = std::string(std::string_view(parser.parse(answer.result)["senml"]));
         else if (answer.is_running)
             return answer.exit_code;
+    }
+    if (body.empty() && SystemClock().wall_ms() < build_floor_ms) {
+        fmt::print(
+            stderr,
+            "error: this machine's clock is wrong: it is before 2026, so that no reading can carry its time "
+            "and no certificate is valid. Set the clock (timedatectl), or let it reach a time server\n");
+        return failed;
     }
     if (body.empty())
         body = pack_of(*device, read_all(*config, plugins, *device), SystemClock().wall_ms());
