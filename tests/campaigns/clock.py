@@ -18,7 +18,7 @@ from support.network import with_file
 from support.simulator import Simulator, wait_until
 
 ROWS = "10"
-TRIALS = {"ci": 7, "hand": 120}
+TRIALS = {"ci": 3, "hand": 85}
 BUG = "a clock that says it is synchronised and is not"
 HOUR, DAY, YEAR = 3600.0, 86400.0, 365.25 * 86400
 INTERVAL = 0.2
@@ -247,7 +247,7 @@ def wrong_year(chance, make):
         if "clock is wrong" not in words:
             trial.failures.append(f"at 1970 it says \"{words}\"")
         trial.site.gateway.stop()
-        words = send(trial.site)["answer"]
+        words = trial.site.gateway.run("send", "d1").stderr
         if "clock is wrong" not in words:
             trial.failures.append(f"at 1970 `send` says \"{words}\"")
         trial.clock.set(0, True)

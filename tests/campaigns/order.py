@@ -109,7 +109,7 @@ def bounds(folder, chance, figures):
                   url=f"https://127.0.0.1:{relay.port}{PATH}") as site:
             platform.behave(kind="accept", delay_ms=100, count=0)
             site.start()
-            most, until = 0, time.monotonic() + 3
+            most, until = 0, time.monotonic() + 2
 
             def look():
                 nonlocal most

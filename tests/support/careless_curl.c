@@ -2,10 +2,12 @@
 // LD_PRELOAD: libcurl used carelessly, so that a campaign can show that it would notice. $CARELESS says how:
 //   verify    certificates are not verified           redirect  redirects are followed
 //   status    every status is a 202                   timeout   no time limit
-//   names     an address once found is kept for ever  six       only IPv6 is tried
+//   names     an address once found is kept for ever
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +28,6 @@ static void* spoilt(CURLoption option, void* value) {
         return (void*)1L;
     if (is_careless_about("timeout") && (option == CURLOPT_TIMEOUT_MS || option == CURLOPT_LOW_SPEED_TIME))
         return NULL;
-    if (is_careless_about("names") && option == CURLOPT_DNS_CACHE_TIMEOUT)
-        return (void*)-1L;
     return value;
 }
 
@@ -39,8 +39,6 @@ CURLcode curl_easy_setopt(CURL* easy, CURLoption option, ...) {
     va_start(rest, option);
     void* value = va_arg(rest, void*); // every kind of value is as wide as a pointer, on what we build for
     va_end(rest);
-    if (is_careless_about("six") && option == CURLOPT_URL)
-        real(easy, CURLOPT_IPRESOLVE, (long)CURL_IPRESOLVE_V6);
     return real(easy, option, spoilt(option, value));
 }
 
@@ -56,4 +54,28 @@ CURLcode curl_easy_getinfo(CURL* easy, CURLINFO info, ...) {
     if (is_careless_about("status") && info == CURLINFO_RESPONSE_CODE && *(long*)to >= 300)
         *(long*)to = 202;
     return code;
+}
+
+static struct addrinfo* kept;
+
+int getaddrinfo(const char* name, const char* service, const struct addrinfo* hints,
+                struct addrinfo** result) {
+    int (*real)(const char*, const char*, const struct addrinfo*, struct addrinfo**);
+    *(void**)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    const int is_name = name != NULL && isalpha((unsigned char)name[0]); // the Modbus device has an address
+    if (is_name && kept != NULL) {
+        *result = kept;
+        return 0;
+    }
+    const int code = real(name, service, hints, result);
+    if (code == 0 && is_name && is_careless_about("names"))
+        kept = *result;
+    return code;
+}
+
+void freeaddrinfo(struct addrinfo* result) {
+    void (*real)(struct addrinfo*);
+    *(void**)&real = dlsym(RTLD_NEXT, "freeaddrinfo");
+    if (result != kept)
+        real(result);
 }

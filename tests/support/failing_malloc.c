@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // LD_PRELOAD: allocation number $FAIL_AT fails (and with $FAIL_FOR the so many after it), counted over all
 // threads from the moment on at which the file $FAIL_AFTER exists, or from the start. $FAIL_WILD: it
-// "succeeds" with an address that is none, as for a program that does not look.
+// "succeeds" with an address that is none, as for a program that does not look. A crash says where it was on
+// stderr.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <execinfo.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,7 +22,25 @@ static long first = -1, last = -1;
 static const char* after;
 static int is_wild;
 
+static void tell_crash(int number) {
+    void* frames[40];
+    backtrace_symbols_fd(frames, backtrace(frames, 40), STDERR_FILENO);
+    raise(number);
+}
+
+static void watch_crashes(void) {
+    static char room[65536];
+    void* frames[4];
+    backtrace(frames, 4); // allocates at its first call
+    const stack_t own = {.ss_sp = room, .ss_size = sizeof room};
+    sigaltstack(&own, NULL);
+    struct sigaction action = {.sa_handler = tell_crash,
+                               .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
+    sigaction(SIGSEGV, &action, NULL);
+}
+
 __attribute__((constructor)) static void begin(void) {
+    watch_crashes();
     const char* at = getenv("FAIL_AT");
     const char* more = getenv("FAIL_FOR");
     after = getenv("FAIL_AFTER");
