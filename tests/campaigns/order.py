@@ -93,7 +93,7 @@ def after_outage(folder, chance, figures, doubled=False):
         halfway = {unit: sum(1 for u, _, at, _ in arrived[:len(arrived) // 2] if u == unit) for unit in range(1, DEVICES + 1)}
         share = min(halfway.values()) / max(1, max(halfway.values()))
         note(figures, "smallest to largest device's share half-way", share)
-        if share < 0.5:
+        if share < 0.4:
             failures.append(f"not fair: half-way the devices had {halfway}")
         if not doubled:
             failures += site.settle("an outage")
