@@ -18,7 +18,7 @@ from support.simulator import PATH, Simulator, wait_until
 
 ROWS = "11"
 NEEDS = ["iproute2"]
-TRIALS = {"ci": 3, "hand": 240}
+TRIALS = {"ci": 2, "hand": 240}
 BUG = "an address once found kept for ever"
 NAME = "platform.test"
 MOVED, NOBODY = "10.77.0.7", "10.77.0.9"  # another address of the platform; one where nobody is

@@ -22,7 +22,7 @@ from support.simulator import PATH, Simulator, wait_until
 
 ROWS = "15"
 NEEDS = ["iproute2", "openssl", "python3-h2"]
-TRIALS = {"ci": 4, "hand": 54}
+TRIALS = {"ci": 2, "hand": 54}
 BUG = "certificates not verified, behind a captive portal"
 NAME = "platform.test"
 TIMES = {"connect_timeout": "3s", "timeout": "6s", "retry": "{initial: 200ms, max: 1s}", "max_age": "300ms"}
