@@ -242,6 +242,7 @@ void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply>
                 if (result.status == BusResult::Status::ok && config)
                     on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
                 if (--*missing == 0) {
+                    uploader_.retry_now(id);
                     uploader_.request_post(id);
                     wait_for_answer(id, since, clock_.boot_ms() + answer_within_ms, reply);
                 }
@@ -258,7 +259,7 @@ void Gateway::wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t u
                                  .object()
                                  .member("accepted", ok)
                                  .member("status", status.last_status)
-                                 .member("answer", status.last_answer)
+                                 .member("answer", uploader_.explain_last(id).text())
                                  .end()
                                  .take());
     }

@@ -46,19 +46,20 @@ void Breaker::on_answer() {
     backoff_.succeed();
 }
 
-void Breaker::on_failure(std::int64_t now_ms, double random, std::optional<Milliseconds> wait) {
+void Breaker::on_failure(std::int64_t now_ms, double random, std::optional<Milliseconds> wait,
+                         bool is_asked) {
     if (state_ == State::open) {
         // One of the posts that were in flight when it opened: the same failure, not another one.
         if (wait) {
             until_ms_ = std::max(until_ms_, now_ms + wait->count());
-            is_asked_ = true;
+            is_asked_ = is_asked_ || is_asked;
         }
         return;
     }
     const Milliseconds jittered = backoff_.next(random);
     state_ = State::open;
     is_probing_ = false;
-    is_asked_ = wait.has_value();
+    is_asked_ = wait.has_value() && is_asked;
     until_ms_ = now_ms + std::max(jittered, wait.value_or(Milliseconds(0))).count();
 }
 

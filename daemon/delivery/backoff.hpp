@@ -40,7 +40,9 @@ public:
     /// A complete answer of the platform itself, whatever it said.
     void on_answer();
     /// Opens it, for `wait` if given, else with back-off. While open already, only a longer wait counts.
-    void on_failure(std::int64_t now_ms, double random, std::optional<Milliseconds> wait);
+    /// `is_asked`: the wait is the platform's wish, which wake() respects.
+    void on_failure(std::int64_t now_ms, double random, std::optional<Milliseconds> wait,
+                    bool is_asked = true);
     /// A probe that ended without saying anything about the host.
     void on_probe_dropped(std::int64_t now_ms);
     /// The network came up: the next post may be tried at once, unless the platform asked for a pause.

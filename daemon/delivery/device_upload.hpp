@@ -89,6 +89,7 @@ public:
     std::vector<Slice> suspects;   ///< the next one at the back
     std::deque<Recheck> rechecks;  ///< by time
     std::optional<Reading> newest; ///< newest accepted one
+    Answer last;                   ///< to its last post, without the body
     std::string waits_for;         ///< why not_before_ms is set
     std::string park_reason;
     std::int64_t not_before_ms = 0;    ///< after a failure

@@ -452,6 +452,12 @@ private:
         }
     }
 
+    /// Whether the failure may come from an old address of the host, or from connections that a NAT forgot.
+    static bool doubts_network(TransportError error) {
+        return error == TransportError::connect || error == TransportError::timeout ||
+               error == TransportError::tls || error == TransportError::certificate;
+    }
+
     void end(Transfer& transfer) {
         Answer answer = std::move(transfer.answer);
         const long status = info<long>(transfer.easy, CURLINFO_RESPONSE_CODE);
@@ -461,6 +467,7 @@ private:
             answer.error == TransportError::proxy || answer.error == TransportError::certificate ||
             answer.error == TransportError::tls;
         answer.sent = !is_before_request && info<long>(transfer.easy, CURLINFO_REQUEST_SIZE) > 0;
+        must_rebuild_ = must_rebuild_ || doubts_network(answer.error);
         answer.duration =
             std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - transfer.start);
         curl_multi_remove_handle(multi_, transfer.easy);
@@ -493,7 +500,7 @@ private:
         renewed_until_ = now + renewal_time;
     }
 
-    /// Drops the connection pool: its connections may belong to a network that is gone.
+    /// Drops connections and known addresses: they may belong to a network that is gone.
     void rebuild() {
         CURLM* fresh = make_multi();
         {

@@ -22,8 +22,21 @@ bool Uplink::opens(DeviceId device, const Verdict& verdict, bool is_only_device)
     return failures_ >= failures_to_open && (have_several_failed_ || is_only_device);
 }
 
+bool Uplink::admit(DeviceId device, std::int64_t now_ms) {
+    if (!breaker_.admit(now_ms))
+        return false;
+    if (breaker_.state() == Breaker::State::half_open)
+        probe_ = device;
+    return true;
+}
+
 Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                  std::int64_t now_ms, double random) {
+    // The late end of a post from before the probe is no news, and must not let a second probe go.
+    const bool is_pause = verdict.scope == Scope::uplink && verdict.wait;
+    if (verdict.next == Next::retry && !is_pause && probe_ != device &&
+        breaker_.state() == Breaker::State::half_open)
+        return Change::none;
     if (verdict.next == Next::retry && !verdict.counts_for_breaker) {
         breaker_.on_probe_dropped(now_ms);
         return Change::none;
@@ -42,7 +55,9 @@ Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool i
     }
     if (!opens(device, verdict, is_only_device))
         return Change::none;
-    breaker_.on_failure(now_ms, random, verdict.wait);
+    // What was asked of one device only is that device's to wait for.
+    const auto wait = verdict.scope == Scope::uplink ? verdict.wait : std::nullopt;
+    breaker_.on_failure(now_ms, random, wait, verdict.next == Next::retry);
     reason_ = verdict.reason;
     const bool was_down = is_down_;
     if (!was_down)

@@ -24,6 +24,8 @@ public:
     };
     Uplink(Milliseconds initial, Milliseconds max) : breaker_(initial, max) {}
 
+    /// Whether a post of this device may start now.
+    [[nodiscard]] bool admit(DeviceId device, std::int64_t now_ms);
     /// Takes note of an answer. `is_only_device`: nobody else could show that the host is well.
     [[nodiscard]] Change on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                    std::int64_t now_ms, double random);
@@ -37,7 +39,8 @@ private:
     [[nodiscard]] bool opens(DeviceId device, const Verdict& verdict, bool is_only_device);
 
     Breaker breaker_;
-    int failures_ = 0; ///< in a row, of posts that count
+    std::optional<DeviceId> probe_; ///< whose post was admitted last while it was half open
+    int failures_ = 0;              ///< in a row, of posts that count
     std::optional<DeviceId> first_failed_;
     bool have_several_failed_ = false;
     bool is_down_ = false, is_told_ = false, is_misdirected_ = false;

@@ -71,6 +71,8 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
         on_refused_content(*device, std::move(flight), answer, verdict);
         break;
     }
+    answer.body.clear();
+    device->last = std::move(answer);
     release(*device);
 }
 

@@ -201,7 +201,7 @@ bool UploadWork::start_next() {
         look_at(*device);
         return true;
     }
-    if (!uplink_.breaker().admit(now)) {
+    if (!uplink_.admit(*id, now)) {
         look_at(*device);
         return false;
     }
@@ -271,6 +271,11 @@ DeviceUploads UploadWork::status(DeviceId id) const {
     else
         stats.state = "idle";
     return stats;
+}
+
+Explanation UploadWork::explain_last(DeviceId id) const {
+    const auto found = devices_.find(id);
+    return found == devices_.end() ? Explanation() : explain(found->second.last, around(found->second));
 }
 
 UploadTotals UploadWork::totals() const {

@@ -34,6 +34,7 @@ public:
     /// The uploader goes: nothing more is done, handlers that come later find nobody.
     void close();
     [[nodiscard]] DeviceUploads status(DeviceId device) const;
+    [[nodiscard]] Explanation explain_last(DeviceId device) const;
     [[nodiscard]] UploadTotals totals() const;
 
 private:

@@ -53,6 +53,10 @@ DeviceUploads Uploader::status(DeviceId device) const {
     return work_->status(device);
 }
 
+Explanation Uploader::explain_last(DeviceId device) const {
+    return work_->explain_last(device);
+}
+
 UploadTotals Uploader::totals() const {
     return work_->totals();
 }

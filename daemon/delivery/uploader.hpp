@@ -3,6 +3,7 @@
 
 #include "backlog.hpp"
 #include "config/config.hpp"
+#include "delivery/explanation.hpp"
 #include "delivery/https.hpp"
 #include "delivery/packer.hpp"
 #include "delivery/upload_status.hpp"
@@ -79,6 +80,8 @@ public:
     void tick();
 
     [[nodiscard]] DeviceUploads status(DeviceId device) const;
+    /// The answer to the device's last post, for a technician.
+    [[nodiscard]] Explanation explain_last(DeviceId device) const;
     [[nodiscard]] UploadTotals totals() const;
 
 private:

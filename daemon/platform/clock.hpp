@@ -8,6 +8,9 @@
 
 namespace things {
 
+/// No gateway of this kind was built before it: 2026-01-01. A wall time below it is wrong.
+constexpr std::int64_t build_floor_ms = 1'767'225'600'000;
+
 /// The clocks of the machine. An argument everywhere, so that a test owns the time. Any thread.
 class Clock {
 public:

@@ -28,10 +28,12 @@ Stamp ClockTrust::now() const {
 ClockEvent ClockTrust::update() {
     const std::int64_t boot = clock_.boot_ms();
     const std::int64_t wall = clock_.wall_ms();
-    if ((require_sync_ && !clock_.is_synchronised()) || wall < floor_ms_)
+    const std::int64_t anchor = anchor_.load(std::memory_order_relaxed);
+    const bool is_synchronised = clock_.is_synchronised();
+    const bool was_set = is_synchronised || anchor != none;
+    if ((require_sync_ && !is_synchronised) || wall < (was_set ? floor_ms_ : floor_ms()))
         return ClockEvent::none;
     const std::int64_t measured = wall - boot;
-    const std::int64_t anchor = anchor_.load(std::memory_order_relaxed);
     if (anchor == none) {
         anchor_ = measured;
         return ClockEvent::trusted;
@@ -52,13 +54,7 @@ std::optional<std::int64_t> ClockTrust::anchor() const {
 }
 
 bool ClockTrust::is_plausible() const {
-    return clock_.wall_ms() >= floor_ms_;
-}
-
-void ClockTrust::raise_floor(std::int64_t wall_ms) {
-    std::int64_t old = floor_ms_.load();
-    while (old < wall_ms && !floor_ms_.compare_exchange_weak(old, wall_ms)) {
-    }
+    return clock_.wall_ms() >= floor_ms();
 }
 
 void ClockTrust::restore(std::int64_t anchor_ms) {

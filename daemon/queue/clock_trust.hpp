@@ -4,6 +4,7 @@
 #include "config/config.hpp"
 #include "reading.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -26,7 +27,8 @@ enum class ClockEvent : std::uint8_t { none, trusted, stepped };
 
 class ClockTrust {
 public:
-    /// The clock outlives this object. A wall time below `floor_ms` (build time, last saved time) is wrong.
+    /// The clock outlives this object. A wall time below `floor_ms` (build time) is wrong whoever vouches for
+    /// it.
     ClockTrust(const Clock& clock, bool require_sync, std::int64_t floor_ms);
 
     /// The time of a reading taken now. Any thread; costs one reading of the clock.
@@ -38,12 +40,15 @@ public:
     [[nodiscard]] std::optional<std::int64_t> anchor() const;
     /// Size of the last step in milliseconds, for the log. Loop only.
     [[nodiscard]] std::int64_t last_step_ms() const { return last_step_ms_; }
-    /// False: the system clock is below the floor, so that a certificate "not yet valid" says nothing. Any
-    /// thread.
+    /// False: the system clock is below the floor or the saved time, so that a certificate "not yet valid"
+    /// says nothing. Any thread.
     [[nodiscard]] bool is_plausible() const;
-    /// Raises the floor (never lowers it). Any thread.
-    void raise_floor(std::int64_t wall_ms);
-    [[nodiscard]] std::int64_t floor_ms() const { return floor_ms_; }
+    /// The last time that was believed, also in earlier boots: a clock that nobody has set yet and that is
+    /// below it is wrong. One that is synchronised, or that was believed before in this boot, may be set
+    /// back: it may have been ahead. Any thread.
+    void remember(std::int64_t wall_ms) { saved_ms_ = wall_ms; }
+    /// The lowest time that is plausible.
+    [[nodiscard]] std::int64_t floor_ms() const { return std::max(floor_ms_, saved_ms_.load()); }
     /// Takes over the anchor of an earlier run of the daemon in this boot. Loop only, before readings.
     void restore(std::int64_t anchor_ms);
     void set_require_sync(bool required) { require_sync_ = required; }
@@ -53,7 +58,8 @@ private:
 
     const Clock& clock_;
     bool require_sync_;
-    std::atomic<std::int64_t> floor_ms_;
+    const std::int64_t floor_ms_;
+    std::atomic<std::int64_t> saved_ms_{0};
     std::atomic<std::int64_t> anchor_{none};
     std::int64_t last_step_ms_ = 0;
 };

@@ -212,8 +212,8 @@ void Queue::Impl::start_commit() {
 
 CommitRequest Queue::Impl::build_request() {
     if (const std::optional<std::int64_t> anchor = trust_->anchor()) {
-        saved_wall_ms_ = std::max(saved_wall_ms_, clock_.boot_ms() + *anchor);
-        trust_->raise_floor(saved_wall_ms_ - 1000);
+        saved_wall_ms_ = clock_.boot_ms() + *anchor; // back too: the clock may have been ahead
+        trust_->remember(saved_wall_ms_ - 1000);
     }
     CommitRequest request;
     progress_ = {};

@@ -57,7 +57,7 @@ void Queue::Impl::recover(ArchiveContent content) {
             hot_files_.back().next.push_back(d.log.next());
         hot_number = std::max(hot_number, n);
     }
-    trust_->raise_floor(saved_wall_ms_);
+    trust_->remember(saved_wall_ms_);
     enter_boot();
     hot_ = std::make_unique<HotLog>(options_.config.hot_path);
     begin_hot(hot_number + 1);

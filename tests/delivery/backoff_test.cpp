@@ -118,6 +118,22 @@ TEST_CASE("one stumbling device does not take the uplink down, several do") {
     CHECK_FALSE(uplink.is_down());
 }
 
+TEST_CASE("an hour that was asked of one device is not the others' to wait") {
+    Uplink uplink(seconds(1), seconds(60));
+    Verdict failure;
+    failure.counts_for_breaker = true;
+    failure.wait = hours(1);
+    for (const DeviceId device : {1U, 2U, 3U})
+        static_cast<void>(uplink.on_answer(device, failure, false, 0, 0.5));
+    REQUIRE(uplink.is_down());
+    CHECK(uplink.breaker().next_try_ms().value() <= 1000);
+    SUBCASE("429 and 503 speak for the host") {
+        failure.scope = Scope::uplink;
+        static_cast<void>(uplink.on_answer(1, failure, false, 1, 0.5));
+        CHECK(uplink.breaker().next_try_ms().value() >= 3'600'000);
+    }
+}
+
 TEST_CASE("what speaks of the host takes the uplink down at once, and is told when it lasts") {
     Uplink uplink(seconds(1), seconds(60));
     CHECK(uplink.on_answer(1, failed(Scope::uplink), false, 0, 0.5) == Uplink::Change::went_down);
@@ -125,7 +141,7 @@ TEST_CASE("what speaks of the host takes the uplink down at once, and is told wh
     std::int64_t now = 0;
     for (int i = 0; i < 20; ++i) {
         now = uplink.breaker().next_try_ms().value();
-        REQUIRE(uplink.breaker().admit(now));
+        REQUIRE(uplink.admit(1, now));
         const auto change = uplink.on_answer(1, failed(Scope::uplink), false, now, 0.9);
         told += change == Uplink::Change::stayed_down ? 1 : 0;
     }

@@ -263,6 +263,28 @@ TEST_CASE("an unreachable host is tried by one probe at a time, then all resume"
     CHECK(rig.recovered.size() == 1);
 }
 
+TEST_CASE("a post that fails late does not let a second probe go") {
+    Rig rig;
+    rig.things.parallel = 5;
+    rig.make();
+    for (DeviceId id = 1; id <= 5; ++id) {
+        rig.add_device(id);
+        rig.read(id);
+    }
+    rig.pass(60'000);
+    REQUIRE(rig.https.open.size() == 5);
+    for (int i = 0; i < 3; ++i) // opens the breaker; two posts are still under way
+        rig.https.fail(TransportError::timeout, true);
+    rig.run();
+    rig.pass(1000);
+    REQUIRE(rig.https.open.size() == 3); // and the probe
+    rig.https.fail(TransportError::timeout, true);
+    rig.https.fail(TransportError::timeout, true);
+    rig.run();
+    rig.pass(1000);
+    CHECK(rig.https.open.size() == 1);
+}
+
 TEST_CASE("a link that comes up is tried at once") {
     Rig rig;
     rig.add_device(1);
@@ -494,6 +516,24 @@ TEST_CASE("redirects pause the uplink and raise an alarm") {
     CHECK(rig.backlog.left() == 0);
     REQUIRE(rig.recovered.size() == 1);
     CHECK(rig.recovered[0].kind == UploadAlarm::Kind::misdirected);
+}
+
+TEST_CASE("after a redirect a new network, or an operator, is heard at once") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1);
+    rig.pass(60'000);
+    rig.answer(302);
+    CHECK(rig.https.open.empty());
+    SUBCASE("a captive portal let us through") {
+        rig.uploader->on_link_up();
+    }
+    SUBCASE("send DEVICE") {
+        rig.uploader->retry_now(1);
+    }
+    rig.run();
+    REQUIRE(rig.https.open.size() == 1);
+    CHECK(rig.uploader->explain_last(1).remedy.find("Correct things.url") == 0);
 }
 
 TEST_CASE("accepted with an error counts apart and is not repeated") {

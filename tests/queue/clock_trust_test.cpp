@@ -72,7 +72,39 @@ TEST_CASE("without require_sync any plausible clock is believed") {
     FakeClock clock;
     clock.synchronised = false;
     ClockTrust trust(clock, false, 0);
-    CHECK(trust.update() == ClockEvent::trusted);
+    SUBCASE("") {
+        CHECK(trust.update() == ClockEvent::trusted);
+    }
+    SUBCASE("but not one from before the last boot's end") {
+        trust.remember(clock.wall + 1);
+        CHECK(trust.update() == ClockEvent::none);
+        CHECK_FALSE(trust.is_plausible());
+    }
+}
+
+TEST_CASE("a clock that was years ahead and is put right is followed") {
+    FakeClock clock;
+    const std::int64_t right = clock.wall;
+    constexpr std::int64_t ten_years = std::int64_t{10} * 365 * 86'400'000;
+    clock.wall += ten_years;
+    ClockTrust trust(clock, true, 1'000'000);
+    REQUIRE(trust.update() == ClockEvent::trusted);
+    trust.remember(clock.wall);
+    clock.wall = right;
+    SUBCASE("in the same run") {
+        CHECK(trust.update() == ClockEvent::stepped);
+        CHECK(trust.now() == Stamp{right, Stamp::Clock::wall});
+    }
+    SUBCASE("after another boot") {
+        ClockTrust next(clock, true, 1'000'000);
+        next.remember(right + ten_years);
+        CHECK(next.update() == ClockEvent::trusted);
+        CHECK(next.now() == Stamp{right, Stamp::Clock::wall});
+    }
+    SUBCASE("but not to before the gateway was built") {
+        clock.wall = 0;
+        CHECK(trust.update() == ClockEvent::none);
+    }
 }
 
 namespace {

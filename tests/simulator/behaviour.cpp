@@ -8,7 +8,7 @@ namespace things::simulator {
 namespace {
 
 using Kind = Behaviour::Kind;
-constexpr std::array<std::pair<std::string_view, Kind>, 10> kinds = {{{"status", Kind::status},
+constexpr std::array<std::pair<std::string_view, Kind>, 13> kinds = {{{"status", Kind::status},
                                                                       {"accept", Kind::accept},
                                                                       {"close", Kind::close},
                                                                       {"reset", Kind::reset},
@@ -17,7 +17,10 @@ constexpr std::array<std::pair<std::string_view, Kind>, 10> kinds = {{{"status",
                                                                       {"garbage", Kind::garbage},
                                                                       {"truncated", Kind::truncated},
                                                                       {"drip", Kind::drip},
-                                                                      {"huge", Kind::huge}}};
+                                                                      {"huge", Kind::huge},
+                                                                      {"raw", Kind::raw},
+                                                                      {"raw_taken", Kind::raw_taken},
+                                                                      {"early", Kind::early}}};
 
 std::string spoken(const Behaviour& behaviour, bool keep_alive) {
     std::vector<std::pair<std::string, std::string>> headers;
@@ -26,6 +29,11 @@ std::string spoken(const Behaviour& behaviour, bool keep_alive) {
     if (!behaviour.location.empty())
         headers.emplace_back("Location", behaviour.location);
     return render(behaviour.status, behaviour.body, behaviour.content_type, headers, keep_alive);
+}
+
+std::string head_of_body(std::uint64_t length) {
+    return "HTTP/1.1 202 \r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(length) +
+           "\r\nConnection: keep-alive\r\n\r\n";
 }
 
 std::string garbage() {
@@ -51,7 +59,7 @@ std::string_view name_of(Kind kind) {
 
 bool takes_the_pack(Kind kind) {
     return kind == Kind::accept || kind == Kind::lost || kind == Kind::truncated || kind == Kind::drip ||
-           kind == Kind::huge;
+           kind == Kind::huge || kind == Kind::raw_taken;
 }
 
 Answer spoil(const Behaviour& behaviour, Answer proper, bool keep_alive) {
@@ -87,7 +95,20 @@ Answer spoil(const Behaviour& behaviour, Answer proper, bool keep_alive) {
         answer.drip = behaviour.drip;
         break;
     case Kind::huge:
-        answer.bytes = render(202, std::string(behaviour.bytes, '['), "application/json", {}, keep_alive);
+        answer.bytes = head_of_body(behaviour.bytes);
+        answer.more = std::string(65536, '[');
+        answer.more_bytes = behaviour.bytes;
+        break;
+    case Kind::early:
+        answer.bytes = behaviour.body.empty() ? spoken(behaviour, false) : behaviour.body;
+        answer.then = Answer::Then::close;
+        break;
+    case Kind::raw:
+    case Kind::raw_taken:
+        answer.bytes = behaviour.body;
+        answer.more = behaviour.more;
+        answer.more_bytes = behaviour.more.empty() ? 0 : behaviour.bytes;
+        answer.then = Answer::Then::close;
         break;
     }
     return answer;

@@ -22,22 +22,41 @@
 //   truncated  take the pack, announce 100 bytes, send 10, close
 //   drip       take the pack, send the proper answer, one byte each `drip_ms`
 //   huge       take the pack, answer with a body of `bytes` bytes
+//   raw        take nothing, send `body` as it stands, then `more` again and again up to `bytes` bytes, close
+//   raw_taken  take the pack, then as raw
+//   early      read no body: send `body` (or `status`) as soon as the request's head is there, close; any
+//   device
 // `delay_ms` waits before any of them. `count` requests are treated so (0: all until cleared); the first
 // behaviour that fits a request is used. For an outage see "down" at the control port.
 namespace things::simulator {
 
 struct Behaviour {
-    enum class Kind { status, accept, close, reset, silent, lost, garbage, truncated, drip, huge };
+    enum class Kind {
+        status,
+        accept,
+        close,
+        reset,
+        silent,
+        lost,
+        garbage,
+        truncated,
+        drip,
+        huge,
+        raw,
+        raw_taken,
+        early
+    };
     Kind kind = Kind::status;
     int status = 503;
     std::string device; // id; empty: every device
     std::string retry_after;
     std::string location;
     std::string body;
+    std::string more;
     std::string content_type;
     std::chrono::milliseconds delay{0};
     std::chrono::milliseconds drip{20};
-    std::size_t bytes = 100'000'000;
+    std::uint64_t bytes = 100'000'000;
     std::uint64_t count = 1; // 0: until cleared
     std::uint64_t used = 0;
 };

@@ -68,10 +68,11 @@ Behaviour behaviour_of(const json& object) {
     behaviour.retry_after = text_of(object, "retry_after");
     behaviour.location = object.value("location", std::string());
     behaviour.body = object.value("body", std::string());
+    behaviour.more = object.value("more", std::string());
     behaviour.content_type = object.value("content_type", std::string());
     behaviour.delay = std::chrono::milliseconds(object.value("delay_ms", 0));
     behaviour.drip = std::chrono::milliseconds(object.value("drip_ms", 20));
-    behaviour.bytes = std::min<std::size_t>(object.value("bytes", std::size_t{100'000'000}), 2'000'000'000);
+    behaviour.bytes = object.value("bytes", std::uint64_t{100'000'000});
     behaviour.count = object.value("count", std::uint64_t{1});
     return behaviour;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ std::variant<std::size_t, std::string> body_size(const Request& request);
 struct Answer {
     enum class Then { keep, close, reset, hang };
     std::string bytes;
+    std::string more;             // sent after them, again and again,
+    std::uint64_t more_bytes = 0; // up to so many bytes
     Then then = Then::keep;
     std::chrono::milliseconds delay{0}; // before the first byte
     std::chrono::milliseconds drip{0};  // between bytes; 0: all at once

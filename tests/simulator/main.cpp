@@ -29,6 +29,7 @@ public:
         const auto now = std::chrono::system_clock::now().time_since_epoch();
         return platform_.answer(request, std::chrono::duration<double>(now).count());
     }
+    std::optional<Answer> answer_early(const Request&) override { return platform_.answer_early(); }
     void written(const Answer& answer) override { platform_.written(answer); }
 
 private:

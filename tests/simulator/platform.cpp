@@ -82,6 +82,18 @@ Answer Platform::answer(const Request& request, double now) {
     return answer;
 }
 
+std::optional<Answer> Platform::answer_early() {
+    const auto next = std::find_if(behaviours_.begin(), behaviours_.end(), [](const Behaviour& b) {
+        return b.device.empty() && (b.count == 0 || b.used < b.count);
+    });
+    if (next == behaviours_.end() || next->kind != Behaviour::Kind::early)
+        return std::nullopt;
+    ++next->used;
+    ++statistics_.requests;
+    ++statistics_.played;
+    return spoil(*next, {}, false);
+}
+
 void Platform::written(const Answer& answer) {
     if (answer.device)
         --devices_[*answer.device].in_flight;

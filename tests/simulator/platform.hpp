@@ -69,6 +69,8 @@ public:
     /// Checks one post and acts on it. The connection calls `written` when the answer has left or the client
     /// is gone.
     Answer answer(const Request& request, double now);
+    /// What goes back before the body is read, if the next behaviour for any device says so.
+    std::optional<Answer> answer_early();
     void written(const Answer& answer);
 
     /// Adds a device or changes its secret. `id` is a DvnUUID or a whole base name ("urn:dev:...:", or with a

@@ -92,6 +92,10 @@ private:
         if (std::holds_alternative<std::string>(parsed))
             return refuse(400);
         request_ = std::move(std::get<Request>(parsed));
+        if (auto early = listener_.handler_.answer_early(request_)) {
+            answer_ = std::move(*early);
+            return send();
+        }
         const auto length = body_size(request_);
         if (std::holds_alternative<std::string>(length)) {
             request_.keep_alive = false; // where the next request begins is not known
@@ -186,6 +190,8 @@ private:
     }
 
     void after() {
+        if (answer_.more_bytes > 0)
+            return send_more();
         if (answer_.then == Answer::Then::hang)
             return hang();
         finish_answer();
@@ -197,6 +203,17 @@ private:
         else if (!output_.empty())
             return drain();
         socket().close(ignored);
+    }
+
+    void send_more() {
+        const auto size =
+            static_cast<std::size_t>(std::min<std::uint64_t>(answer_.more.size(), answer_.more_bytes));
+        answer_.more_bytes -= size;
+        asio::async_write(stream_, asio::buffer(answer_.more.data(), size),
+                          [self = this->shared_from_this()](const error_code& error, std::size_t) {
+                              if (!error)
+                                  self->after();
+                          });
     }
 
     // Says nothing, and notices when the client gives up.

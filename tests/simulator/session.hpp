@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -24,6 +25,8 @@ class Handler {
 public:
     virtual ~Handler() = default;
     virtual Answer answer(const Request& request) = 0;
+    /// An answer before the body of this request is read, if it gets one.
+    virtual std::optional<Answer> answer_early(const Request&) { return std::nullopt; }
     virtual void written(const Answer&) {}
 };
 

@@ -22,10 +22,10 @@ PLUGINS = BUILD / "plugins"
 # Keys every scenario needs, with the folder it runs in. A scenario adds its own sources and devices, and may repeat none
 # of these sections; `things` and `batch` are given to settings().
 SETTINGS = """\
-things: {{url: "{url}", ca_file: {ca_file}, connect_timeout: 2s, timeout: 5s, retry: {{initial: 100ms, max: 1s}}{things}}}
+things: {{url: "{url}", ca_file: {ca_file}, connect_timeout: {connect_timeout}, timeout: {timeout}, retry: {retry}{things}}}
 batch: {{max_age: {max_age}{batch}}}
 queue: {{path: {queue_folder}/queue.db, hot_path: {folder}/hot, commit_interval: {commit_interval}{queue}}}
-time: {{require_sync: false}}
+time: {{{time}}}
 web: {{listen: "127.0.0.1:{web_port}"}}
 control: {{socket: {folder}/control.sock}}
 log: {{level: debug}}
@@ -38,13 +38,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def settings(folder, platform, max_age="300ms", commit_interval="1s", things="", batch="", web_port=None, queue="",
+def settings(folder, platform, max_age="300ms", commit_interval="1s", things="", batch="", queue="", web_port=None, url=None,
+             ca_file=None, connect_timeout="2s", timeout="5s", retry="{initial: 100ms, max: 1s}", time="require_sync: false",
              queue_folder=None):
     """The common part of a scenario's YAML."""
-    return SETTINGS.format(folder=folder, url=platform.url, ca_file=platform.ca_file, max_age=max_age,
-                           commit_interval=commit_interval, things=things and ", " + things,
-                           batch=batch and ", " + batch,
-                           queue=queue and ", " + queue, queue_folder=queue_folder or folder, web_port=web_port or free_port())
+    return SETTINGS.format(folder=folder, url=url or platform.url, ca_file=ca_file or platform.ca_file, max_age=max_age,
+                           commit_interval=commit_interval, things=things and ", " + things, retry=retry, time=time,
+                           batch=batch and ", " + batch, queue=queue and ", " + queue, queue_folder=queue_folder or folder,
+                           web_port=web_port or free_port(), connect_timeout=connect_timeout, timeout=timeout)
 
 
 class Gateway:
@@ -58,6 +59,7 @@ class Gateway:
         self.config.write_text(yaml)
         self.process = None
         self.wrapper = list(wrapper)
+        self.environment = {}  # on top of this process's
         self.notices = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.folder / "notify.sock"))
@@ -82,7 +84,7 @@ class Gateway:
     def start(self, ready=True, seconds=15):
         """Starts `run`; returns once it said READY."""
         self.notices.clear()
-        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify.sock")}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify.sock"), **self.environment}
         environment.pop("JOURNAL_STREAM", None)
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen([*self.wrapper, *self.command("run")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -104,7 +106,7 @@ class Gateway:
     def run(self, *arguments, seconds=30):
         """One subcommand; the completed process with text output."""
         return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=seconds)
+                              timeout=seconds, env={**os.environ, **self.environment})
 
     def signal(self, number):
         self.process.send_signal(number)
