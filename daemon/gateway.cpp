@@ -48,8 +48,8 @@ std::string key_of(const std::string& device, const std::string& point) {
 
 } // namespace
 
-Gateway::Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clock& clock, Reload reload)
-    : clock_(clock), plugins_(plugins), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
+Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
+    : clock_(clock), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_),
       started_ms_(clock.wall_ms()), queue_(loop_.get_executor(), clock, queue_options(config_.config)),
       https_(make_https(https_settings(config_.config.things))),
@@ -87,7 +87,8 @@ void Gateway::start() {
     queue_.start();
     add_devices(config_.config);
     tell_unknown(config_.config);
-    sources_.apply(make_work(config_.config), plugins_);
+    sources_.apply(make_work(config_.config), config_.plugins);
+    forget_settings(config_.config);
     router_.start();
     wait_second();
     log::info("running: {} devices on {} sources, uploading to {}{}", config_.config.devices.size(),
@@ -165,8 +166,8 @@ void Gateway::on_readings(const RunningSource& source, std::vector<PointReading>
     const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
     std::uint32_t noted = UINT32_MAX; // readings of one device come in a row
     for (PointReading& reading : readings) {
-        const SourcePoint& point = source.work.points[reading.point];
-        const std::string& device = source.work.devices[point.device].name;
+        const SourcePoint& point = source.work->points[reading.point];
+        const std::string& device = source.work->devices[point.device].name;
         live_.set(key_of(device, point.config.name), reading.value,
                   reading.stamp.clock == Stamp::Clock::wall ? reading.stamp.ms : wall_ms, boot_ms);
         if (!reading.report)
@@ -181,15 +182,15 @@ void Gateway::on_readings(const RunningSource& source, std::vector<PointReading>
 }
 
 void Gateway::on_event(const RunningSource& source, const SourceEvent& event) {
-    const std::string& name = source.work.config.name;
+    const std::string& name = source.work->config.name;
     const bool is_problem = event.kind == SourceEvent::Kind::problem;
     std::string device, point, key = "source/" + name;
-    if (event.level == Level::device && event.index < source.work.devices.size()) {
-        device = source.work.devices[event.index].name;
+    if (event.level == Level::device && event.index < source.work->devices.size()) {
+        device = source.work->devices[event.index].name;
         key = fmt::format("source/{}/device/{}", name, device);
-    } else if (event.level == Level::point && event.index < source.work.points.size()) {
-        const SourcePoint& at = source.work.points[event.index];
-        device = source.work.devices[at.device].name;
+    } else if (event.level == Level::point && event.index < source.work->points.size()) {
+        const SourcePoint& at = source.work->points[event.index];
+        device = source.work->devices[at.device].name;
         point = at.config.name;
         live_.set_problem(key_of(device, point), is_problem ? event.text : std::string());
     }
@@ -268,7 +269,7 @@ void Gateway::on_second() {
     uploads_history_.add(static_cast<double>(queue.books.accepted - uploaded_before_) * 60, boot_ms);
     uploaded_before_ = queue.books.accepted;
     for (const Sources::View& source : sources_.view()) {
-        const std::string& name = source.running->work.config.name;
+        const std::string& name = source.running->work->config.name;
         const std::uint64_t busy = source.status.busy_us, before = std::exchange(busy_before_[name], busy);
         const double now = busy < before ? 0 : static_cast<double>(busy - before) / 1e6;
         double& load = loads_[name];

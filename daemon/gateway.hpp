@@ -43,6 +43,7 @@ struct LinePlan {
 struct CheckedConfig {
     Config config;
     std::unordered_map<std::string, LinePlan> plans; ///< by source
+    PluginDirectory plugins;                         ///< those that its sources use
 };
 
 class Gateway : private Bus {
@@ -53,7 +54,7 @@ public:
 
     /// Opens the queue, the web page and the control socket. Throws std::runtime_error if one of them cannot
     /// be had.
-    Gateway(CheckedConfig config, const PluginDirectory& plugins, const Clock& clock, Reload reload);
+    Gateway(CheckedConfig config, const Clock& clock, Reload reload);
     ~Gateway() override;
     Gateway(const Gateway&) = delete;
     Gateway& operator=(const Gateway&) = delete;
@@ -120,7 +121,6 @@ private:
                          std::shared_ptr<ControlReply> reply);
 
     const Clock& clock_;
-    const PluginDirectory& plugins_;
     Reload reload_;
     CheckedConfig config_;
     boost::asio::io_context loop_;

@@ -118,10 +118,11 @@ void Gateway::apply(CheckedConfig next) {
                      static_cast<std::size_t>(next.config.batch.max_records));
     uploader_.configure(next.config.things, next.config.batch);
     add_devices(next.config);
-    const std::vector<std::string> changed = sources_.apply(make_work(next.config), plugins_);
+    const std::vector<std::string> changed = sources_.apply(make_work(next.config), next.plugins);
     remove_devices(next.config);
     config_ = std::move(next);
     router_.update(config_.config);
+    forget_settings(config_.config);
     std::vector<std::string> keys;
     for (const DeviceConfig& device : config_.config.devices)
         for (const PointConfig& point : device.points)

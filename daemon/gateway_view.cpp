@@ -123,16 +123,16 @@ void Gateway::view_uploads(Snapshot& view) {
 void Gateway::view_sources(Snapshot& view) const {
     for (const auto& [running, status] : sources_.view()) {
         SourceView source;
-        source.name = running->work.config.name;
-        source.plugin = running->work.config.plugin;
+        source.name = running->work->config.name;
+        source.plugin = running->work->config.plugin;
         source.state = status.state;
         source.healthy = status.healthy;
         if (source.healthy && alarms_.find("source/" + source.name)) {
             source.healthy = false;
             source.state = "failing"; // the alarm says how
         }
-        source.devices = running->work.devices.size();
-        source.points = running->work.points.size();
+        source.devices = running->work->devices.size();
+        source.points = running->work->points.size();
         source.polls = status.polls;
         source.readings = status.readings;
         source.missed = status.missed;

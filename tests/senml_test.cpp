@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -72,6 +73,27 @@ TEST_CASE("numbers are the shortest that read back the same") {
     CHECK(value_of(5e-324) == R"("v":5e-324)");
     CHECK(value_of(1.7976931348623157e308) == R"("v":1.7976931348623157e308)");
     CHECK(value_of(-0.00012345678901234567) == R"("v":-12345678901234567e-20)");
+}
+
+TEST_CASE("numbers with few decimals are written as the standard library would") {
+    const auto expect = [](double number) {
+        char text[32];
+        const std::string wanted(text, std::to_chars(text, text + sizeof text, number).ptr);
+        const std::string got = value_of(number).substr(4);
+        if (got != wanted && wanted.find('e') == std::string::npos && wanted.size() < 19)
+            FAIL_CHECK(got << " for " << wanted);
+    };
+    for (const double power : {10.0, 100.0, 1000.0, 10000.0})
+        for (int digits = -30'000; digits <= 30'000; ++digits)
+            expect(digits / power);
+    std::mt19937_64 random(1);
+    for (int i = 0; i < 300'000; ++i) {
+        const double number = static_cast<double>(random() % 2'000'000'000) / (i % 2 == 0 ? 1000 : 100);
+        expect(number);
+        expect(std::nextafter(number, 1e9));
+        expect(std::nextafter(-number, 0));
+        expect(number * 0.1);
+    }
 }
 
 TEST_CASE("integers are exact to 64 bits") {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 #include <stdexcept>
 
 #include <malloc.h>
@@ -19,10 +20,16 @@ namespace things::cli {
 
 namespace {
 
-CheckedConfig with_plans(Checked checked) {
-    CheckedConfig result{std::move(*checked.config), {}};
+/// What the gateway needs of a configuration that is right: of the plugins only those that it uses.
+CheckedConfig keep(Checked checked, const PluginDirectory& plugins) {
+    CheckedConfig result{std::move(*checked.config), {}, {}};
+    forget_places(result.config);
     for (const SourcePlan& plan : checked.plans)
         result.plans[plan.source] = {plan.requests, plan.cycle_ms, plan.load};
+    for (const SourceConfig& source : result.config.sources)
+        if (!result.plugins.find(source.plugin))
+            if (auto library = plugins.find(source.plugin))
+                result.plugins.plugins.push_back(std::move(library));
     return result;
 }
 
@@ -42,31 +49,35 @@ void log_problems(const Checked& checked) {
                    problem.text());
 }
 
+std::optional<CheckedConfig> load_again(const Common& common) {
+    const PluginDirectory plugins = find_plugins(common);
+    Checked next = check_config(common.config, plugins, Secrets::to_send);
+    log_problems(next);
+    if (!next.config)
+        return std::nullopt;
+    return keep(std::move(next), plugins);
+}
+
 } // namespace
 
 int run_daemon(const Common& common) {
     log::open(log::Level::info);
     protect_process();
-    const PluginDirectory plugins = find_plugins(common);
-    for (const std::string& problem : plugins.problems)
+    auto plugins = std::make_unique<PluginDirectory>(find_plugins(common));
+    for (const std::string& problem : plugins->problems)
         log::warning("{}", problem);
-    Checked checked = check_config(common.config, plugins, Secrets::to_send);
+    Checked checked = check_config(common.config, *plugins, Secrets::to_send);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config)
         return configuration;
     log::set_level(static_cast<log::Level>(checked.config->log_level));
+    CheckedConfig config = keep(std::move(checked), *plugins);
+    plugins.reset(); // what no source uses may leave memory again
     const SystemClock clock;
     const char* failure = "cannot start";
     try {
-        Gateway gateway(with_plans(std::move(checked)), plugins, clock,
-                        [&common, &plugins]() -> std::optional<CheckedConfig> {
-                            Checked next = check_config(common.config, plugins, Secrets::to_send);
-                            log_problems(next);
-                            if (!next.config)
-                                return std::nullopt;
-                            return with_plans(std::move(next));
-                        });
+        Gateway gateway(std::move(config), clock, [&common] { return load_again(common); });
         gateway.start();
         failure = "ended by an error while running; everything stored is safe";
         if (!gateway.run())

@@ -175,6 +175,7 @@ std::unique_ptr<Transfer> make_transfer(const SharedSettings& shared, CURLSH* sh
     set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     set(easy, CURLOPT_PIPEWAIT, 1L);
     set(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    set(easy, CURLOPT_BUFFERSIZE, 4096L); // answers are small; every connection has one
     set(easy, CURLOPT_ERRORBUFFER, transfer->detail.data());
     set(easy, CURLOPT_HEADERFUNCTION, &on_header);
     set(easy, CURLOPT_HEADERDATA, static_cast<void*>(transfer.get()));

@@ -155,9 +155,16 @@ bool ThreadedSource::join(Milliseconds deadline) {
 
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
                                     const Clock& clock, SourceListener& listener, SourceOptions options) {
-    const std::string name = work.config.name;
+    return make_source(std::make_shared<const SourceWork>(std::move(work)), std::move(library), clock,
+                       listener, std::move(options));
+}
+
+std::unique_ptr<Source> make_source(std::shared_ptr<const SourceWork> work,
+                                    std::shared_ptr<const PluginLibrary> library, const Clock& clock,
+                                    SourceListener& listener, SourceOptions options) {
+    const std::string name = work->config.name;
     if (!library->is_loaded() &&
-        !is_isolated(work, *library)) // `isolation: none` for one that was only asked
+        !is_isolated(*work, *library)) // `isolation: none` for one that was only asked
         library = PluginLibrary::load(library->file(), false);
     const PluginDescription& plugin = library->description();
     const bool listens = plugin.listens, polls = plugin.polls;

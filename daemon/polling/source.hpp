@@ -125,6 +125,11 @@ struct SourceOptions {
 
 /// Makes a source in a thread of this process, or in a host process where the configuration asks for one.
 /// `clock` and `listener` outlive it; a thread that hangs past `join` never reaches the listener again.
+/// The work is shared by the caller and the source's thread, which may hang and outlive everybody.
+std::unique_ptr<Source> make_source(std::shared_ptr<const SourceWork> work,
+                                    std::shared_ptr<const PluginLibrary> library, const Clock& clock,
+                                    SourceListener& listener, SourceOptions options = {});
+/// The same with work of its own.
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
                                     const Clock& clock, SourceListener& listener, SourceOptions options = {});
 

@@ -9,12 +9,14 @@
 #include <csignal>
 #include <ctime>
 #include <poll.h>
+#include <sys/prctl.h>
 
 namespace things {
 
 namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+constexpr unsigned long timer_slack_ns = 1000; ///< samples start on the beat; nobody else's timers change
 constexpr std::int64_t create_time_ms = 5000, tidy_every_ms = 1000;
 constexpr std::int64_t first_listen_pause_ms = 1000, longest_listen_pause_ms = 30'000;
 
@@ -28,6 +30,12 @@ std::vector<TimedPoint> timing_of(const SourceWork& work) {
     return points;
 }
 
+std::int64_t passed_of_millisecond_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_nsec % 1'000'000;
+}
+
 } // namespace
 
 std::int64_t steady_us() {
@@ -36,9 +44,10 @@ std::int64_t steady_us() {
     return std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
 }
 
-SourceThread::SourceThread(SourceWork work, bool listens, bool polls, const MakeDriver& make_driver,
-                           const Clock& clock, SourceListener& listener, const SourceOptions& options)
-    : work_(std::move(work)), options_(options), clock_(clock), listens_(listens), polls_(polls),
+SourceThread::SourceThread(std::shared_ptr<const SourceWork> work, bool listens, bool polls,
+                           const MakeDriver& make_driver, const Clock& clock, SourceListener& listener,
+                           const SourceOptions& options)
+    : shared_work_(std::move(work)), options_(options), clock_(clock), listens_(listens), polls_(polls),
       outlet_(clock, listener, options.now),
       schedule_(polls ? timing_of(work_) : std::vector<TimedPoint>(), clock.boot_ms()), intake_(work_),
       driver_(make_driver(work_, *this)), heard_points_(work_.points.size()),
@@ -48,6 +57,7 @@ void SourceThread::run() noexcept {
     sigset_t all; // signals are for the loop's thread; a broken pipe is for nobody
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    prctl(PR_SET_TIMERSLACK, timer_slack_ns, 0, 0, 0);
     try {
         while (!inbox_.is_closed())
             turn();
@@ -240,14 +250,19 @@ void SourceThread::listen(std::int64_t now_ms) {
 }
 
 void SourceThread::wait(std::int64_t until_ms) {
+    // The clock counts whole milliseconds; what has passed of this one would make each beat late. Read first:
+    // a wait that is too short is only repeated.
+    const std::int64_t passed_ns = passed_of_millisecond_ns();
     const std::int64_t now = outlet_.boot_ms();
     std::int64_t time = std::min<std::int64_t>(until_ms - now, 60'000);
     if (intake_.aggregates())
         time = std::min(time, tidy_every_ms);
     if (time <= 0)
         return;
+    const std::int64_t left_ns = time * 1'000'000 - passed_ns;
+    const timespec left{left_ns / 1'000'000'000, left_ns % 1'000'000'000};
     pollfd ready[2] = {{inbox_.wake_fd(), POLLIN, 0}, {driver_->attention_fd(), POLLIN, 0}};
-    const int count = ::poll(ready, ready[1].fd >= 0 ? 2 : 1, static_cast<int>(time));
+    const int count = ::ppoll(ready, ready[1].fd >= 0 ? 2 : 1, &left, nullptr);
     progress_ms_ = steady_ms();
     if (count > 0 && ready[1].fd >= 0 && ready[1].revents != 0)
         survived(driver_->attend());

@@ -24,8 +24,9 @@ class SourceThread final : public DriverSink {
 public:
     using MakeDriver = std::function<std::unique_ptr<Driver>(const SourceWork&, DriverSink&)>;
 
-    SourceThread(SourceWork work, bool listens, bool polls, const MakeDriver& make_driver, const Clock& clock,
-                 SourceListener& listener, const SourceOptions& options);
+    SourceThread(std::shared_ptr<const SourceWork> work, bool listens, bool polls,
+                 const MakeDriver& make_driver, const Clock& clock, SourceListener& listener,
+                 const SourceOptions& options);
 
     /// The thread's body. Catches everything.
     void run() noexcept;
@@ -72,7 +73,8 @@ private:
     void complain(const std::string& code, const std::string& text);
     void set_state(std::string state, bool healthy);
 
-    const SourceWork work_;
+    const std::shared_ptr<const SourceWork> shared_work_; // with Sources, which this thread may outlive
+    const SourceWork& work_ = *shared_work_;
     const SourceOptions options_;
     const Clock& clock_;
     const bool listens_, polls_;

@@ -130,36 +130,34 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
     std::vector<std::unique_ptr<Slot>> next(work.sources.size());
     for (std::size_t i = 0; i < work.sources.size(); ++i)
         for (auto& slot : slots_)
-            if (slot && is_same(slot->running.work, work.sources[i])) {
-                slot->running.work.config = work.sources[i].config; // switches that need no restart
+            if (slot && is_same(*slot->running.work, work.sources[i]))
                 next[i] = std::move(slot);
-            }
     std::erase(slots_, nullptr);
     stop_slots();
     (void)join(stop_patience);
     drain();
     for (const auto& slot : slots_)
-        changed.push_back(slot->running.work.config.name);
+        changed.push_back(slot->running.work->config.name);
     slots_ = std::move(next);
     addresses_.clear();
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         if (!slots_[i]) {
             slots_[i] = std::make_unique<Slot>(mailbox_);
             Slot& slot = *slots_[i];
-            slot.running.work = std::move(work.sources[i]);
-            for (const SourcePoint& point : slot.running.work.points)
+            slot.running.work = std::make_shared<const SourceWork>(std::move(work.sources[i]));
+            for (const SourcePoint& point : slot.running.work->points)
                 slot.running.series.push_back(
-                    hooks_.series_of(slot.running.work.devices[point.device].name, point.config));
-            if (slot.running.work.points.empty())
+                    hooks_.series_of(slot.running.work->devices[point.device].name, point.config));
+            if (slot.running.work->points.empty())
                 continue; // nothing to do; `check` warned
-            slot.source = make_source(slot.running.work, plugins.find(slot.running.work.config.plugin),
+            slot.source = make_source(slot.running.work, plugins.find(slot.running.work->config.plugin),
                                       clock_, slot, options_);
             slot.source->start();
-            changed.push_back(slot.running.work.config.name);
+            changed.push_back(slot.running.work->config.name);
         }
     }
     for (std::size_t i = 0; i < slots_.size(); ++i) {
-        const SourceWork& now = slots_[i]->running.work;
+        const SourceWork& now = *slots_[i]->running.work;
         for (std::uint32_t p = 0; p < now.points.size(); ++p)
             addresses_[key_of(now.devices[now.points[p].device].name, now.points[p].config.name)] = {i, p};
     }
@@ -170,7 +168,7 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
 
 Source* Sources::find(std::string_view name) const {
     for (const auto& slot : slots_)
-        if (slot->running.work.config.name == name)
+        if (slot->running.work->config.name == name)
             return slot->source.get();
     return nullptr;
 }
@@ -187,7 +185,7 @@ Sources::Slot* Sources::find_slot(const std::string& device, const std::string& 
 const PointConfig* Sources::find_point(const std::string& device, const std::string& point) const {
     std::uint32_t index = 0;
     const Slot* slot = find_slot(device, point, index);
-    return slot ? &slot->running.work.points[index].config : nullptr;
+    return slot ? &slot->running.work->points[index].config : nullptr;
 }
 
 void Sources::write(const std::string& device, const std::string& point, Value value,

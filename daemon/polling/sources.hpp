@@ -20,8 +20,8 @@ namespace things {
 
 /// One running source and what the loop knows of it.
 struct RunningSource {
-    SourceWork work;
-    std::vector<SeriesId> series; ///< by point
+    std::shared_ptr<const SourceWork> work; // with its source's thread, which outlives both if it hangs
+    std::vector<SeriesId> series;           ///< by point
 };
 
 /// What the sources tell, on the loop.

@@ -15,6 +15,11 @@ std::uint32_t device_index(SourceWork& work, const DeviceConfig& device) {
     return static_cast<std::uint32_t>(work.devices.size() - 1);
 }
 
+void forget_places(std::vector<Setting>& settings) {
+    for (Setting& setting : settings)
+        setting.place = {};
+}
+
 } // namespace
 
 Work make_work(const Config& config) {
@@ -41,6 +46,29 @@ Work make_work(const Config& config) {
         work.addresses.push_back(std::move(addresses));
     }
     return work;
+}
+
+void forget_places(Config& config) {
+    for (SourceConfig& source : config.sources) {
+        source.place = {};
+        forget_places(source.settings);
+    }
+    for (DeviceConfig& device : config.devices) {
+        device.place = {};
+        forget_places(device.settings);
+        for (PointConfig& point : device.points) {
+            point.place = {};
+            forget_places(point.settings);
+        }
+    }
+}
+
+void forget_settings(Config& config) {
+    for (DeviceConfig& device : config.devices) {
+        device.settings = {};
+        for (PointConfig& point : device.points)
+            point.settings = {};
+    }
 }
 
 } // namespace things

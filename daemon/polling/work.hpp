@@ -32,4 +32,9 @@ struct Work {
 /// device of each; its own plugin settings go to its own source only. Pure.
 Work make_work(const Config& config);
 
+/// Forgets where in the files everything stood: nobody asks once the configuration was checked.
+void forget_places(Config& config);
+/// Forgets what the plugins were told, once their sources have it.
+void forget_settings(Config& config);
+
 } // namespace things

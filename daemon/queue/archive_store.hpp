@@ -34,7 +34,8 @@
 // given out after the last commit are given out again after a power cut. Segments are few and always in
 // memory; blocks are read when their readings are to be sent. Example: device 3's numbers 10 ... 19 are
 // committed in segment 7; 10 ... 14 are accepted; the next commit writes state {3: next 20, outstanding 15
-// ... 19}. 15 ... 19 are accepted: the next one deletes segment 7.
+// ... 19}. 15 ... 19 are accepted: the next one deletes segment 7. A commit for settlements alone waits for
+// 5,000 of them or ten minutes: as many readings a power cut may cause to be sent again.
 namespace things {
 
 /// Part of a chunk that goes into a block on flash.

@@ -85,17 +85,25 @@ void DeviceLog::move_live_boundary() {
     std::erase_if(urgent_, [this](std::uint64_t n) { return n < live_from_; });
 }
 
+/// Boot time of the mark before a number; 0 if there is none.
+std::int64_t DeviceLog::appended_ms(std::uint64_t number) const {
+    const auto after = std::upper_bound(marks_.begin(), marks_.end(), number,
+                                        [](std::uint64_t n, const auto& m) { return n < m.first; });
+    return after == marks_.begin() ? 0 : std::prev(after)->second;
+}
+
+std::optional<std::int64_t> DeviceLog::unsafe_since_ms() const {
+    const std::uint64_t oldest = base_from(safe_to_);
+    return oldest == next_ ? std::nullopt : std::optional(appended_ms(oldest));
+}
+
 Waiting DeviceLog::waiting() const {
     Waiting w;
     w.live = static_cast<std::size_t>(available_.count({live_from_, no_end}));
     w.backlog = static_cast<std::size_t>(available_.size()) - w.live;
     if (w.live == 0)
         return w;
-    const std::uint64_t oldest = available_.first_within({live_from_, no_end}).first;
-    const auto after = std::upper_bound(marks_.begin(), marks_.end(), oldest,
-                                        [](std::uint64_t n, const auto& m) { return n < m.first; });
-    if (after != marks_.begin())
-        w.live_since_ms = std::prev(after)->second;
+    w.live_since_ms = appended_ms(available_.first_within({live_from_, no_end}).first);
     w.urgent = std::any_of(urgent_.begin(), urgent_.end(),
                            [this](std::uint64_t n) { return available_.contains(n); });
     return w;

@@ -92,6 +92,9 @@ public:
     [[nodiscard]] std::uint64_t next() const { return next_; }
     [[nodiscard]] std::uint64_t safe_to() const { return safe_to_; }
     void set_safe_to(std::uint64_t number) { safe_to_ = number; }
+    /// Boot time, at most 50 ms early, at which the oldest outstanding reading that is not on flash was
+    /// appended; 0 if it has left the live lane or was there at the start. None: everything is on flash.
+    [[nodiscard]] std::optional<std::int64_t> unsafe_since_ms() const;
     [[nodiscard]] std::uint64_t outstanding() const;
     [[nodiscard]] std::uint64_t in_flight() const { return flight_.size(); }
     [[nodiscard]] bool is_in_flight(Span span) const { return flight_.count(span) == span.size(); }
@@ -114,6 +117,7 @@ private:
     void forget(Span span);
     void move_live_boundary();
     void mark(std::int64_t boot_ms);
+    [[nodiscard]] std::int64_t appended_ms(std::uint64_t number) const;
 
     std::uint64_t next_ = 0;
     std::uint64_t safe_to_ = 0;

@@ -16,6 +16,7 @@ namespace things {
 namespace {
 
 constexpr std::int64_t broken_hot_interval_ms = 1000;
+constexpr std::uint64_t most_repeats = 5000; // readings that a power cut alone may cause to be sent again
 constexpr std::int64_t quiet_interval_ms = 600'000; // the books alone are written this often
 constexpr std::size_t most_segments = 64;
 constexpr std::int64_t most_segment_bytes = 256 * 1024;
@@ -149,11 +150,13 @@ QueueState Queue::Impl::snapshot(std::uint64_t hot_number) const {
     return s;
 }
 
+std::int64_t Queue::Impl::commit_interval_ms() const {
+    const std::int64_t interval = options_.config.commit_interval.count();
+    return hot_->is_broken() ? std::min(interval, broken_hot_interval_ms) : interval;
+}
+
 bool Queue::Impl::is_commit_due() const {
-    std::int64_t interval = options_.config.commit_interval.count();
-    if (hot_->is_broken())
-        interval = std::min(interval, broken_hot_interval_ms);
-    return clock_.boot_ms() - last_commit_ms_ >= interval;
+    return clock_.boot_ms() - last_commit_ms_ >= commit_interval_ms();
 }
 
 std::vector<std::uint64_t> Queue::Impl::finished_segments() const {
@@ -166,13 +169,18 @@ std::vector<std::uint64_t> Queue::Impl::finished_segments() const {
     return out;
 }
 
-/// Whether flash would be told something that a crash must not undo.
+/// Whether flash would be told something that a crash must not undo. Readings that are younger than the
+/// interval are most often accepted before they reach it, and then never touch flash. That some of what is
+/// there was accepted can wait: the hot log knows it, and a power cut would only send it again.
 bool Queue::Impl::has_work() const {
-    if (flash_changed_ || !unsaved_dead_.empty() || !unsaved_dead_gone_.empty() ||
-        !unsaved_commands_.empty() || !delete_blocks_.empty() || !thins_.empty())
+    const std::uint64_t settled = hot_->is_broken() ? 1 : most_repeats; // else it knows of each one
+    if (flash_changed_ || flash_settled_ >= settled || alarms_.contains("flash") || !unsaved_dead_.empty() ||
+        !unsaved_dead_gone_.empty() || !unsaved_commands_.empty() || !delete_blocks_.empty() ||
+        !thins_.empty())
         return true;
+    const std::int64_t too_old_ms = clock_.boot_ms() - commit_interval_ms();
     for (const Device& d : devices_)
-        if (!d.log.chunks().empty() && !is_stored(d.log.chunks().back()))
+        if (const auto since = d.log.unsafe_since_ms(); since && *since <= too_old_ms)
             return true;
     return any_change_ && clock_.boot_ms() - last_commit_ms_ >= quiet_interval_ms;
 }
@@ -260,6 +268,7 @@ CommitRequest Queue::Impl::build_request() {
     if (!request.commands.empty() && trust_->anchor())
         request.audit_before_ms = saved_wall_ms_ - options_.config.audit_age.count();
     progress_.flash_changed = std::exchange(flash_changed_, false);
+    progress_.flash_settled = std::exchange(flash_settled_, 0);
     progress_.any_change = std::exchange(any_change_, false);
     request.size_limit = file_limit();
     request.list_oldest = options_.config.max_age.count() > 0;
@@ -314,6 +323,7 @@ void Queue::Impl::after_commit(CommitResult result) {
         unsaved_dead_gone_.merge(progress_.dead_gone);
         unsaved_commands_.merge(progress_.commands);
         flash_changed_ = flash_changed_ || progress_.flash_changed;
+        flash_settled_ += progress_.flash_settled;
         any_change_ = any_change_ || progress_.any_change;
         for (Device& d : devices_)
             for (Chunk& chunk : d.log.chunks())

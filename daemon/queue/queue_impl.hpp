@@ -122,6 +122,7 @@ private:
                                              std::uint32_t boot);
 
     // queue_commit.cpp
+    [[nodiscard]] std::int64_t commit_interval_ms() const;
     [[nodiscard]] bool is_commit_due() const;
     [[nodiscard]] bool has_work() const;
     [[nodiscard]] std::vector<std::uint64_t> finished_segments() const;
@@ -193,7 +194,8 @@ private:
     // Commit in progress and the wish for one
     bool is_committing_ = false;
     bool wants_commit_ = false;
-    bool flash_changed_ = false;      ///< something on flash was settled
+    bool flash_changed_ = false;      ///< something on flash must be mended or told
+    std::uint64_t flash_settled_ = 0; ///< readings on flash that were settled since it was told
     bool any_change_ = false;         ///< books or numbers changed
     std::int64_t last_commit_ms_ = 0; ///< boot time of the last start
     std::vector<std::function<void(bool)>> waiters_, served_waiters_;
@@ -209,6 +211,7 @@ private:
         std::size_t devices = 0, series = 0;
         std::set<std::uint64_t> dead, dead_gone, commands;
         bool flash_changed = false, any_change = false;
+        std::uint64_t flash_settled = 0;
     } progress_;
     struct PendingThin {
         BlockInfo info;

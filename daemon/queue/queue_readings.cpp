@@ -296,11 +296,12 @@ std::uint64_t Queue::Impl::drop(DeviceId id, Span span, DropReason reason) {
     return count;
 }
 
-/// Remembers whether something that is on flash changes with this span.
+/// Remembers how much of what is on flash changes with this span.
 void Queue::Impl::note_change(DeviceId id, Span span) {
     any_change_ = true;
-    if (span.first < devices_[id].log.safe_to())
-        flash_changed_ = true;
+    const std::uint64_t safe_to = devices_[id].log.safe_to();
+    if (span.first < safe_to)
+        flash_settled_ += std::min(span.last, safe_to) - span.first;
 }
 
 void Queue::Impl::write_ended(DeviceId id, std::uint8_t how, const std::vector<Span>& spans) {

@@ -95,6 +95,71 @@ TEST_CASE("what was committed survives a power cut, what was accepted does not c
     check_books(*rig.queue);
 }
 
+TEST_CASE("readings that are accepted within the interval never touch flash") {
+    QueueRig rig;
+    rig.options.config.commit_interval = seconds(10);
+    rig.open();
+    const SeriesId series = fill(rig, "a", 0, 3);
+    REQUIRE(rig.commit());
+    rig.accept(rig.take(0, Lane::live, 3)); // these are there: that they were accepted can wait
+    Batch under_way;
+    for (int second = 0; second < 120; ++second) {
+        rig.queue->append(rig.reading(series, second));
+        rig.clock.advance(1000);
+        rig.queue->tick();
+        if (second % 5 == 0)
+            rig.accept(under_way); // it took a second, and another reading came meanwhile
+        if (second % 5 == 4)
+            under_way = rig.take(0, Lane::live, 100);
+    }
+    REQUIRE(rig.commit());
+    CHECK(rig.queue->status().commits == 2); // those asked for here
+}
+
+TEST_CASE("that much of what is on flash was accepted does not wait longer than the interval") {
+    QueueRig rig;
+    rig.options.config.commit_interval = seconds(10);
+    rig.open();
+    fill(rig, "a", 0, 5000);
+    REQUIRE(rig.commit());
+    while (rig.queue->status().queued > 0)
+        rig.accept(rig.take(0, rig.queue->waiting(0).backlog > 0 ? Lane::backlog : Lane::live, 5000));
+    const std::uint64_t commits = rig.queue->status().commits;
+    rig.clock.advance(10'000);
+    rig.queue->tick();
+    rig.run_until([&] { return rig.queue->status().commits > commits; });
+    rig.power_cut();
+    CHECK(rig.queue->status().queued == 0);
+}
+
+TEST_CASE("a reading that stays is on flash when it is as old as the interval, not earlier") {
+    QueueRig rig;
+    rig.options.config.commit_interval = seconds(10);
+    rig.open();
+    const SeriesId series = fill(rig, "a", 0, 1);
+    rig.accept(rig.take(0, Lane::live, 1));
+    REQUIRE(rig.commit());
+    rig.clock.advance(7'000); // that the last commit is long ago makes nothing due
+    rig.queue->append(rig.reading(series, 1));
+    const auto grow_older = [&rig](std::int64_t ms) {
+        for (; ms > 0; ms -= 50) {
+            rig.clock.advance(50);
+            rig.queue->tick();
+        }
+    };
+    SUBCASE("not earlier") {
+        grow_older(9'900);
+        REQUIRE(rig.commit());
+        CHECK(rig.queue->status().commits == 2); // those asked for here
+    }
+    SUBCASE("then") {
+        grow_older(10'000);
+        rig.run_until([&rig] { return rig.queue->status().commits == 2; });
+        rig.power_cut();
+        CHECK(rig.queue->status().queued == 1);
+    }
+}
+
 TEST_CASE("what is in the hot log survives the process, settlements too") {
     QueueRig rig;
     rig.open();

@@ -113,7 +113,9 @@ std::optional<HttpRequest> TestConnection::read_request() {
     if (!head)
         return std::nullopt;
     HttpRequest request{std::move(*head), {}};
-    const std::size_t at = request.head.find("Content-Length: ");
+    std::size_t at = request.head.find("Content-Length: ");
+    if (at == std::string::npos) // other clients than libcurl
+        at = request.head.find("content-length: ");
     const std::size_t length = at == std::string::npos ? 0 : std::stoul(request.head.substr(at + 16));
     while (buffer_.size() < length)
         if (!fill())
@@ -206,7 +208,7 @@ void TlsServer::accept_all() {
 }
 
 void TlsServer::serve(int socket) {
-    const timeval patience{20, 0};
+    const timeval patience{options_.patience.count(), 0};
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     SSL* ssl = options_.is_plain ? nullptr : SSL_new(context_.get());
     if (ssl != nullptr)

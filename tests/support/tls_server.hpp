@@ -77,6 +77,7 @@ public:
     struct Options {
         bool is_plain = false;
         int max_version = 0; ///< of TLS; 0: any
+        std::chrono::seconds patience{20}; ///< with a silent peer
     };
     /// Serves each connection with the script, on a thread of its own.
     TlsServer(Certificate certificate, Script script, Options options);
