@@ -122,10 +122,11 @@ int send(const Common& common, const SendOptions& options) {
         else if (answer.is_running)
             return answer.exit_code;
     }
-    if (body.empty() && SystemClock().wall_ms() < build_floor_ms) {
+    if (body.empty() && SystemClock().wall_ms() < build_floor_ms()) {
         fmt::print(
             stderr,
-            "error: this machine's clock is wrong: it is before 2026, so that no reading can carry its time "
+            "error: this machine's clock is wrong: it is before this program was made, so that no reading "
+            "can carry its time "
             "and no certificate is valid. Set the clock (timedatectl), or let it reach a time server\n");
         return failed;
     }

@@ -18,6 +18,12 @@ std::int64_t now_ms(clockid_t clock) {
 
 } // namespace
 
+std::int64_t build_floor_ms() {
+    tm day{};
+    ::strptime(THINGS_BUILD_DAY, "%Y-%m-%d", &day);
+    return std::int64_t{::timegm(&day)} * 1000;
+}
+
 std::int64_t SystemClock::wall_ms() const {
     return now_ms(CLOCK_REALTIME);
 }

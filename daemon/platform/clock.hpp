@@ -8,8 +8,8 @@
 
 namespace things {
 
-/// No gateway of this kind was built before it: 2026-01-01. A wall time below it is wrong.
-constexpr std::int64_t build_floor_ms = 1'767'225'600'000;
+/// The beginning of the day on which this was built, in UTC: a wall time before it is wrong. Pure.
+[[nodiscard]] std::int64_t build_floor_ms();
 
 /// The clocks of the machine. An argument everywhere, so that a test owns the time. Any thread.
 class Clock {

@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <time.h>
-
 namespace things {
 
 namespace {
@@ -19,13 +17,6 @@ constexpr std::int64_t clock_every_ms = 1000;
 constexpr std::int64_t sample_every_ms = 60'000;
 constexpr std::size_t samples_kept = 60;
 constexpr double ms_per_day = 86'400'000;
-
-/// The beginning of the day on which this was built, in UTC.
-std::int64_t build_floor_ms() {
-    tm day{};
-    ::strptime(THINGS_BUILD_DAY, "%Y-%m-%d", &day);
-    return std::int64_t{::timegm(&day)} * 1000;
-}
 
 std::int64_t ballast_size(const QueueConfig& config, const std::string& vfs) {
     if (!vfs.empty())

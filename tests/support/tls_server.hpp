@@ -76,7 +76,7 @@ public:
     using Script = std::function<void(TestConnection&)>;
     struct Options {
         bool is_plain = false;
-        int max_version = 0; ///< of TLS; 0: any
+        int max_version = 0;               ///< of TLS; 0: any
         std::chrono::seconds patience{20}; ///< with a silent peer
     };
     /// Serves each connection with the script, on a thread of its own.
