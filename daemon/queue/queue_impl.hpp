@@ -80,6 +80,7 @@ public:
     };
     struct LastStamp {
         std::int64_t ms = std::numeric_limits<std::int64_t>::min();
+        std::int64_t run = 0; ///< every millisecond from here to `ms` is taken
         std::int64_t highest = std::numeric_limits<std::int64_t>::min();
         std::uint32_t boot = 0; ///< whose clock they count; 0: wall time
     };

@@ -54,7 +54,9 @@ bool Queue::Impl::has_reading_at(const DeviceLog& log, const Reading& reading, s
 void Queue::Impl::unique_stamp(Reading& reading, std::uint32_t boot, const DeviceLog& log) {
     LastStamp& last = last_stamps_[reading.series];
     if (last.boot == boot) {
-        if (reading.stamp.ms <= last.ms && reading.stamp.ms > last.ms - same_time_ms)
+        // A burst runs ahead of the clock; what comes after it queues up behind without a search.
+        if (reading.stamp.ms <= last.ms &&
+            (reading.stamp.ms >= last.run || reading.stamp.ms > last.ms - same_time_ms))
             reading.stamp.ms = last.ms + 1;
         // After a step backward the time runs over ground where there are readings already.
         if (reading.stamp.ms <= last.highest)
@@ -63,7 +65,9 @@ void Queue::Impl::unique_stamp(Reading& reading, std::uint32_t boot, const Devic
     } else {
         last.highest = reading.stamp.ms;
     }
-    last = {reading.stamp.ms, std::max(last.highest, reading.stamp.ms), boot};
+    const bool goes_on = last.boot == boot && reading.stamp.ms == last.ms + 1;
+    last = {reading.stamp.ms, goes_on ? last.run : reading.stamp.ms, std::max(last.highest, reading.stamp.ms),
+            boot};
 }
 
 bool Queue::Impl::append(Reading reading, bool urgent) {

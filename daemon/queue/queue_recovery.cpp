@@ -259,7 +259,7 @@ void Queue::Impl::on_clock(ClockEvent event) {
         present.offset_ms = anchor;
         for (LastStamp& last : last_stamps_)
             if (last.boot == present.number)
-                last = {last.ms + anchor, last.highest + anchor, 0};
+                last = {last.ms + anchor, last.run + anchor, last.highest + anchor, 0};
         resolve_boot(present, Boot::Clock::anchored);
     } else if (!present.is_used) {
         present.offset_ms = anchor; // nothing hangs on the old one but the start after a restart

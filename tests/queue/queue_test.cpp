@@ -7,9 +7,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 using namespace things;
 
@@ -53,6 +54,30 @@ TEST_CASE("readings come out in order, and are gone once accepted") {
     CHECK(values(rig.take(0, Lane::live, 2)) == std::vector<double>{4, 5});
     CHECK(rig.queue->status().books.accepted == 4);
     check_books(*rig.queue);
+}
+
+TEST_CASE("a flood of one point with one time stamp holds nothing up, and every stamp is one of its own") {
+    QueueRig rig;
+    rig.open();
+    const SeriesId series = rig.queue->series(rig.queue->device("a"), "t", "Cel");
+    const std::int64_t first = rig.clock.wall;
+    const auto begin = std::chrono::steady_clock::now();
+    for (int burst = 0; burst < 10; ++burst) {
+        for (int i = 0; i < 6000; ++i)
+            rig.queue->append(rig.reading(series, i));
+        rig.clock.advance(500); // far behind the stamps that were given out
+    }
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5)); // the loop waits for this
+    std::set<std::int64_t> stamps;
+    for (const Lane lane : {Lane::live, Lane::backlog})
+        for (Batch b = rig.take(0, lane, 10'000); !b.readings.empty(); b = rig.take(0, lane, 10'000)) {
+            for (const Reading& reading : b.readings)
+                stamps.insert(reading.stamp.ms);
+            rig.accept(b);
+        }
+    CHECK(stamps.size() == 60'000);
+    CHECK(*stamps.begin() == first);
+    CHECK(*stamps.rbegin() == first + 59'999);
 }
 
 TEST_CASE("what was committed survives a power cut, what was accepted does not come back") {
