@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p1/telegram.hpp"
 
-#include "link/printed_text.hpp"
-#include "p1/object_line.hpp"
-#include "p1/object_names.hpp"
+#include "p1/telegram_decoder.hpp"
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <utility>
 
 namespace things {
@@ -17,7 +13,8 @@ namespace {
 constexpr std::size_t max_lines = 1024; // far above any telegram; a 16 KiB one of short lines stays bounded
 constexpr std::int64_t factory_duration = 2147483647;
 
-/// The value of a field: "004321.090*kWh", "kWh" glued behind it, or no unit at all.
+} // namespace
+
 std::optional<MeterNumber> parse_number(std::string_view field, std::string_view standard_unit) {
     std::size_t end = field.find('*');
     std::string_view unit;
@@ -42,52 +39,7 @@ std::optional<int> parse_small(std::string_view field) {
     return static_cast<int>(value->digits);
 }
 
-/// "0-3:24.2.1" is channel 3 of the M-Bus devices and their object "24.2.1"; nothing for other codes.
-std::optional<std::pair<int, std::string_view>> mbus_part(std::string_view obis) {
-    if (obis.size() < 5 || obis.substr(0, 2) != "0-" || obis[3] != ':' || obis[2] < '1' || obis[2] > '9')
-        return std::nullopt;
-    return std::pair(obis[2] - '0', obis.substr(4));
-}
-
-bool is_mbus_reading(std::string_view part) {
-    return part == "24.2.1" || part == "24.2.3" || part == "24.3.0" || part == "24.3.1";
-}
-
-class Decoder {
-public:
-    Decoder(const MeterClockRules& rules, Telegram& telegram) : rules_(rules), telegram_(telegram) {}
-
-    void decode(std::string_view body);
-
-private:
-    void split(std::string_view body);
-    void take_line(std::string_view line);
-    void find_devices();
-    void decode_line(const ObjectLine& line);
-    bool decode_admin(const std::string& obis, const std::vector<std::string_view>& fields);
-    bool decode_device(const ObjectLine& line);
-    void decode_reading(const ObjectLine& line, int channel, std::string_view part);
-    void decode_two_lines(MeterObject& object, const std::vector<std::string_view>& fields) const;
-    void decode_known(const ObjectLine& line, const KnownObject& known);
-    void decode_plain(MeterObject& object, const std::vector<std::string_view>& fields,
-                      std::string_view unit) const;
-    void decode_failures(const std::vector<std::string_view>& fields);
-    void decode_peaks(const ObjectLine& line, const KnownObject& known);
-    void decode_hour(const ObjectLine& line, const KnownObject& known);
-    void decode_other(const ObjectLine& line);
-    void put(std::vector<MeterObject>& into, MeterObject object);
-    [[nodiscard]] bool awaits_value() const;
-    [[nodiscard]] std::optional<MeterTime> time_of(std::string_view field) const {
-        return parse_meter_time(trimmed_blanks(field), rules_);
-    }
-
-    const MeterClockRules& rules_;
-    Telegram& telegram_;
-    std::vector<ObjectLine> lines_;
-    bool has_old_gas_ = false; // 7-0: objects of DSMR 2.2
-};
-
-void Decoder::decode(std::string_view body) {
+void TelegramDecoder::decode(std::string_view body) {
     split(body);
     find_devices();
     for (const ObjectLine& line : lines_)
@@ -96,7 +48,7 @@ void Decoder::decode(std::string_view body) {
               [](const MbusDevice& a, const MbusDevice& b) { return a.channel < b.channel; });
 }
 
-void Decoder::split(std::string_view body) {
+void TelegramDecoder::split(std::string_view body) {
     bool is_header = true;
     while (!body.empty() && lines_.size() < max_lines) {
         std::size_t end = body.find('\n');
@@ -113,12 +65,12 @@ void Decoder::split(std::string_view body) {
 
 /// The last line was the first half of "0-1:24.3.0(time)(status)(period)(count)(obis)(unit)", without a
 /// value.
-bool Decoder::awaits_value() const {
+bool TelegramDecoder::awaits_value() const {
     return !lines_.empty() && lines_.back().fields.size() == 6 &&
            lines_.back().code.text.find(":24.3.") != std::string::npos;
 }
 
-void Decoder::take_line(std::string_view line) {
+void TelegramDecoder::take_line(std::string_view line) {
     if (line.front() == '(') {
         std::optional<std::vector<std::string_view>> fields = parse_fields(line);
         if (fields && awaits_value())
@@ -134,29 +86,7 @@ void Decoder::take_line(std::string_view line) {
         ++telegram_.unreadable;
 }
 
-/// Types first: a meter may print them behind the identifier or the reading.
-void Decoder::find_devices() {
-    for (const ObjectLine& line : lines_) {
-        has_old_gas_ = has_old_gas_ || line.code.text.substr(0, 4) == "7-0:";
-        std::optional<std::pair<int, std::string_view>> part = mbus_part(line.code.text);
-        if (!part || part->second != "24.1.0" || line.fields.empty())
-            continue;
-        std::optional<int> type = parse_small(line.fields.front());
-        if (!type || *type == 0)
-            continue;
-        const MbusMedium* medium = find_mbus_type(*type);
-        auto same = [&part](const MbusDevice& device) {
-            return device.channel == part->first;
-        };
-        auto known = std::find_if(telegram_.mbus.begin(), telegram_.mbus.end(), same);
-        MbusDevice& device = known != telegram_.mbus.end() ? *known : telegram_.mbus.emplace_back();
-        device.channel = part->first;
-        device.type = *type;
-        device.medium = medium != nullptr ? medium->medium : "other";
-    }
-}
-
-void Decoder::decode_line(const ObjectLine& line) {
+void TelegramDecoder::decode_line(const ObjectLine& line) {
     if (line.fields.empty() || decode_admin(line.code.text, line.fields) || decode_device(line))
         return;
     if (const KnownObject* known = find_known_object(line.code.text); known != nullptr)
@@ -166,7 +96,7 @@ void Decoder::decode_line(const ObjectLine& line) {
 }
 
 /// Objects that are no readings: clock, version, log.
-bool Decoder::decode_admin(const std::string& obis, const std::vector<std::string_view>& fields) {
+bool TelegramDecoder::decode_admin(const std::string& obis, const std::vector<std::string_view>& fields) {
     if (obis == "0-0:1.0.0")
         telegram_.meter_time = time_of(fields.front());
     else if (obis == "1-3:0.2.8" || obis == "0-0:96.1.4")
@@ -179,7 +109,7 @@ bool Decoder::decode_admin(const std::string& obis, const std::vector<std::strin
 }
 
 /// (count)(obis)(end)(duration*s)(end)(duration*s)...; an empty log in any of its forms has no pair.
-void Decoder::decode_failures(const std::vector<std::string_view>& fields) {
+void TelegramDecoder::decode_failures(const std::vector<std::string_view>& fields) {
     telegram_.has_power_failure_log = true;
     telegram_.power_failures.clear();
     for (std::size_t i = 0; i + 1 < fields.size(); ++i) {
@@ -194,90 +124,9 @@ void Decoder::decode_failures(const std::vector<std::string_view>& fields) {
     }
 }
 
-/// Objects 0-n: of M-Bus devices. True if the line was one of them, and is done.
-bool Decoder::decode_device(const ObjectLine& line) {
-    std::optional<std::pair<int, std::string_view>> mbus = mbus_part(line.code.text);
-    if (!mbus)
-        return false;
-    auto [channel, part] = *mbus;
-    if (part == "24.1.0")
-        return true;
-    if (is_mbus_reading(part)) {
-        decode_reading(line, channel, part);
-        return true;
-    }
-    auto device = std::find_if(telegram_.mbus.begin(), telegram_.mbus.end(),
-                               [c = channel](const MbusDevice& d) { return d.channel == c; });
-    bool is_id = part == "96.1.0" || part == "96.1.1";
-    if (device == telegram_.mbus.end()) {
-        if (!is_id || !has_old_gas_)
-            return false;
-        MeterObject object;
-        object.obis = line.code.text;
-        object.name = "gasMeterId";
-        object.text = decode_text(line.fields.front(), true);
-        put(telegram_.objects, std::move(object));
-        return true;
-    }
-    if (is_id)
-        device->id = decode_text(line.fields.front(), true);
-    else if (part == "24.4.0")
-        device->valve = parse_small(line.fields.front());
-    else
-        return false;
-    return true;
-}
-
-void Decoder::decode_reading(const ObjectLine& line, int channel, std::string_view part) {
-    MeterObject object;
-    object.obis = line.code.text;
-    object.channel = channel;
-    object.kind = MeterObject::Kind::number;
-    const MbusMedium* medium = nullptr;
-    for (const MbusDevice& device : telegram_.mbus)
-        if (device.channel == channel)
-            medium = find_mbus_type(device.type);
-    std::string_view unit = medium != nullptr ? medium->unit : "";
-    if (medium != nullptr) {
-        object.name = medium->reading;
-        object.medium = medium->medium;
-    }
-    if (part.substr(0, 5) == "24.3.")
-        decode_two_lines(object, line.fields);
-    else
-        decode_plain(object, line.fields, unit);
-    // Never taken: the capture time was never set. Nothing readable: the line is lost, as if it were not
-    // there.
-    object.is_valid = object.is_valid && object.time && object.time->is_valid();
-    if (object.kind != MeterObject::Kind::number) {
-        ++telegram_.unreadable;
-        return;
-    }
-    put(medium != nullptr ? telegram_.objects : telegram_.others, std::move(object));
-}
-
-/// (time of the oldest)(status)(period in minutes)(count)(obis)(unit) and then the values; the newest counts.
-void Decoder::decode_two_lines(MeterObject& object, const std::vector<std::string_view>& fields) const {
-    object.kind = MeterObject::Kind::text;
-    if (fields.size() < 7)
-        return;
-    std::optional<MeterNumber> number = parse_number(fields.back(), trimmed_blanks(fields[5]));
-    object.time = time_of(fields[0]);
-    if (!number || !object.time)
-        return;
-    object.kind = MeterObject::Kind::number;
-    object.number = std::move(*number);
-    if (object.number.unit.empty())
-        object.number.unit = std::string(trimmed_blanks(fields[5]));
-    object.status = std::string(trimmed_blanks(fields[1]));
-    std::optional<int> period = parse_small(fields[2]);
-    if (object.time->is_valid() && period)
-        *object.time->unix_seconds += static_cast<std::int64_t>(fields.size() - 7) * *period * 60;
-}
-
 /// (value), (time)(value) or (value)(time).
-void Decoder::decode_plain(MeterObject& object, const std::vector<std::string_view>& fields,
-                           std::string_view unit) const {
+void TelegramDecoder::decode_plain(MeterObject& object, const std::vector<std::string_view>& fields,
+                                   std::string_view unit) const {
     std::size_t at = 0;
     if (fields.size() >= 2) {
         object.time = time_of(fields[0]);
@@ -293,7 +142,7 @@ void Decoder::decode_plain(MeterObject& object, const std::vector<std::string_vi
         object.text = to_utf8(trimmed_blanks(fields[at]));
 }
 
-void Decoder::decode_known(const ObjectLine& line, const KnownObject& known) {
+void TelegramDecoder::decode_known(const ObjectLine& line, const KnownObject& known) {
     if (known.name == "powerDemandHistory")
         return decode_peaks(line, known);
     if (line.code.text.substr(0, 7) == "7-0:23.")
@@ -331,7 +180,7 @@ void Decoder::decode_known(const ObjectLine& line, const KnownObject& known) {
 
 /// (count)(obis)(obis) and then (end of month)(time of the peak)(value*kW) for each month; other uses of the
 /// code have no such triples and give nothing.
-void Decoder::decode_peaks(const ObjectLine& line, const KnownObject& known) {
+void TelegramDecoder::decode_peaks(const ObjectLine& line, const KnownObject& known) {
     MeterObject object;
     object.obis = line.code.text;
     object.name = known.name;
@@ -349,35 +198,7 @@ void Decoder::decode_peaks(const ObjectLine& line, const KnownObject& known) {
     put(telegram_.objects, std::move(object));
 }
 
-/// One of the 24 lines of the hourly list, value first; they gather in one object.
-void Decoder::decode_hour(const ObjectLine& line, const KnownObject& known) {
-    MeterObject hour;
-    decode_plain(hour, line.fields, known.unit);
-    if (hour.kind != MeterObject::Kind::number || !hour.time) {
-        ++telegram_.unreadable;
-        return;
-    }
-    auto same = [&line](const MeterObject& object) {
-        return object.obis == line.code.text;
-    };
-    auto list = std::find_if(telegram_.objects.begin(), telegram_.objects.end(), same);
-    if (list == telegram_.objects.end()) {
-        MeterObject object;
-        object.obis = line.code.text;
-        object.name = known.name;
-        object.kind = MeterObject::Kind::list;
-        object.medium = "gas";
-        list = telegram_.objects.insert(telegram_.objects.end(), std::move(object));
-    }
-    list->entries.push_back({std::nullopt, std::move(hour.time), std::move(hour.number)});
-    const MeterEntry& entry = list->entries.back();
-    if (entry.is_valid() &&
-        (list->newest < 0 || *entry.time->unix_seconds >=
-                                 *list->entries[static_cast<std::size_t>(list->newest)].time->unix_seconds))
-        list->newest = static_cast<int>(list->entries.size()) - 1;
-}
-
-void Decoder::decode_other(const ObjectLine& line) {
+void TelegramDecoder::decode_other(const ObjectLine& line) {
     MeterObject object;
     object.obis = line.code.text;
     decode_plain(object, line.fields, "");
@@ -389,7 +210,7 @@ void Decoder::decode_other(const ObjectLine& line) {
 }
 
 /// The last one of a code that is printed twice counts.
-void Decoder::put(std::vector<MeterObject>& into, MeterObject object) {
+void TelegramDecoder::put(std::vector<MeterObject>& into, MeterObject object) {
     auto same = [&object](const MeterObject& other) {
         return other.obis == object.obis;
     };
@@ -401,8 +222,6 @@ void Decoder::put(std::vector<MeterObject>& into, MeterObject object) {
     ++telegram_.repeated;
     *known = std::move(object);
 }
-
-} // namespace
 
 bool Telegram::requires_crc() const {
     if (header.substr(0, 4) == "FLU5")
@@ -417,7 +236,7 @@ bool Telegram::has_known_object() const {
 
 Telegram decode_telegram(std::string_view body, const MeterClockRules& rules) {
     Telegram telegram;
-    Decoder(rules, telegram).decode(body);
+    TelegramDecoder(rules, telegram).decode(body);
     return telegram;
 }
 

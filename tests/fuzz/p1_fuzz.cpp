@@ -34,7 +34,7 @@ void use(const Telegram& telegram) {
                              "powerNet", "message", "gasMeterId", "currentLimit"})
         for (const Picked& picked : pick(telegram, {"", name, "", 0}))
             if (picked.number.scale != nullptr)
-                (void)convert(picked.number.value, *picked.number.scale, *find_unit("Wh"));
+                (void)convert(picked.number.value, *picked.number.scale, *find_scale("Wh"));
     (void)pick(telegram, {"1-0:1.7.0", "", "", 0});
     (void)pick(telegram, {"", "", "gas", 0});
     (void)telegram.requires_crc();
