@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -75,6 +77,13 @@ void fill(termios& options, const LineSettings& line, const Speed& speed) {
     ::cfsetospeed(&options, speed.code);
 }
 
+/// Of those that socat makes. It keeps neither data bits nor parity, of which the C library complains when
+/// nothing else was to be changed.
+bool is_pseudo_terminal(int fd) {
+    struct stat file {};
+    return ::fstat(fd, &file) == 0 && major(file.st_rdev) >= 136 && major(file.st_rdev) <= 143;
+}
+
 std::string apply(int fd, const LineSettings& line) {
     const Speed* speed = find_speed(line.baud);
     if (speed == nullptr)
@@ -83,7 +92,7 @@ std::string apply(int fd, const LineSettings& line) {
     if (::tcgetattr(fd, &options) != 0)
         return fmt::format("not a serial port: {}", std::strerror(errno));
     fill(options, line, *speed);
-    if (::tcsetattr(fd, TCSANOW, &options) != 0)
+    if (::tcsetattr(fd, TCSANOW, &options) != 0 && !(errno == EINVAL && is_pseudo_terminal(fd)))
         return fmt::format("the driver refuses {}: {}", to_text(line), std::strerror(errno));
     // tcsetattr succeeds if any of the settings was taken.
     termios taken{};
@@ -93,6 +102,11 @@ std::string apply(int fd, const LineSettings& line) {
 }
 
 } // namespace
+
+double character_ms(const LineSettings& line) {
+    const int bits = 1 + line.data_bits + (line.parity == LineParity::none ? 0 : 1) + line.stop_bits;
+    return bits * 1000.0 / line.baud;
+}
 
 std::string to_text(const LineSettings& line) {
     char parity = line.parity == LineParity::none ? 'N' : line.parity == LineParity::even ? 'E' : 'O';

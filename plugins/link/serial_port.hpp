@@ -23,6 +23,8 @@ struct LineSettings {
     friend bool operator==(const LineSettings&, const LineSettings&) = default;
 };
 
+/// How long a character takes on the wire, with its start, parity and stop bits; milliseconds.
+[[nodiscard]] double character_ms(const LineSettings& line);
 /// "9600 7E1".
 [[nodiscard]] std::string to_text(const LineSettings& line);
 /// Takes "8N1", "7E1", "8o2" apart; baud stays as it is. Nothing if the text is not of that form.

@@ -2,6 +2,7 @@
 #include "p1/p1_source.hpp"
 
 #include "p1/inventory.hpp"
+#include "p1/line_plan.hpp"
 
 #include <fmt/format.h>
 
@@ -111,6 +112,12 @@ int P1Source::discover(const PluginSettings&, std::int64_t deadline_ms) {
     return status;
 }
 
+int P1Source::plan() {
+    for (const std::string& line : plan_line(options_, output_.points()))
+        host_.found(line);
+    return THINGS_OK;
+}
+
 /// Waits, without reading, until `until` or as long as patience lasts.
 int P1Source::wait(const Patience& patience, LinkTime until) const {
     LinkOutcome outcome = wait_idle({std::min(until, patience.deadline), patience.host});
@@ -123,8 +130,10 @@ int P1Source::open(const Patience& patience) {
         return THINGS_OK;
     if (int status = wait(patience, open_at_); status != THINGS_OK)
         return status;
-    if (std::chrono::steady_clock::now() < open_at_)
+    if (std::chrono::steady_clock::now() < open_at_) {
+        health_.tell_link();
         return THINGS_FAILED;
+    }
     OpenedLink opened = options_.port.empty() ? connector_.connect(options_.host, options_.tcp_port, patience)
                                               : open_serial(options_.port, line_.current());
     if (!opened.stream && patience.is_interrupted())

@@ -34,6 +34,8 @@ public:
     int listen(std::int64_t deadline_ms);
     /// Everything that one telegram says, an object a line.
     int discover(const PluginSettings& options, std::int64_t deadline_ms);
+    /// What the meter will send; touches no line.
+    int plan();
 
 private:
     int run(const Patience& patience, bool until_telegram);

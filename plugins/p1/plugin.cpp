@@ -23,6 +23,7 @@ const things_plugin* things_plugin_entry(void) {
         entry.poll = &things::PluginBorder<P1Source>::poll;
         entry.listen = &things::PluginBorder<P1Source>::listen;
         entry.discover = &things::PluginBorder<P1Source>::discover;
+        entry.plan = &things::PluginBorder<P1Source>::plan;
         return entry;
     }();
     return &table;

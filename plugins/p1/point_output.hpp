@@ -36,7 +36,7 @@ public:
     bool repeat(const std::vector<std::uint32_t>& points);
     /// After some telegrams: points that the meter does not send, as one note, once.
     void tell_missing();
-    [[nodiscard]] std::size_t size() const { return points_.size(); }
+    [[nodiscard]] const std::vector<P1Point>& points() const { return points_; }
 
 private:
     struct State {

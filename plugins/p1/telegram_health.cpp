@@ -84,7 +84,12 @@ void TelegramHealth::on_silence(const std::string& explanation) {
 
 void TelegramHealth::on_link_lost(const std::string& why) {
     is_lost_ = true;
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", why);
+    lost_why_ = why;
+    tell_link();
+}
+
+void TelegramHealth::tell_link() {
+    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", lost_why_);
 }
 
 void TelegramHealth::look(std::int64_t now_ms) {

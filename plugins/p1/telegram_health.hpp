@@ -25,6 +25,8 @@ public:
     /// `explanation` is asked for only if it is needed.
     void on_silence(const std::string& explanation);
     void on_link_lost(const std::string& why);
+    /// Why there is no link once more, for who asks meanwhile.
+    void tell_link();
     /// Sees to what time alone changes.
     void look(std::int64_t now_ms);
 
@@ -35,7 +37,7 @@ public:
 
 private:
     PluginHost host_;
-    std::string where_;
+    std::string where_, lost_why_;
     std::uint64_t good_ = 0, damaged_ = 0, damaged_before_ = 0, good_before_ = 0;
     std::int64_t last_good_ms_ = 0, last_damaged_ms_ = 0;
     DamageReason reason_ = DamageReason::incomplete;

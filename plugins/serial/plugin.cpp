@@ -24,6 +24,7 @@ const things_plugin* things_plugin_entry(void) {
         entry.listen = &things::PluginBorder<SerialSource>::listen;
         entry.write = &things::PluginBorder<SerialSource>::write;
         entry.discover = &things::PluginBorder<SerialSource>::discover;
+        entry.plan = &things::PluginBorder<SerialSource>::plan;
         return entry;
     }();
     return &table;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serial/serial_source.hpp"
 
+#include "serial/request_plan.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -97,14 +99,22 @@ int SerialSource::discover(const PluginSettings&, std::int64_t deadline_ms) {
     return status;
 }
 
+int SerialSource::plan() {
+    for (const std::string& line : plan_requests(options_, points_))
+        host_.found(line);
+    return THINGS_OK;
+}
+
 /// Opens the link unless it is open; after a failure not before a pause that grows.
 int SerialSource::open(const Patience& patience) {
     if (stream_)
         return THINGS_OK;
     if (wait_idle({std::min(open_at_, patience.deadline), patience.host}) == LinkOutcome::interrupted)
         return THINGS_INTERRUPTED;
-    if (std::chrono::steady_clock::now() < open_at_)
+    if (std::chrono::steady_clock::now() < open_at_) {
+        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", lost_why_); // for who asks meanwhile
         return THINGS_FAILED;
+    }
     OpenedLink opened = options_.port.empty() ? connector_.connect(options_.host, options_.tcp_port, patience)
                                               : open_serial(options_.port, options_.line);
     if (!opened.stream && patience.is_interrupted())
@@ -122,14 +132,15 @@ int SerialSource::open(const Patience& patience) {
     return options_.on_open.empty() ? THINGS_OK : send(options_.on_open, patience);
 }
 
-void SerialSource::close(const std::string& why) {
+void SerialSource::close(std::string why) {
     stream_.reset();
     reader_.reset();
     is_quiet_ = true;
     open_at_ = std::chrono::steady_clock::now() + pause_;
     pause_ = std::min(pause_ * 2, longest_pause);
     is_lost_ = true;
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", why);
+    lost_why_ = std::move(why);
+    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", lost_why_);
 }
 
 /// One read, and what silence means for it.

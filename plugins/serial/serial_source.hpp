@@ -32,6 +32,9 @@ public:
     int write(std::uint32_t point, const things_value& value, things_value& written,
               std::int64_t deadline_ms);
 
+    /// How the points will be asked for; touches no line.
+    int plan();
+
 private:
     struct State {
         IntervalGrid grid;
@@ -50,7 +53,7 @@ private:
     };
 
     int open(const Patience& patience);
-    void close(const std::string& why);
+    void close(std::string why);
     int read_some(const Patience& patience);
     int run(const Patience& patience, const std::vector<std::uint32_t>* until_value);
     int send(std::string_view bytes, const Patience& patience);
@@ -85,7 +88,7 @@ private:
     bool is_quiet_ = true, is_lost_ = false, is_silent_ = false, is_damaging_ = false, is_told_ = false;
     bool has_talkers_ = false, is_first_ = true, is_discovering_ = false;
     std::uint64_t unmatched_ = 0;
-    std::string written_text_;
+    std::string written_text_, lost_why_;
 };
 
 } // namespace things

@@ -165,6 +165,10 @@ int FakeHost::discover(std::int64_t timeout_ms) {
     return plugin_.discover(source_, nullptr, 0, monotonic_ms() + timeout_ms);
 }
 
+int FakeHost::plan() {
+    return plugin_.plan(source_);
+}
+
 void FakeHost::interrupt() {
     is_interrupted_ = true;
     std::uint64_t one = 1;

@@ -350,6 +350,41 @@ TEST_CASE("mistakes in the configuration are told with their key, and no key is 
     CHECK(all.find("DEADBEEF") == std::string::npos);
 }
 
+TEST_CASE("the plan tells how much of its line a meter takes") {
+    struct Case {
+        std::vector<std::pair<const char*, TestValue>> settings;
+        std::string line, sum;
+    };
+    const std::vector<Case> cases = {
+        {{},
+         R"("listens_for":"telegrams","bytes":1300,"baud":115200,"ms":113,"period_ms":1000)",
+         R"("load":0.1128)"},
+        {{{"baud", std::string("9600")}},
+         R"("bytes":700,"baud":9600,"ms":729,"period_ms":10000)",
+         R"("load":0.0729)"},
+        // 2,000 characters of 10 bits at 300 baud do not fit into a minute, if they are so many
+        {{{"mode", std::string("mode_c")}, {"max_baud", std::int64_t{300}}},
+         R"("readout":"usual")",
+         R"("load":1.0000)"},
+        {{{"mode", std::string("mode_c")}},
+         R"("bytes":2000,"baud":9600,"ms":4017,"interval_ms":60000)",
+         R"({"cycle_ms":4016.7,"load":0.0669,"requests":1})"}};
+    for (const Case& expected : cases) {
+        CAPTURE(expected.line);
+        TestConfig config;
+        config.set("port", std::string("/dev/ttyUSB0"));
+        for (const auto& [key, value] : expected.settings)
+            config.set(key, value);
+        config.point("power", "W", 60'000).at("value", std::string("power"));
+        FakeHost host(plugin());
+        REQUIRE(host.create(config) == THINGS_OK);
+        CHECK(host.plan() == THINGS_OK);
+        REQUIRE(host.found.size() == 2);
+        CHECK_MESSAGE(host.found[0].find(expected.line) != std::string::npos, host.found[0]);
+        CHECK_MESSAGE(host.found[1].find(expected.sum) != std::string::npos, host.found[1]);
+    }
+}
+
 TEST_CASE("points are thinned to their interval on a grid, to the nearest telegram") {
     FakeHost host(plugin());
     things_host table{};
@@ -505,4 +540,97 @@ TEST_CASE("a meter is read out through an optical head, also when that takes lon
     REQUIRE(host.readings.size() == 2);
     CHECK(number(host.readings[0].value) == 1234567);
     CHECK(text(host.readings[1].value) == "12345678");
+}
+
+TEST_CASE("modes A and B: the meter goes on by itself, at its own speed, without an acknowledgement") {
+    struct Case {
+        const char* identity;
+        speed_t speed;
+    };
+    for (const auto& [identity, expected] : {Case{"/ABC METER\r\n", B300}, Case{"/ABCCMETER\r\n", B2400}}) {
+        CAPTURE(identity);
+        Pty pty;
+        TestConfig config;
+        config.set("port", pty.path()).set("mode", std::string("mode_c")).set("timeout", std::int64_t{2000});
+        config.point("energy", "Wh", 60'000).at("obis", std::string("1.8.0"));
+        FakeHost host(plugin());
+        REQUIRE(host.create(config) == THINGS_OK);
+        std::string request;
+        speed_t speed = B0;
+        std::thread meter([&pty, &request, &speed, line = identity, wanted = expected] {
+            request = pty.receive_until("\r\n");
+            pty.send(line);
+            auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+            while (speed != wanted && std::chrono::steady_clock::now() < deadline) {
+                termios options = pty.settings();
+                speed = cfgetospeed(&options);
+            }
+            std::string block = "1.8.0(000042.000*kWh)\r\n!\r\n\x03";
+            pty.send("\x02" + block + static_cast<char>(xor8(block)));
+            pty.send("A"); // the first byte of what is none of ours any more
+        });
+        (void)host.poll({0}, 1);
+        for (int i = 0; i < 400 && host.readings.empty() && host.event("readout") == nullptr; ++i)
+            host.listen(20);
+        meter.join();
+        CHECK(request == "/?!\r\n"); // and nothing after it
+        CHECK(speed == expected);
+        REQUIRE(host.readings.size() == 1);
+        CHECK(number(host.readings[0].value) == 42000);
+    }
+}
+
+TEST_CASE("a battery meter is woken with zeros and given its pause before it is asked") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path()).set("mode", std::string("mode_c")).set("wake_up", true);
+    config.point("volume", "m3", 86'400'000).at("obis", std::string("8-0:1.0.0"));
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    std::string zeros, request;
+    std::chrono::steady_clock::duration pause{};
+    std::thread meter([&] {
+        while (zeros.size() < 66)
+            zeros += pty.receive_until(std::string(1, '\0'));
+        auto woken = std::chrono::steady_clock::now();
+        request = pty.receive_until("\n");
+        pause = std::chrono::steady_clock::now() - woken;
+        pty.send("/ABC5HEAT\r\n");
+        CHECK(pty.receive_until("\n") == "\x06"
+                                         "050\r\n");
+        std::string block = "8-0:1.0.0(00123.456*m3)\r\n!\r\n\x03";
+        pty.send("\x02" + block + static_cast<char>(xor8(block)));
+    });
+    (void)host.poll({0}, 1);
+    for (int i = 0; i < 400 && host.readings.empty() && host.event("readout") == nullptr; ++i)
+        host.listen(50);
+    meter.join();
+    CHECK(zeros == std::string(66, '\0')); // 2.2 s at 300 baud
+    CHECK(request == "/?!\r\n");
+    CHECK(pause >= std::chrono::milliseconds(1500));
+    REQUIRE(host.readings.size() == 1);
+    CHECK(number(host.readings[0].value) == 123.456);
+}
+
+TEST_CASE("an old meter is read at 9600 7E1") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path()).set("baud", std::string("9600")).set("frame", std::string("7E1"));
+    config.point("power", "W", 0).at("value", std::string("power"));
+    config.point("gas", "m3", 0).at("medium", std::string("gas"));
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    host.listen(10);
+    termios options = pty.settings();
+    CHECK(cfgetospeed(&options) == B9600);
+    CHECK((options.c_iflag & (INPCK | PARMRK)) == (INPCK | PARMRK)); // parity errors are seen
+    std::string sample = sample_bytes("nl-dsmr22-two-line-gas");
+    for (std::size_t at = 0; at < sample.size(); at += 16) { // as a UART hands them over
+        pty.send(sample.substr(at, 16));
+        host.listen(1);
+    }
+    CHECK(listen_until(host, [&host] { return host.of(0).size() == 1 && host.of(1).size() == 1; }));
+    CHECK(number(host.of(0)[0].value) == 980);
+    CHECK(number(host.of(1)[0].value) == 1124.477);
+    CHECK(host.of(1)[0].time_ms == 1770555600000); // 2026-02-08 14:00 in normal time
 }

@@ -287,3 +287,43 @@ TEST_CASE("mistakes in the configuration are told with their key, all at once") 
                                  "scale: must", "write: {value} is missing", "match: give one of"})
         CHECK_MESSAGE(all.find(expected) != std::string::npos, expected);
 }
+
+TEST_CASE("the plan says what each request will cost the line, and what is only listened for") {
+    TestConfig config;
+    config.set("port", "/dev/ttyUSB0"s).set("baud", std::int64_t{2400}).set("parity", "even"s);
+    config.set("data_bits", std::int64_t{7}).set("pause", std::int64_t{20});
+    config.point("weight", "kg", 1000).at("match", R"(^S S +([\d.]+) g)"s).at("request", "SI\\r\\n"s);
+    config.point("stable", "", 5000)
+        .at("match", R"(^S ([SD]))"s)
+        .at("type", "string"s)
+        .at("request", "SI\\r\\n"s);
+    config.point("door", "", 1000).at("match", "^D(.)"s);
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    CHECK(host.plan() == THINGS_OK);
+    // (4 + 24 characters) x 10 bits / 2400 baud + 20 ms
+    CHECK(host.found ==
+          std::vector<std::string>{
+              R"({"request":"SI\\r\\n","points":["weight","stable"],"bytes":28,"answer":"assumed",)"
+              R"("ms":136.7,"interval_ms":1000})",
+              R"({"listens_for":["door"]})", R"({"cycle_ms":136.7,"load":0.1367,"requests":1})"});
+}
+
+TEST_CASE("the plan of frames of a fixed length is exact, and over TCP only the pause counts") {
+    for (bool is_tcp : {false, true}) {
+        CAPTURE(is_tcp);
+        TestConfig config;
+        config.set(is_tcp ? "host" : "port", "device"s)
+            .set("frame", "fixed"s)
+            .set("length", std::int64_t{32});
+        config.set("request", "\\x42\\x4d"s).set("pause", std::int64_t{5});
+        config.point("dust", "", 100).at("byte", std::int64_t{12}).at("type", "uint16"s);
+        FakeHost host(plugin());
+        REQUIRE(host.create(config) == THINGS_OK);
+        CHECK(host.plan() == THINGS_OK);
+        REQUIRE(host.found.size() == 2);
+        CHECK(host.found[0].find(R"("bytes":34,"answer":"known")") != std::string::npos);
+        CHECK(host.found[1] == (is_tcp ? R"({"cycle_ms":5.0,"load":0.0500,"requests":1})"
+                                       : R"({"cycle_ms":40.4,"load":0.4042,"requests":1})"));
+    }
+}
