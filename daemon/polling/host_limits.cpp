@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/host_limits.hpp"
 
+#include "polling/call_filter.hpp"
 #include "polling/landlock.hpp"
 
 #include <algorithm>
@@ -44,10 +45,10 @@ void volunteer_for_the_killer() {
 
 } // namespace
 
-bool limit_host(const HostLimits& limits) {
+std::optional<Confinement> limit_host(const HostLimits& limits) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (limits.parent > 0 && getppid() != limits.parent)
-        return false; // it died before the line above
+        return std::nullopt; // it died before the line above
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "plugin-host");
     close_from(static_cast<unsigned>(std::max(limits.socket, limits.wake) + 1));
@@ -64,8 +65,7 @@ bool limit_host(const HostLimits& limits) {
     }
 #endif
     volunteer_for_the_killer();
-    (void)hide_files(limits.plugin);
-    return true;
+    return Confinement{hide_files(limits.plugin), filter_calls()};
 }
 
 } // namespace things

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 namespace things {
 
@@ -13,10 +14,15 @@ struct HostLimits {
     std::filesystem::path plugin;
 };
 
+/// What could be shut away from the plugin, beside the limits.
+struct Confinement {
+    bool files = false; ///< secrets, queue and the gateway's memory (Landlock)
+    bool calls = false; ///< the control socket and other programs (seccomp)
+};
+
 /// Takes away from this process what a plugin has no use for, before the plugin's code runs: descriptors,
-/// memory beyond the limit, core dumps, new privileges, outliving the gateway, and where the kernel offers
-/// Landlock the sight of every file that holds a secret or the queue. False if the gateway has gone
-/// meanwhile.
-[[nodiscard]] bool limit_host(const HostLimits& limits);
+/// memory beyond the limit, core dumps, new privileges, outliving the gateway, the sight of every file that
+/// holds a secret or the queue, and Unix sockets. Nothing if the gateway has gone meanwhile.
+[[nodiscard]] std::optional<Confinement> limit_host(const HostLimits& limits);
 
 } // namespace things

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/landlock.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 #include <fcntl.h>
@@ -18,6 +19,17 @@ constexpr std::uint64_t read_file = LANDLOCK_ACCESS_FS_READ_FILE,
                         write_file = LANDLOCK_ACCESS_FS_WRITE_FILE, execute = LANDLOCK_ACCESS_FS_EXECUTE;
 constexpr std::uint64_t first_version = (std::uint64_t{LANDLOCK_ACCESS_FS_MAKE_SYM} << 1U) - 1;
 constexpr std::uint64_t refer = std::uint64_t{1} << 13U, truncate_file = std::uint64_t{1} << 14U;
+
+/// As of version 6; the headers of Debian 12 know the first member alone.
+struct Ruleset {
+    std::uint64_t files = 0, net = 0, scoped = 0;
+};
+constexpr std::uint64_t abstract_sockets_and_signals = 3; // to processes outside
+
+/// How much of it a kernel of this version takes.
+constexpr std::size_t size_of_ruleset(long version) {
+    return version >= 6 ? sizeof(Ruleset) : sizeof(std::uint64_t);
+}
 
 struct Sight {
     const char* path;
@@ -78,16 +90,16 @@ bool hide_files(const std::filesystem::path& plugin) {
     const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1)
         return false;
-    landlock_ruleset_attr attributes{};
-    attributes.handled_access_fs =
-        first_version | (version >= 2 ? refer : 0) | (version >= 3 ? truncate_file : 0);
+    Ruleset attributes;
+    attributes.files = first_version | (version >= 2 ? refer : 0) | (version >= 3 ? truncate_file : 0);
+    attributes.scoped = version >= 6 ? abstract_sockets_and_signals : 0;
     const auto ruleset =
-        static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
+        static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, size_of_ruleset(version), 0));
     if (ruleset < 0)
         return false;
     for (const Sight& sight : sights)
-        allow(ruleset, sight.path, sight.rights, attributes.handled_access_fs);
-    allow(ruleset, plugin.parent_path().c_str(), look | execute, attributes.handled_access_fs);
+        allow(ruleset, sight.path, sight.rights, attributes.files);
+    allow(ruleset, plugin.parent_path().c_str(), look | execute, attributes.files);
     const bool done = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     close(ruleset);
     return done;

@@ -85,17 +85,19 @@ void Wire::send(FrameType type, std::string payload) {
 /// Carries out requests until the gateway has enough.
 class Host {
 public:
-    Host(Wire& wire, std::shared_ptr<const PluginLibrary> library)
-        : wire_(wire), library_(std::move(library)) {}
+    Host(Wire& wire, std::shared_ptr<const PluginLibrary> library, const Confinement& confinement)
+        : wire_(wire), library_(std::move(library)), confinement_(confinement) {}
 
     /// False: the source was destroyed, nothing more to do.
     bool serve(const Frame& frame);
 
 private:
     CallResult carry_out(const Frame& frame);
+    void tell_confinement();
 
     Wire& wire_;
     std::shared_ptr<const PluginLibrary> library_;
+    Confinement confinement_;
     SourceWork work_;
     std::unique_ptr<Driver> driver_;
 };
@@ -108,6 +110,20 @@ bool Host::serve(const Frame& frame) {
     return frame.type != FrameType::destroy;
 }
 
+/// A wall that is missing must not go unnoticed.
+void Host::tell_confinement() {
+    const auto tell = [this](const char* code, const char* text) {
+        wire_.on_event({SourceEvent::Kind::note, Level::source, 0, code, text, 1});
+    };
+    if (!confinement_.files)
+        tell("files",
+             "the plugin's process can read every file that the gateway can, secrets and queue among "
+             "them: this kernel has no Landlock, or the service's SystemCallFilter forbids it");
+    if (!confinement_.calls)
+        tell("calls", "the plugin's process can connect to the gateway's control socket: this kernel has no "
+                      "filter for system calls (seccomp)");
+}
+
 CallResult Host::carry_out(const Frame& frame) {
     const CallResult nonsense = {CallResult::Status::invalid, "the host process did not understand", {}};
     if (frame.type == FrameType::create) {
@@ -115,6 +131,7 @@ CallResult Host::carry_out(const Frame& frame) {
         work_ = SourceWork();
         if (!decode(frame.payload, work_))
             return nonsense;
+        tell_confinement();
         driver_ = make_local_driver(work_, library_, wire_);
         return driver_->create();
     }
@@ -178,7 +195,9 @@ int run_plugin_host(int argc, char** argv) {
     Arguments arguments;
     if (!parse(argc, argv, arguments))
         return usage;
-    if (!limit_host({arguments.fd, arguments.wake, arguments.memory, arguments.parent, arguments.plugin}))
+    const auto confinement =
+        limit_host({arguments.fd, arguments.wake, arguments.memory, arguments.parent, arguments.plugin});
+    if (!confinement)
         return 0; // the gateway is gone already
     (void)std::signal(SIGPIPE, SIG_IGN);
     Wire wire(arguments.fd, arguments.wake);
@@ -193,7 +212,7 @@ int run_plugin_host(int argc, char** argv) {
     wire.send(FrameType::hello, encode(hello));
     if (!library)
         return 1;
-    Host host(wire, library);
+    Host host(wire, library, *confinement);
     while (auto frame = wire.receive())
         if (!host.serve(*frame))
             break;

@@ -1,27 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Looks for what is none of its business, and emits 1 for what it could reach: point 0 the file that the
- * device's name names, 1 the environment, 2 descriptors that are not its own, 4 the memory of the gateway (or
- * of itself, where that is the same). Point 3: whether the kernel has Landlock. */
+ * Looks for what is none of its business. Each point says what to try in its key `reach`, and its reading is
+ * 1 if that was possible: a path (a file is read, a socket connected to, a directory listed), or
+ * `environment`, `descriptors` (more than its own), `memory` (the gateway's, or its own where that is the
+ * same), `signal` (the gateway), `landlock` (whether the kernel has it: its version). */
 #define NAME "snoops"
 #define OWN_ENTRY
 #include "bad_plugin.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-static char file[256];
+static char reach[16][256];
 
 static void fault(struct things_source* source) {
     (void)source;
 }
 
+static int can_connect(const char* path) {
+    struct sockaddr_un address = {AF_UNIX, ""};
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) { /* a pair can be had: is one of the two good for another peer? */
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0)
+            return 0;
+        close(pair[1]);
+        fd = pair[0];
+    }
+    const int connected = connect(fd, (struct sockaddr*)&address, sizeof address) == 0;
+    close(fd);
+    return connected;
+}
+
 static int can_open(const char* path) {
     const int fd = open(path, O_RDONLY);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    char byte;
+    if (fd < 0)
+        return can_connect(path);
+    const int did = read(fd, &byte, 1) >= 0;
+    close(fd);
+    return did || faccessat(AT_FDCWD, path, R_OK | X_OK, 0) == 0;
 }
 
 static int has_more_descriptors(void) {
@@ -31,38 +55,57 @@ static int has_more_descriptors(void) {
     return 0;
 }
 
-static int can_see_memory(struct things_source* source) {
-    char path[64];
-    /* a host process is told by its lack of an environment */
-    snprintf(path, sizeof path, "/proc/%d/mem", getenv("CREDENTIALS_DIRECTORY") ? getpid() : getppid());
-    (void)source;
-    return can_open(path);
+/* A host process is told by its lack of an environment. */
+static pid_t gateway(void) {
+    return getenv("CREDENTIALS_DIRECTORY") || getenv("NOTIFY_SOCKET") ? getpid() : getppid();
+}
+
+static int try(const char* what) {
+    char memory[64];
+    snprintf(memory, sizeof memory, "/proc/%d/mem", (int)gateway());
+    if (strcmp(what, "environment") == 0)
+        return getenv("CREDENTIALS_DIRECTORY") != 0 || getenv("NOTIFY_SOCKET") != 0;
+    if (strcmp(what, "descriptors") == 0)
+        return has_more_descriptors();
+    if (strcmp(what, "memory") == 0)
+        return open(memory, O_RDONLY) >= 0;
+    if (strcmp(what, "signal") == 0)
+        return kill(gateway(), 0) == 0;
+    if (strcmp(what, "landlock") == 0)
+        return (int)syscall(444, 0, 0, 1);
+    return can_open(what);
 }
 
 static int snoop(things_source* source, const uint32_t* points, uint32_t count, int64_t deadline_ms) {
-    (void)points, (void)count, (void)deadline_ms;
-    const int found[] = {can_open(file), getenv("CREDENTIALS_DIRECTORY") != 0, has_more_descriptors(),
-                         syscall(444, 0, 0, 1) > 0, can_see_memory(source)};
-    for (uint32_t i = 0; i < 5; ++i) {
+    (void)deadline_ms;
+    for (uint32_t i = 0; i < count; ++i) {
         things_reading reading;
         memset(&reading, 0, sizeof reading);
         reading.size = sizeof reading;
-        reading.point = i;
+        reading.point = points[i];
         reading.value.kind = THINGS_INT;
-        reading.value.i = found[i];
+        reading.value.i = try(reach[points[i]]);
         source->host->emit(source->host->context, &reading, 1);
     }
     return THINGS_OK;
 }
 
 static int create(const things_host* host, const things_source_config* config, things_source** source) {
-    strncpy(file, config->devices[0]->name, sizeof file - 1);
+    for (uint32_t i = 0; i < config->point_count && i < 16; ++i)
+        for (uint32_t k = 0; k < config->points[i]->setting_count; ++k)
+            strncpy(reach[i], config->points[i]->settings[k]->value.text, sizeof reach[i] - 1);
     return good_create(host, config, source);
 }
 
 const things_plugin* things_plugin_entry(void) {
+    static const things_key reach_key = {
+        sizeof(things_key), THINGS_POINT, "reach", THINGS_TYPE_TEXT, THINGS_REQUIRED, "", "", 0, 0, "", "",
+        "What to try."};
+    static const things_key* const keys[] = {&reach_key};
     static things_plugin table;
     table = good_table;
+    table.key_count = 1;
+    table.keys = keys;
     table.create = create;
     table.poll = snoop;
     return &table;

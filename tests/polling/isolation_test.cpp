@@ -9,7 +9,11 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace things {
@@ -65,6 +69,18 @@ private:
     SystemClock clock_;
     std::unique_ptr<Source> source_;
 };
+
+/// A socket in which nobody takes calls; connecting to it works all the same.
+int listen_at(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof address.sun_path);
+    path.copy(address.sun_path, path.size());
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd, 8) == 0);
+    return fd;
+}
 
 std::string text_of(Ear& ear, const std::string& code) {
     for (const SourceEvent& event : ear.events())
@@ -211,33 +227,60 @@ TEST_CASE("garbage is refused, the good readings beside it are kept") {
     CHECK(bad->status().restarts == 0);
 }
 
-TEST_CASE("a plugin in a process sees neither secrets nor the gateway's memory, environment or descriptors") {
-    const std::string secret = "/tmp/things-secret-" + std::to_string(getpid());
+TEST_CASE("a plugin in a process reaches neither secrets nor the gateway's memory, sockets or descriptors") {
+    // Not in TempDir, which is below /dev: devices are what a plugin may see.
+    const auto folder = std::filesystem::temp_directory_path() / ("things-snoop-" + std::to_string(getpid()));
+    std::filesystem::create_directory(folder);
+    const std::string secret = folder / "secret", socket = folder / "control.sock";
     std::ofstream(secret) << "shared secret";
+    const int listener = listen_at(socket);
     setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
     const SystemClock clock;
+    const std::vector<std::string> reach = {"landlock", secret,        folder,        "memory",
+                                            socket,     "environment", "descriptors", "signal"};
     for (const Isolation isolation : {Isolation::process, Isolation::none}) {
         Ear ear;
-        SourceWork work = make_work("snoops", 5, milliseconds(50));
-        work.devices[0].name = secret;
+        SourceWork work = make_work("snoops", static_cast<std::uint32_t>(reach.size()), milliseconds(50));
+        for (std::size_t i = 0; i < reach.size(); ++i)
+            work.points[i].config.settings = {make_setting("reach", reach[i])};
         work.config.isolation = isolation;
         auto source = make_source(work, PluginLibrary::load(bad_plugin_file("snoops"), true), clock, ear,
                                   quick_options());
         source->start();
-        REQUIRE(ear.wait([&] { return !ear.of(4).empty(); }));
-        // Each is 1 if it could be reached: here, to show that the plugin tries hard enough; there, never.
-        const Value expected = std::int64_t{isolation == Isolation::none ? 1 : 0};
-        CHECK(ear.of(1)[0].value == expected); // an environment variable
-        CHECK(ear.of(2)[0].value == expected); // more descriptors than its own
-        if (ear.of(3)[0].value == Value(std::int64_t{0}) && isolation == Isolation::process) {
-            MESSAGE("this kernel has no Landlock: files are not hidden");
-            continue;
+        REQUIRE(ear.wait([&] { return !ear.of(7).empty(); }));
+        const auto landlock = std::get<std::int64_t>(ear.of(0)[0].value);
+        const bool is_alone = isolation == Isolation::process;
+        for (std::uint32_t i = 1; i < reach.size(); ++i) {
+            CAPTURE(reach[i]);
+            // Landlock hides files and memory, and as of its version 6 shields from signals.
+            const bool needs_it = i <= 3 || reach[i] == "signal";
+            if (is_alone && needs_it && landlock < (reach[i] == "signal" ? 6 : 1)) {
+                MESSAGE("this kernel's Landlock (" << landlock << ") does not cover " << reach[i]);
+                continue;
+            }
+            // 1 if it could be reached: here, to show that the plugin tries hard enough; there, never.
+            CHECK(ear.of(i)[0].value == Value(std::int64_t{is_alone ? 0 : 1}));
         }
-        CHECK(ear.of(0)[0].value == expected); // the file
-        CHECK(ear.of(4)[0].value == expected); // the gateway's memory
+        CHECK(ear.heard("files") == (is_alone && landlock < 1)); // a missing wall is told
+        CHECK_FALSE(ear.heard("calls"));
     }
-    std::filesystem::remove(secret);
+    ::close(listener);
+    std::filesystem::remove_all(folder);
     unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+TEST_CASE("a plugin that dies while its settings are checked is no mistake of the configuration") {
+    for (const auto& [plugin, words] :
+         {std::pair("segfaults", has_sanitizer ? "exit code" : "SIGSEGV"), std::pair("sleeps", "deadline")}) {
+        CAPTURE(plugin);
+        SourceWork work = make_work(plugin, 1, milliseconds(100));
+        work.config.isolation = Isolation::process;
+        work.config.settings.push_back(make_setting("in", std::string("create")));
+        const auto library = PluginLibrary::probe(bad_plugin_file(plugin), quick_options());
+        const Validation validation = validate(work, *library, quick_options());
+        CHECK(validation.problems.empty());
+        CHECK(validation.failure.find(words) != std::string::npos);
+    }
 }
 
 TEST_CASE("what a plugin says from threads of its own is ignored") {
