@@ -195,11 +195,14 @@ void Gateway::on_event(const RunningSource& source, const SourceEvent& event) {
     }
     const std::string where =
         fmt::format("{}{}{}{}{}", name, device.empty() ? "" : ", ", device, point.empty() ? "" : "/", point);
-    if (is_problem && point.empty())
+    const bool is_alarm = point.empty() && event.kind != SourceEvent::Kind::note;
+    // An alarm tells the log its beginning and its end; that something else is wrong by now is told here.
+    const bool is_change = is_alarm && is_problem && alarms_.find(key) != nullptr;
+    if (is_alarm && is_problem)
         alarms_.raise(key, fmt::format("{}: {}", where, event.text), "", false, clock_.wall_ms());
-    else if (event.kind == SourceEvent::Kind::recovered && point.empty())
+    else if (is_alarm)
         alarms_.clear(key);
-    else
+    if (!is_alarm || is_change)
         log::write(is_problem ? log::Level::warning : log::Level::info,
                    fmt::format("{}: {}{}", where, event.text,
                                event.count > 1 ? fmt::format(" ({} times)", event.count) : std::string()),

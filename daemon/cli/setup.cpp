@@ -96,6 +96,10 @@ void check_sources(const Config& config, const PluginDirectory& plugins, Checked
         const Validation validation = validate(work, *library);
         for (const SettingProblem& problem : validation.problems)
             checked.problems.push_back({place_of(work, problem), Severity::error, problem.message});
+        if (!validation.failure.empty()) // one plugin that crashes must not keep the others from starting
+            checked.problems.push_back({work.config.place, Severity::warning,
+                                        fmt::format("source \"{}\": {}; the others do not depend on it",
+                                                    work.config.name, validation.failure)});
         checked.plans.push_back(read_plan(work.config.name, validation.plan));
         const SourcePlan& plan = checked.plans.back();
         if (plan.load > 1 && !work.config.allow_overload)

@@ -171,6 +171,8 @@ Validation validate(const SourceWork& work, const PluginLibrary& library, const 
     if (created.status == CallResult::Status::ok) {
         (void)driver->plan();
         driver->destroy();
+    } else if (created.status == CallResult::Status::dead) {
+        validation.failure = created.text;
     } else if (sink.problems.empty()) {
         std::string text = created.text;
         for (const SourceEvent& event : sink.events)

@@ -138,6 +138,7 @@ struct SettingProblem {
 struct Validation {
     std::vector<SettingProblem> problems;
     std::vector<std::string> plan;
+    std::string failure; ///< the plugin's process died or hung over it: no fault of the configuration
 };
 Validation validate(const SourceWork& work, const PluginLibrary& library, const SourceOptions& options = {});
 

@@ -172,7 +172,8 @@ void SourceThread::bury(const std::string& text) {
     create_at_ms_ = now + pause;
     ++restart_count_;
     said_ = text;
-    complain("died",
+    // A word of its own: that it waits for minutes now is news, where one more death is not.
+    complain(restarts_.in_quarantine() ? "quarantine" : "died",
              fmt::format("{}; it is started again in {} s{}", text, pause / 1000,
                          restarts_.in_quarantine() ? " (it died three times within ten minutes)" : ""));
     go_down(text);

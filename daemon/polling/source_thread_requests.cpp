@@ -87,6 +87,9 @@ void SourceThread::serve(const ReadRequest& request) {
         answer.text.clear();
         if (wanted_->duration_us != 0)
             answer.duration_us = wanted_->duration_us;
+    } else if (answer.status == BusResult::Status::timeout && answer.text.empty()) {
+        answer.text =
+            listens_ ? "nothing has come from the device yet; it talks by itself" : "no answer in time";
     } else if (answer.status == BusResult::Status::ok) {
         answer.status = BusResult::Status::failed;
         if (answer.text.empty())

@@ -214,7 +214,8 @@ typedef struct things_plugin {
     void (*destroy)(things_source* source);
 
     /* Reads these points once and emits what came. A point that is neither emitted nor reported stays due
-     * only if the call returns THINGS_INTERRUPTED. Null: cannot be polled. */
+     * only if the call returns THINGS_INTERRUPTED. A plugin that listens gives what came last, and may return
+     * THINGS_TIMEOUT without a report while nothing has come yet. Null: cannot be polled. */
     int (*poll)(things_source* source, const uint32_t* points, uint32_t count, int64_t deadline_ms);
     /* Waits for bytes that come by themselves until the deadline, emitting all along. Null: does not listen.
      */
