@@ -171,8 +171,9 @@ private:
         sub->add_option("NAME", name_)->required();
         add_json(sub);
         sub = add(*plugins, "test", "Exercise every entry of a plugin with good and bad calls",
-                  [this] { return plugins_test(common_, file_); });
+                  [this] { return plugins_test(common_, file_, name_); });
         sub->add_option("FILE", file_)->required();
+        sub->add_option("SOURCE", name_, "Source of the configuration to take settings and points from");
         CLI::App* profiles =
             add(app_, "profiles", "Shipped and local profiles", [this] { return profiles_list(common_); });
         add_json(profiles);

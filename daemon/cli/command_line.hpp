@@ -85,7 +85,8 @@ int status(const Common& common, const StatusOptions& options);
 int commands_list(const Common& common, const CommandsOptions& options);
 int plugins_list(const Common& common);
 int plugins_show(const Common& common, const std::string& name);
-int plugins_test(const Common& common, const std::filesystem::path& file);
+/// With the settings and points of a source of the configuration; `source` empty: with made-up ones.
+int plugins_test(const Common& common, const std::filesystem::path& file, const std::string& source);
 int profiles_list(const Common& common);
 int profiles_show(const Common& common, const std::string& name);
 int provision(const Common& common, const ProvisionOptions& options);

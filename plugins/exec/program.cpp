@@ -46,9 +46,15 @@ void ExecSource::end(const std::string& how) {
     pending_.ended = true;
     pending_.failed = true;
     pending_.text = "the program " + command_[0] + " " + how;
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "program",
-                 pending_.text + "; it is started again in " + std::to_string(pause_ms_ / 1000) +
-                     " s. What it wrote to standard error is in the log");
+    ended_ = pending_.text + "; it is started again in " + std::to_string(pause_ms_ / 1000) +
+             " s. What it wrote to standard error is in the log";
+    (void)tell_down();
+}
+
+/// Who asks while it is down gets the reason once more; the host thins that out.
+int ExecSource::tell_down() {
+    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "program", ended_);
+    return THINGS_FAILED;
 }
 
 bool ExecSource::send(const std::string& line) {

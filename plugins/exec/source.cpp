@@ -76,7 +76,7 @@ int ExecSource::show_last(const std::uint32_t* points, std::uint32_t count) {
 
 int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
     if (!run())
-        return THINGS_FAILED;
+        return tell_down();
     if (!is_asked_) {
         read_output();
         return show_last(points, count);
@@ -119,11 +119,14 @@ int ExecSource::listen(std::int64_t deadline_ms) {
 int ExecSource::write(std::uint32_t point, const things_value& value, things_value& written,
                       std::int64_t deadline_ms) {
     if (!run())
-        return THINGS_FAILED;
+        return tell_down();
     pending_ = {++last_id_, {}, false, false, {}, {}};
     const std::string& field = points_.at(point).field;
-    if (!send(write_line(pending_.id, field, from_plugin(value))))
+    if (!send(write_line(pending_.id, field, from_plugin(value)))) {
+        host_.report(THINGS_NOTE, THINGS_POINT, point, "deaf",
+                     "the program does not read its standard input");
         return THINGS_FAILED;
+    }
     while (!pending_.ended) {
         if (host_.interrupted())
             return THINGS_INTERRUPTED;

@@ -42,6 +42,7 @@ public:
 
 private:
     bool run();
+    int tell_down();
     bool send(const std::string& line);
     void flush();
     void turn(std::int64_t until_ms);
@@ -63,7 +64,7 @@ private:
 
     Child child_;
     LineBuffer output_, messages_;
-    std::string unsent_, written_text_;
+    std::string unsent_, ended_; ///< ended_: how the program did, last time
     std::int64_t started_ms_ = 0, start_at_ms_ = 0, pause_ms_ = 0;
     bool is_failing_ = false, is_garbled_ = false;
     std::uint64_t last_id_ = 0;
