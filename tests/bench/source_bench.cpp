@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 // What a source costs here and in a process of its own: source_bench SOURCES POINTS INTERVAL_MS SECONDS
-// [process] HOST PLUGIN. Prints one line. The plugin is `simulated`, so the cost is the gateway's own.
+// none|process HOST PLUGIN. Prints one line. The plugin is `simulated`, so the cost is the gateway's own.
 
 namespace {
 
@@ -40,9 +41,31 @@ long proc_kib(const std::string& pid, const char* key) {
     return value;
 }
 
-double cpu_seconds(int who) {
+/// What all host processes have used together.
+struct Hosts {
+    double cpu_seconds = 0;
+    long proportional_kib = 0, private_kib = 0;
+};
+
+Hosts hosts() {
+    Hosts all;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream children(task.path() / "children");
+        for (std::string pid; children >> pid;) {
+            std::ifstream statistics("/proc/" + pid + "/schedstat"); // of its only thread, nanoseconds first
+            double nanoseconds = 0;
+            statistics >> nanoseconds;
+            all.cpu_seconds += nanoseconds / 1e9;
+            all.proportional_kib += proc_kib(pid, "Pss:");
+            all.private_kib += proc_kib(pid, "Private_Dirty:");
+        }
+    }
+    return all;
+}
+
+double cpu_seconds() {
     rusage usage{};
-    getrusage(who, &usage);
+    getrusage(RUSAGE_SELF, &usage);
     const auto seconds = [](const timeval& t) {
         return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
     };
@@ -89,10 +112,11 @@ int main(int argc, char** argv) {
     }
     std::this_thread::sleep_for(std::chrono::seconds(3)); // start-up is not what is measured
     const std::uint64_t first = counter.count;
-    const double cpu = cpu_seconds(RUSAGE_SELF);
+    const double cpu = cpu_seconds(), hosts_cpu = hosts().cpu_seconds;
     std::this_thread::sleep_for(std::chrono::seconds(numbers[3]));
     const auto readings = static_cast<double>(counter.count - first);
-    const double used = cpu_seconds(RUSAGE_SELF) - cpu;
+    const double used = cpu_seconds() - cpu;
+    const Hosts there = hosts();
     const long memory = proc_kib("self", "Pss:") - before;
     std::uint64_t missed = 0;
     for (const auto& source : sources)
@@ -101,12 +125,16 @@ int main(int argc, char** argv) {
         source->stop();
     for (const auto& source : sources)
         (void)source->join(seconds(10));
-    const double children = cpu_seconds(RUSAGE_CHILDREN);
-    std::printf("%d sources x %d points, %d ms, %s: %.0f readings/s, %.1f us CPU a reading here, %.1f ms CPU "
-                "a host process "
-                "(start included), %.1f KiB a source here, missed beats %llu\n",
-                numbers[0], numbers[1], numbers[2], argv[5], readings / numbers[3],
-                used * 1e6 / std::max(1.0, readings), children * 1000 / numbers[0],
-                static_cast<double>(memory) / numbers[0], static_cast<unsigned long long>(missed));
+    const auto each = [count = numbers[0]](long kib) {
+        return static_cast<double>(kib) / count;
+    };
+    std::printf(
+        "%d sources x %d points, %d ms, %s: %.0f readings/s; CPU a reading: %.1f us here, %.1f us in host "
+        "processes; memory a source: %.0f KiB here, %.0f KiB in its host process (%.0f KiB of it written "
+        "to); missed beats %llu\n",
+        numbers[0], numbers[1], numbers[2], argv[5], readings / numbers[3],
+        used * 1e6 / std::max(1.0, readings), (there.cpu_seconds - hosts_cpu) * 1e6 / std::max(1.0, readings),
+        each(memory), each(there.proportional_kib), each(there.private_kib),
+        static_cast<unsigned long long>(missed));
     return 0;
 }

@@ -182,7 +182,7 @@ devices:
 """)
         self.gateway = Gateway(self.folder, yaml, start=False)
         self.addCleanup(self.gateway.__exit__)
-        self.gateway.plugins = foreign
+        self.gateway.plugins = (foreign,)
         self.plc.count_at(0)
         self.gateway.start()
         self.wait(lambda: self.platform.newest(device=BOILER, name="level"), "it is read")

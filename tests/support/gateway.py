@@ -49,7 +49,8 @@ def settings(folder, platform, max_age="300ms", commit_interval="1s", things="",
 
 class Gateway:
     def __init__(self, folder, yaml, start=True, wrapper=(), plugins=PLUGINS):
-        """`wrapper`: a command that runs the command behind it, as env, strace or unshare do, in the same process."""
+        """`wrapper`: a command that runs the command behind it, as env, strace or unshare do, in the same process.
+        `plugins`: a folder of plugins, or several."""
         self.plugins = plugins
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "gateway.yaml"
@@ -74,7 +75,9 @@ class Gateway:
 
     def command(self, *arguments):
         """The command line with this configuration and these plugins."""
-        return [PROGRAM, *arguments, "--config", self.config, "--plugin-dir", self.plugins]
+        folders = self.plugins if isinstance(self.plugins, tuple) else (self.plugins,)
+        directories = [word for folder in folders for word in ("--plugin-dir", folder)]
+        return [PROGRAM, *arguments, "--config", self.config, *directories]
 
     def start(self, ready=True, seconds=15):
         """Starts `run`; returns once it said READY."""
