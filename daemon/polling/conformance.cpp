@@ -240,8 +240,12 @@ void Examination::listen() {
 }
 
 void Examination::write() {
-    if (!plugin_.writes)
+    const auto place = std::find_if(work_.points.begin(), work_.points.end(), [](const SourcePoint& point) {
+        return point.config.writable.has_value();
+    });
+    if (!plugin_.writes || place == work_.points.end()) // the host never writes to any other
         return;
+    const auto index = static_cast<std::uint32_t>(place - work_.points.begin());
     const std::pair<const char*, Value> values[] = {{"write: a number", 1.0},
                                                     {"write: an integer", std::int64_t{1}},
                                                     {"write: the largest integer", std::uint64_t{UINT64_MAX}},
@@ -250,8 +254,9 @@ void Examination::write() {
                                                     {"write: a text of 4096 bytes", std::string(4096, 'x')}};
     for (const auto& [what, value] : values) {
         const Value& wanted = value;
-        if (!call(what, call_time_ms,
-                  [this, &wanted](std::int64_t deadline) { return driver_->write(0, wanted, deadline); }))
+        if (!call(what, call_time_ms, [this, index, &wanted](std::int64_t deadline) {
+                return driver_->write(index, wanted, deadline);
+            }))
             continue;
         if (result_.status != CallResult::Status::ok && sink_.events.empty())
             say(Finding::Grade::fail, what, "failed without a word: call report() before returning");

@@ -32,6 +32,7 @@ Outcome examine(const std::filesystem::path& file, const std::string& in = {}) {
     SourceWork work;
     if (!in.empty()) {
         work = make_work("bad", 2, Milliseconds(1000));
+        work.points[1].config.writable.emplace(); // only such a point is written to
         work.config.settings.push_back(make_setting("in", in));
     }
     outcome.passed = test_plugin(file, work, quick_options(),

@@ -204,8 +204,8 @@ class Conformance(Plugins):
     def test_serial_and_p1(self):
         with SerialLine() as line:
             serial = self.source(f"plugin: serial, port: {line.path}, timeout: 100ms, retries: 0",
-                                 r"{name: b, match: '^B(\d)', request: 'B?\r', writable: true, write: 'B{value:d}\r', expect: OK}, "
-                                 r"{name: a, match: '^A(\d)'}")
+                                 r"{name: a, match: '^A(\d)'}, {name: b, match: '^B(\d)', request: 'B?\r', writable: true, "
+                                 r"write: 'B{value:d}\r', expect: OK}")
             self.assert_clean("serial", "s", text=serial)
             self.assert_clean("serial", "s", text=serial.replace(line.path, "/nonexistent/ttyUSB0"))
             meter = self.source(f"plugin: p1, port: {line.path}", "{name: power, unit: W, value: power}")
