@@ -66,15 +66,18 @@ double uploads_a_day(const Config& config, double shortest, double readings, dou
 struct FlashPart {
     double beats_per_day = 0;
     double unsent_readings_per_day = 0; ///< readings that a commit finds before they were accepted
-    double idle = 1;                    ///< chance that nothing of the device waits at a given moment
+    double idle = 1;            ///< chance that nothing of the device waits for flash at a given moment
+    double reasons_per_day = 0; ///< moments that give a commit something to do while the platform is in reach
 };
 
 FlashPart flash_part(const Config& config, const DeviceTraffic& traffic, double shortest) {
     const double commit = static_cast<double>(config.queue.commit_interval.count());
     const double period = day_ms / std::max(traffic.uploads_per_day, 1e-9);
     const double waits = std::min(period, static_cast<double>(config.batch.max_age.count()));
-    const double found = waits < commit ? waits / (2 * commit) : 1 - commit / (2 * waits);
-    return {day_ms / shortest, traffic.readings_per_day * found, 1 - waits / period};
+    if (waits <= commit) // accepted before a commit would take them: flash hears of none
+        return {day_ms / shortest, 0, 1, 0};
+    return {day_ms / shortest, traffic.readings_per_day * (1 - commit / (2 * waits)), 1 - waits / period,
+            day_ms / shortest + traffic.uploads_per_day};
 }
 
 DeviceTraffic device_traffic(const Config& config, const DeviceConfig& device, FlashPart& flash) {
@@ -108,6 +111,7 @@ Traffic estimate_traffic(const Config& config) {
         flash.beats_per_day += part.beats_per_day;
         flash.unsent_readings_per_day += part.unsent_readings_per_day;
         flash.idle *= part.idle;
+        flash.reasons_per_day += part.reasons_per_day;
         traffic.readings_per_day += traffic.devices.back().readings_per_day;
         traffic.uploads_per_day += traffic.devices.back().uploads_per_day;
     }
@@ -120,7 +124,7 @@ Traffic estimate_traffic(const Config& config) {
     const double commits = day_ms / static_cast<double>(config.queue.commit_interval.count());
     traffic.flash_per_day_outage = std::min(commits, flash.beats_per_day) * commit_bytes +
                                    traffic.readings_per_day * flash_reading_bytes;
-    const double online = std::min(commits * (1 - flash.idle), flash.beats_per_day + traffic.uploads_per_day);
+    const double online = std::min(commits * (1 - flash.idle), flash.reasons_per_day);
     traffic.flash_per_day_online =
         online * commit_bytes + flash.unsent_readings_per_day * flash_reading_bytes;
     return traffic;

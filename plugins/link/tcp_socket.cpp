@@ -18,7 +18,8 @@ namespace things {
 
 namespace {
 
-constexpr std::chrono::milliseconds slice{50}; // between looks at the host while a name is looked up
+constexpr std::chrono::milliseconds slice{50};  // between looks at the host while a name is looked up
+constexpr std::chrono::milliseconds least{200}; // a connection is not begun to be given up at once
 
 void set_option(int fd, int level, int name, int value) {
     ::setsockopt(fd, level, name, &value, sizeof value);
@@ -114,6 +115,8 @@ OpenedLink TcpConnector::connect(const std::string& host, std::uint16_t port, co
 
 OpenedLink TcpConnector::try_addresses(const Lookup& lookup, const Patience& patience) {
     int error = EHOSTUNREACH;
+    const Patience roomy{std::max(patience.deadline, std::chrono::steady_clock::now() + least),
+                         patience.host};
     for (const addrinfo* entry = lookup.request.ar_result; entry != nullptr; entry = entry->ai_next) {
         int fd = ::socket(entry->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0) {
@@ -124,7 +127,7 @@ OpenedLink TcpConnector::try_addresses(const Lookup& lookup, const Patience& pat
         tune(fd);
         error = ::connect(fd, entry->ai_addr, entry->ai_addrlen) == 0 ? 0 : errno;
         if (error == EINPROGRESS)
-            error = await_connected(fd, patience);
+            error = await_connected(fd, roomy);
         if (error == 0)
             return {std::move(stream), {}};
         if (error < 0)
