@@ -118,7 +118,6 @@ public:
         fill(36'000); // enough that a page in a few hundred is one that all others hang on
         close();
         bytes = slurp(options.config.path);
-        spill("/tmp/storage/pristine.db", bytes);
         rows = rows_of(options.config.path.string());
         REQUIRE(bytes.size() % page_size == 0);
         // Commits that are in the log only.
