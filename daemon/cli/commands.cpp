@@ -29,7 +29,7 @@ std::string audit_of_closed_queue(const Config& config, const CommandsOptions& o
     Queue queue(loop.get_executor(), clock, queue_options);
     std::vector<CommandView> views;
     queue.load_audit(options.device, static_cast<std::size_t>(options.most),
-                     [&views, &loop](std::vector<Command> commands) {
+                     [&views, &loop](const std::vector<Command>& commands) {
                          for (const Command& command : commands)
                              views.push_back(view_of(command));
                          loop.stop();

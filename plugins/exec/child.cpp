@@ -75,7 +75,7 @@ std::string Child::start(const std::vector<std::string>& command,
     std::vector<std::string> settings = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
                                          "LC_ALL=C.UTF-8"};
     for (const auto& [name, value] : environment)
-        settings.push_back(name + "=" + value);
+        settings.push_back(std::string(name).append("=").append(value));
     const std::vector<char*> arguments = pointers(command), variables = pointers(settings);
     // Out of the way of 0 to 3, where the child wants them.
     const int ends[] = {fcntl(input.ends[0], F_DUPFD_CLOEXEC, 16), fcntl(output.ends[1], F_DUPFD_CLOEXEC, 16),

@@ -210,10 +210,7 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
         quiet_since_ = link_->now();
         if (received_.empty())
             learn_turnaround(microseconds_of(quiet_since_ - sent - character_));
-        if (received_.size() + got > room)
-            received_.erase(received_.begin(),
-                            received_.begin() + static_cast<std::ptrdiff_t>(received_.size() / 2));
-        received_.insert(received_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(got));
+        take_in(Bytes(chunk).first(got));
         const std::size_t skip =
             echoes_ && received_.size() >= frame.bytes().size() &&
                     std::equal(frame.bytes().begin(), frame.bytes().end(), received_.begin())
@@ -234,20 +231,31 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
             break;
         // As much came as the answer has, and then nothing: it is damaged, waiting longer brings nothing.
         until = all.size() >= size ? std::min(deadline, quiet_since_ + frame_over + silence_) : deadline;
-        // Rather than waking up for each character, sleep for most of what is still to come; the device's
-        // clock may be a little faster than ours.
-        const std::size_t due = all.size() < 5 ? 5 : size;
-        if (due > all.size() && character_.count() > 0) {
-            const auto rest = character_ * static_cast<int>(due - all.size()) * 7 / 8;
-            if (rest > shortest_sleep)
-                link_->sleep_until(std::min(deadline, quiet_since_ + rest));
-        }
+        const std::size_t due = all.size() < exception_size ? exception_size : size;
+        if (due > all.size())
+            sleep_through(due - all.size(), deadline);
     }
     quiet_since_ = std::max(quiet_since_, sent);
     result.misfit = diagnose_rtu(received_, request);
     result.status =
         result.misfit.kind == Misfit::Kind::silence ? Exchange::Status::silent : Exchange::Status::damaged;
     return result;
+}
+
+/// Of a line that never falls silent the newer half is kept.
+void ModbusBus::take_in(Bytes chunk) {
+    if (received_.size() + chunk.size() > room)
+        received_.erase(received_.begin(),
+                        received_.begin() + static_cast<std::ptrdiff_t>(received_.size() / 2));
+    received_.insert(received_.end(), chunk.begin(), chunk.end());
+}
+
+/// Rather than waking up for each of so many characters, sleeps for most of them; the device's clock may be a
+/// little faster than ours.
+void ModbusBus::sleep_through(std::size_t characters, SteadyTime deadline) {
+    const auto rest = character_ * static_cast<int>(characters) * 7 / 8;
+    if (rest > shortest_sleep)
+        link_->sleep_until(std::min(deadline, quiet_since_ + rest));
 }
 
 Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timing) {

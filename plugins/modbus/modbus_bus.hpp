@@ -86,6 +86,8 @@ private:
     void settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
                       bool was_silent, const BusTiming& timing);
     void finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const;
+    void take_in(Bytes chunk);
+    void sleep_through(std::size_t characters, SteadyTime deadline);
     void learn_turnaround(double us);
     [[nodiscard]] Exchange lose();
     [[nodiscard]] SteadyTime reopen_time();

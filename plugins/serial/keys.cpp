@@ -128,6 +128,7 @@ const std::array keys{
 const std::vector<const things_key*>& serial_keys() {
     static const std::vector<const things_key*> list = [] {
         std::vector<const things_key*> all;
+        all.reserve(std::size(keys));
         for (const things_key& key : keys)
             all.push_back(&key);
         return all;

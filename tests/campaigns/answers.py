@@ -11,12 +11,11 @@ import random
 import re
 import tempfile
 import time
-import uuid
 
 from campaigns.outcome import Outcome
 from support.gateway import Gateway, settings
 from support.modbus_server import ModbusServer
-from support.simulator import Simulator, wait_until
+from support.simulator import Simulator, numbered, wait_until
 
 ROWS = "24"
 TRIALS = {"ci": 600, "hand": 10_000}
@@ -40,8 +39,7 @@ def bite(seed, say):
 def play(trials, seed, say, limits):
     seed = random.randrange(1 << 32) if seed is None else seed
     chance = random.Random(seed)
-    fleet = [{"dvnuuid": str(uuid.UUID(int=number + (4 << 76) + (8 << 60))), "secret": SECRET, "name": f"d{number}"}
-             for number in range(1, 33)]
+    fleet = numbered(32, SECRET)
     with tempfile.TemporaryDirectory(prefix="things-answers-") as name, ModbusServer() as plc:
         folder = pathlib.Path(name)
         secret = folder / "secret"

@@ -7,9 +7,7 @@ no value may be written twice or after its time; each command must be told of, o
 been sent again (then the gateway never had it, and the platform may hand it out again)."""
 
 import collections
-import ctypes
 import json
-import mmap
 import pathlib
 import random
 import re
@@ -19,7 +17,8 @@ import tempfile
 import time
 
 from campaigns.outcome import Outcome
-from support.gateway import BUILD, Gateway, settings
+from support.faulty_calls import KILL_BEFORE, NONE, READ, RECEIVE, SEND, SYNC, UNLINK, WRITE, FaultyCalls
+from support.gateway import Gateway, settings
 from support.modbus_server import ModbusServer
 from support.simulator import Simulator, wait_until
 
@@ -47,6 +46,7 @@ devices:
       - {name: level, holding: 400, writable: {settle: 20ms, outcome: said}}
       - {name: short, holding: 500, writable: {settle: 20ms, ttl: TTL, outcome: said}}
 """.replace("DEVICE", DEVICE).replace("TTL", f"{TTL * 1000:.0f}ms")
+OUTSIDE = WRITE | SYNC | UNLINK | READ | SEND | RECEIVE  # the calls by which a gateway touches what outlives it
 STAGES = ("before the answer", "after the answer", "after the write", "after reading back", "after the outcome")
 
 
@@ -58,14 +58,11 @@ class Site:
         secret = folder / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
-        (folder / "left").write_bytes(bytes(4))
-        with open(folder / "left", "r+b") as file:
-            self.left = ctypes.c_int.from_buffer(mmap.mmap(file.fileno(), 4))
+        self.calls = FaultyCalls(folder)
         self.plc = ModbusServer()
         self.platform = Simulator(folder, [{"dvnuuid": DEVICE, "secret": SECRET, "name": "boiler"}])
         text = settings(folder, self.platform, max_age="400ms", commit_interval="2s") + SITE.replace("PLC", str(self.plc.port))
-        self.gateway = Gateway(folder, text, start=False, wrapper=[
-            "env", f"LD_PRELOAD={BUILD / 'tests/kill_at.so'}", f"KILL_AT={folder / 'left'}"])
+        self.gateway = Gateway(folder, text, start=False, wrapper=self.calls.wrapper)
 
     def __enter__(self):
         return self
@@ -150,23 +147,22 @@ class Command:
 
 def count_steps(site):
     """How many counted calls there are from the downlink to its settled outcome."""
-    most = 1 << 30
-    site.left.value = most
+    site.calls.hit(0, "", OUTSIDE, NONE)
     site.hand_out("level", 1000)
     wait_until(lambda: site.is_told(1000), "the first command is told of")
-    time_of_it = most - site.left.value
-    site.left.value = 0
-    return time_of_it + 10
+    steps = site.calls.count
+    site.calls.heal()
+    return steps + 10
 
 
 def play(site, point, value, step):
     """One command, one kill, one restart; returns when nothing more can come of it."""
     command = Command(point, value, step)
-    site.left.value = step
+    site.calls.hit(step, "", OUTSIDE, KILL_BEFORE)
     number = site.hand_out(point, value)
     wait_until(lambda: site.gateway.process.poll() is not None or site.is_told(value), "it dies or tells", 60)
     site.gateway.kill()
-    site.left.value = 0
+    site.calls.heal()
     command.stage = site.stage(number, point, value)
     command.handed_over = site.handed_over(number)
     if point == "short" and command.handed_over:

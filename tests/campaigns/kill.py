@@ -11,12 +11,11 @@ import pathlib
 import random
 import tempfile
 import time
-import uuid
 
 from campaigns.outcome import Outcome
 from support.gateway import Gateway, settings
 from support.modbus_server import ModbusServer
-from support.simulator import Simulator
+from support.simulator import Simulator, numbered
 
 ROWS = "3"
 TRIALS = {"ci": 10, "hand": 500}
@@ -71,8 +70,7 @@ def configuration(folder, platform, plc, devices, interval_ms):
 def run_campaign(times=200, devices=20, interval_ms=100, seed=None, sabotage=False, say=lambda text: None):
     """Kills so many times. With `sabotage` the queue's files are removed after each kill: the oracle must notice."""
     chance = random.Random(seed)
-    fleet = [{"dvnuuid": str(uuid.UUID(int=unit + (4 << 76) + (8 << 60))), "secret": SECRET, "name": f"d{unit}"}
-             for unit in range(1, devices + 1)]
+    fleet = numbered(devices, SECRET)
     with tempfile.TemporaryDirectory(prefix="things-kill-") as name, ModbusServer() as plc:
         folder = pathlib.Path(name)
         plc.count_at(0)
@@ -120,14 +118,7 @@ def remove_queue(folder):
 
 def read_store(platform):
     """(device, value, time) of every accepted reading, from the platform's file."""
-    accepted = []
-    with open(platform.store) as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                break  # being written
-            _, _, device, _, time_, _, value = line.rstrip("\n").split("\t")
-            accepted.append((device, int(float(value)), float(time_)))
-    return accepted
+    return [(device, int(float(value)), time_) for _, device, _, time_, value in platform.kept()]
 
 
 def drain(judge_now, seconds):

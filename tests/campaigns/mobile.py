@@ -246,10 +246,10 @@ def http2(folder, seed, long):
         failures = place.start()
         place.network.delay = 0.1
         packs, found = through(place, "HTTP/2", 20 if long else 3, 8)
-        if place.front.streams < 8 or place.front.connections > 3:
-            failures.append(f"{place.front.streams} posts over {place.front.connections} connections")
+        if place.front.streams < 8 or place.front.calls > 3:
+            failures.append(f"{place.front.streams} posts over {place.front.calls} connections")
         return (failures + found + place.end("HTTP/2"),
-                f"{place.front.streams} posts over {place.front.connections} connections")
+                f"{place.front.streams} posts over {place.front.calls} connections")
 
 
 PROFILES = {"lossy": lossy, "slow": slow, "drain": drain, "flapping": flapping, "portal": portal, "dead IPv6": dead_six,

@@ -8,14 +8,13 @@ import pathlib
 import random
 import tempfile
 import time
-import uuid
 
 from campaigns import kill
 from campaigns.kill import SECRET, drain, judge, read_store
 from campaigns.outcome import Outcome
 from support import guest
 from support.modbus_server import ModbusServer
-from support.simulator import Simulator, wait_until
+from support.simulator import Simulator, numbered, wait_until
 from support.volatile_disk import VolatileDisk
 
 ROWS = "2"
@@ -100,8 +99,7 @@ class Machine:
 def campaign(trials, seed, say, keeps_promises=True):
     seed = seed or random.randrange(1 << 31)
     chance = random.Random(seed)
-    fleet = [{"dvnuuid": str(uuid.UUID(int=unit + (4 << 76) + (8 << 60))), "secret": SECRET, "name": f"d{unit}"}
-             for unit in range(1, DEVICES + 1)]
+    fleet = numbered(DEVICES, SECRET)
     failures = []
     with tempfile.TemporaryDirectory(prefix="things-power-") as name, ModbusServer() as plc:
         folder = pathlib.Path(name)

@@ -11,11 +11,10 @@ import json
 import pathlib
 import time
 import urllib.request
-import uuid
 
 from support.gateway import Gateway, free_port, settings
 from support.modbus_server import ModbusServer
-from support.simulator import BUILD, wait_until
+from support.simulator import BUILD, numbered, wait_until
 
 SECRET = "abcdefghijklmnopqrstuvwxyzABCD"
 SHIMS = BUILD / "tests"
@@ -26,20 +25,12 @@ DEVICE = ("  - {{name: d{unit}, dvnuuid: {id}, secret: {{file: secret}}, source:
 
 def fleet(count):
     """Devices as the simulator wants them; the gateway knows them as d1, d2 ..."""
-    return [{"dvnuuid": str(uuid.UUID(int=unit + (4 << 76) + (8 << 60))), "secret": SECRET, "name": f"d{unit}"}
-            for unit in range(1, count + 1)]
+    return numbered(count, SECRET)
 
 
 def accepted(platform):
     """(unit, value, time, arrived) of every accepted reading in order of arrival, from the platform's file."""
-    found = []
-    with open(platform.store) as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                break  # being written
-            _, arrived, device, _, time_, _, value = line.rstrip("\n").split("\t")
-            found.append((int(device[-12:], 16), int(float(value)), float(time_), float(arrived)))
-    return found
+    return [(int(device[-12:], 16), int(float(value)), time_, arrived) for arrived, device, _, time_, value in platform.kept()]
 
 
 class Site:

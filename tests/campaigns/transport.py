@@ -166,6 +166,6 @@ def streams(folder, chance, trials, figures, say):
                     wait_until(lambda: front.streams > first + 12, f"{kind}: was met", 30)
                     failures += site.settle(f"HTTP/2 {kind}")
                 posts = front.streams
-                figures.append(f"{posts} HTTP/2 streams over {front.connections} connections with {len(STREAMS)} kinds of ends, "
+                figures.append(f"{posts} HTTP/2 streams over {front.calls} connections with {len(STREAMS)} kinds of ends, "
                                f"{site.repeats()} readings repeated")
     return failures

@@ -9,28 +9,13 @@
 import socket
 import threading
 
+from support.listener import Listener
 
-class ConnectProxy:
+
+class ConnectProxy(Listener):
     def __init__(self, host="127.0.0.1"):
         self.refusal, self.asked, self.heads = None, [], []
-        self.listener = socket.create_server((host, 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        super().__init__((host, 0))
 
     def serve(self, client):
         with client:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* To be preloaded into a program under test: counts its calls to files whose path holds a text, and at a
- * given one fails, writes half, delays, pretends, or kills the process, before or after the call. What to do
- * stands in a file that both sides map, so that a test changes it while the program runs;
+/* To be preloaded into a program under test: counts its calls to files (and sockets) whose path holds a text,
+ * and at a given one fails, writes half, delays, pretends, or kills the process, before or after the call.
+ * What to do stands in a file that both sides map, so that a test changes it while the program runs;
  * tests/support/faulty_calls.py is its other side and describes the fields. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,7 +26,9 @@ enum {
     call_truncate = 8,
     call_unlink = 16,
     call_rename = 32,
-    call_read = 64
+    call_read = 64,
+    call_send = 128,
+    call_receive = 256
 };
 enum { act_none, act_error, act_short, act_delay, act_kill_before, act_kill_after, act_pretend };
 
@@ -139,6 +142,18 @@ ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t at) {
 }
 ssize_t read(int file, void* bytes, size_t size) {
     AROUND(ssize_t, (ssize_t)size, meet_file(call_read, file), REAL(read)(file, bytes, size));
+}
+ssize_t send(int file, const void* bytes, size_t size, int flags) {
+    AROUND(ssize_t, (ssize_t)size, meet_file(call_send, file), REAL(send)(file, bytes, size, flags));
+}
+ssize_t sendmsg(int file, const struct msghdr* message, int flags) {
+    AROUND(ssize_t, -1, meet_file(call_send, file), REAL(sendmsg)(file, message, flags));
+}
+ssize_t recv(int file, void* bytes, size_t size, int flags) {
+    AROUND(ssize_t, -1, meet_file(call_receive, file), REAL(recv)(file, bytes, size, flags));
+}
+ssize_t recvmsg(int file, struct msghdr* message, int flags) {
+    AROUND(ssize_t, -1, meet_file(call_receive, file), REAL(recvmsg)(file, message, flags));
 }
 int fsync(int file) {
     AROUND(int, 0, meet_file(call_sync, file), REAL(fsync)(file));

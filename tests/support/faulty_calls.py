@@ -13,7 +13,7 @@ import struct
 from support.simulator import BUILD
 
 LIBRARY = BUILD / "tests/libfaulty_calls.so"
-OPEN, WRITE, SYNC, TRUNCATE, UNLINK, RENAME, READ = 1, 2, 4, 8, 16, 32, 64
+OPEN, WRITE, SYNC, TRUNCATE, UNLINK, RENAME, READ, SEND, RECEIVE = 1, 2, 4, 8, 16, 32, 64, 128, 256
 NONE, ERROR, SHORT, DELAY, KILL_BEFORE, KILL_AFTER, PRETEND = range(7)
 CHANGES = OPEN | WRITE | SYNC | TRUNCATE | UNLINK | RENAME
 RULE = struct.Struct("<QIIIIII64s")  # at, calls, action, error, sticky, delay_ms, unused, path; behind count and hits
@@ -28,7 +28,7 @@ class FaultyCalls:
         self.wrapper = ["env", f"LD_PRELOAD={LIBRARY}", f"THINGS_FAULTY_CALLS={self.path}"]
 
     def hit(self, number, path, calls, action, error=0, sticky=False, delay_ms=0):
-        """The call `number` from now on (0: none, only count) to a file whose path holds `path`."""
+        """The call `number` from now on (0: none, only count) to a file whose path holds `path`; a socket's is "socket:[N]"."""
         self.map[16:16 + RULE.size] = RULE.pack(0, 0, NONE, 0, 0, 0, 0, b"")
         self.map[0:16] = bytes(16)
         self.map[16:16 + RULE.size] = RULE.pack(number, calls, action, error, sticky, delay_ms, 0, path.encode())

@@ -5,15 +5,15 @@
         server.port, server.calls, server.learned     # decrypted bytes that clients sent it
 """
 
-import socket
 import ssl
-import threading
+
+from support.listener import Listener
 
 
-class FlawedServer:
+class FlawedServer(Listener):
     def __init__(self, certificate=None, key=None, newest=None, address=("127.0.0.1", 0), answer=b""):
         """Without a certificate: plain TCP. `newest`: of TLS, an ssl.TLSVersion. `answer`: to whatever is sent."""
-        self.calls, self.handshakes, self.learned, self.answer, self.context = 0, 0, b"", answer, None
+        self.handshakes, self.learned, self.answer, self.context = 0, b"", answer, None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             if newest:
@@ -21,25 +21,7 @@ class FlawedServer:
                 self.context.maximum_version = newest
                 self.context.set_ciphers("ALL:@SECLEVEL=0")
             self.context.load_cert_chain(certificate, key)
-        self.listener = socket.create_server(address)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            self.calls += 1
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        super().__init__(address)
 
     def serve(self, client):
         client.settimeout(20)

@@ -15,10 +15,11 @@ import threading
 
 sys.path.append("/usr/lib/python3/dist-packages")  # Debian's, where another interpreter runs this
 
+from support.listener import Listener  # noqa: E402
 from support.simulator import PATH  # noqa: E402
 
 
-class H2Front:
+class H2Front(Listener):
     """Faults, for the request of that number:
     goaway         it is answered, and the connection said to be ending
     goaway_unseen  the connection ends before it is handed on, with GOAWAY naming it as not seen
@@ -32,27 +33,9 @@ class H2Front:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
         self.context.set_alpn_protocols(["h2"])
-        self.listener = socket.create_server((host, 0))
-        self.port = self.listener.getsockname()[1]
+        self.played = []
+        super().__init__((host, 0))
         self.url = f"https://{host}:{self.port}{PATH}"
-        self.connections, self.played = 0, []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def serve(self, client):
         import h2.config

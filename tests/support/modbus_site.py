@@ -86,14 +86,7 @@ def points(count):
 
 def read_accepted(platform):
     """(dvnuuid, name, time, value) of every accepted reading, from the platform's file."""
-    accepted = []
-    with open(platform.store) as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                break  # being written
-            _, _, device, name, time_, _, value = line.rstrip("\n").split("\t")
-            accepted.append((device, name, float(time_), value))
-    return accepted
+    return [(device, name, time_, value) for _, device, name, time_, value in platform.kept()]
 
 
 def wrong_values(accepted, units, oldest):

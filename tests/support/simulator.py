@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import time
 import urllib.parse
+import uuid
 
 BUILD = pathlib.Path(os.environ.get("THINGS_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 PATH = "/ingestion/ip/senml/v1"
@@ -32,6 +33,12 @@ def wait_until(condition, what, seconds=20.0, step=0.02):
         if time.monotonic() > end:
             raise AssertionError(f"after {seconds:g} s still not: {what}")
         time.sleep(step)
+
+
+def numbered(count, secret):
+    """Devices d1, d2 ... whose DvnUUIDs end in their number."""
+    return [{"dvnuuid": str(uuid.UUID(int=number + (4 << 76) + (8 << 60))), "secret": secret, "name": f"d{number}"}
+            for number in range(1, count + 1)]
 
 
 def token(body, secret):
@@ -106,6 +113,16 @@ class Simulator:
             if len(page["readings"]) < 50000:
                 return readings
             since = page["next"]
+
+    def kept(self):
+        """(arrived, dvnuuid, name, time, value as text) of every accepted reading in order of arrival, from the file, which
+        is there after the simulator went too."""
+        with open(self.store) as lines:
+            for line in lines:
+                if not line.endswith("\n"):
+                    return  # being written
+                _, arrived, device, name, time_, _, value = line.rstrip("\n").split("\t")
+                yield float(arrived), device, name, float(time_), value
 
     def newest(self, **query):
         found = self.control("GET", "/accepted", newest=1, limit=1, **query)["readings"]

@@ -11,11 +11,10 @@ the real gateway between them. What the device gave out and the platform never g
 import http.client
 import json
 import time
-import uuid
 
 from support.gateway import Gateway, free_port, settings
 from support.modbus_server import ModbusServer
-from support.simulator import Simulator, wait_until
+from support.simulator import Simulator, numbered, wait_until
 
 SECRET = "abcdefghijklmnopqrstuvwxyzABCD"
 
@@ -24,8 +23,7 @@ class Site:
     def __init__(self, folder, devices=4, interval_ms=50, wrapper=(), **more):
         """`more`: as for settings()."""
         self.folder = folder
-        self.fleet = [{"dvnuuid": str(uuid.UUID(int=unit + (4 << 76) + (8 << 60))), "secret": SECRET, "name": f"d{unit}"}
-                      for unit in range(1, devices + 1)]
+        self.fleet = numbered(devices, SECRET)
         self.units = {device["dvnuuid"]: unit for unit, device in enumerate(self.fleet, 1)}
         self.plc = ModbusServer()
         self.plc.count_at(0)
@@ -58,12 +56,9 @@ class Site:
     def arrived(self):
         """{(unit, value): how often} of what the platform accepted."""
         found = {}
-        with open(self.platform.store) as lines:
-            for line in lines:
-                if line.endswith("\n"):
-                    _, _, device, _, _, _, value = line.rstrip("\n").split("\t")
-                    key = (self.units[device], int(float(value)))
-                    found[key] = found.get(key, 0) + 1
+        for _, device, _, _, value in self.platform.kept():
+            key = (self.units[device], int(float(value)))
+            found[key] = found.get(key, 0) + 1
         return found
 
     def excuse(self, since, until):
