@@ -80,6 +80,7 @@ class LargeFleet(unittest.TestCase):
         self.assertEqual(self.wait_for_all(), {})
         # The next reload has to wait for a line whose device does not answer. The others are read meanwhile.
         self.lines[CHANGED].is_silent = True
+        wait_until(lambda: self.lines[CHANGED].unanswered, "the silent device is asked", step=0.002)
         before, after = self.reload(yaml)
         least_of = dict(self.lines[CHANGED].counters[0])
         self.lines[CHANGED].is_silent = False

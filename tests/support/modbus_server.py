@@ -48,6 +48,7 @@ class ModbusServer:
         self.connected = 0  # connections accepted so far
         self.exception = None  # code to answer everything with
         self.is_silent = False
+        self.unanswered = 0  # requests while it was silent
         self.lock = threading.Lock()
         owner = self
 
@@ -117,6 +118,7 @@ class ModbusServer:
                 if body is None:
                     return
                 if self.is_silent:
+                    self.unanswered += 1
                     continue
                 with self.lock:
                     self.requests += 1
