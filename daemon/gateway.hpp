@@ -68,6 +68,7 @@ public:
 
 private:
     // set-up
+    // set-up: what each stage may ask of the others. The hooks refer to this object and end with their stage.
     [[nodiscard]] UploadHooks upload_hooks();
     [[nodiscard]] RouterPorts router_ports();
     [[nodiscard]] SourceHooks source_hooks();
@@ -77,10 +78,14 @@ private:
     void add_queue_verbs();
 
     // what happens
+    /// The path of a reading: shown, queued, its device's uploads told.
     void on_readings(const RunningSource& source, std::vector<PointReading>& readings);
+    /// A source, device or point fails or works again: an alarm with a beginning and an end, or a line in the log.
     void on_event(const RunningSource& source, const SourceEvent& event);
+    /// What a command left at its point is a reading like any other, only more urgent.
     void on_outcome(const Outcome& outcome);
     void on_upload_alarm(const UploadAlarm& alarm, bool is_over);
+    /// Once a second: alarms of the queue, histories, loads, hanging plugins, the watchdog.
     void on_second();
     void feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms);
     void on_signal(int signal);
@@ -94,12 +99,15 @@ private:
                                             const std::string& point) const override;
 
     // life cycle
+    /// Makes what runs equal to a checked configuration; whatever did not change is left alone.
     void apply(CheckedConfig next);
     void add_devices(const Config& next);
     void remove_devices(const Config& next);
     void tell_unknown(const Config& config);
+    // A reload is checked on a thread of its own, then applied on the loop; one that comes meanwhile follows it.
     void begin_reload();
     void end_reload(std::optional<CheckedConfig> next);
+    // Stop: sources end and deliver, commands end, what is left is posted for a moment, all is committed, the loop ends.
     void begin_stop();
     void wait_for_sources(std::int64_t until_boot_ms);
     void flush_and_end();

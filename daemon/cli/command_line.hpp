@@ -20,6 +20,7 @@ struct Common {
     bool json = false;
 };
 
+// What each subcommand may be asked; the help texts of command_line.cpp say the same to the user.
 struct CheckOptions {
     bool print = false;
 };
@@ -71,6 +72,9 @@ struct ProvisionOptions {
     std::string source, profile;
 };
 
+// Each prints its result and returns one of `Exit`; mistakes of the configuration are printed and give
+// `configuration`. They throw nothing but std::bad_alloc. `read`, `write`, `scan`, `send` and `queue` ask the running
+// daemon through its control socket and open bus or queue themselves where none runs.
 int run_daemon(const Common& common);
 int check(const Common& common, const CheckOptions& options);
 int read(const Common& common, const ReadOptions& options);

@@ -40,6 +40,8 @@ private:
     std::string text_;
 };
 
+/// `things`: the platform and how it is talked to. Durations are at least 1 ms where they are not 0; `parallel` is 1
+/// to 64 posts in flight, at most one a device.
 struct ThingsConfig {
     std::string url = "https://prod.dm.kpnthings.com/ingestion/ip/senml/v1";
     std::string ca_file; ///< empty: the system's trust store
@@ -54,6 +56,7 @@ struct ThingsConfig {
     friend bool operator==(const ThingsConfig&, const ThingsConfig&) = default;
 };
 
+/// `batch`: a pack is due when any of these is reached. `max_records` 1 to 10,000, `max_bytes` of the JSON body.
 struct BatchConfig {
     Milliseconds max_age = seconds(60);
     int max_records = 500;
@@ -61,8 +64,10 @@ struct BatchConfig {
     friend bool operator==(const BatchConfig&, const BatchConfig&) = default;
 };
 
+/// What is given up when the queue has reached `max_size`: `thin` keeps every second reading of the oldest part.
 enum class WhenFull : std::uint8_t { drop_oldest, drop_newest, thin };
 
+/// `queue`: where readings wait. Sizes in bytes of the file on flash; an age or interval of 0 means no limit, none.
 struct QueueConfig {
     std::filesystem::path path = "/var/lib/kpn-things-gateway/queue.db";
     std::filesystem::path hot_path = "/run/kpn-things-gateway/queue";
@@ -74,14 +79,18 @@ struct QueueConfig {
     friend bool operator==(const QueueConfig&, const QueueConfig&) = default;
 };
 
+/// What becomes of readings whose boot ended before the clock was right: sent with a time counted from the end of that
+/// boot, given up (and counted), or kept until somebody decides.
 enum class Unsynced : std::uint8_t { send_estimate, drop, hold };
 
+/// `time`: whether the system clock must be synchronised (adjtimex) before a reading is given its wall time.
 struct TimeConfig {
     bool require_sync = true;
     Unsynced unsynced = Unsynced::send_estimate;
     friend bool operator==(const TimeConfig&, const TimeConfig&) = default;
 };
 
+/// `web`: the read-only page, API and metrics. Loopback unless told otherwise.
 struct WebConfig {
     bool on = true;
     std::string address = "127.0.0.1";
@@ -89,8 +98,10 @@ struct WebConfig {
     friend bool operator==(const WebConfig&, const WebConfig&) = default;
 };
 
+/// Where a source's plugin runs: in the daemon or in a host process of its own.
 enum class Isolation : std::uint8_t { automatic, none, process };
 
+/// One entry of `sources`. `settings` are the keys its plugin described, checked against that description.
 struct SourceConfig {
     std::string name;
     std::string plugin;
@@ -101,6 +112,7 @@ struct SourceConfig {
     Place place;
 };
 
+/// `writable.revert`: the value a point falls back to when no command renewed it for so long.
 struct Revert {
     Milliseconds after{0};
     Value to;
@@ -121,8 +133,10 @@ struct Writable {
     friend bool operator==(const Writable&, const Writable&) = default;
 };
 
+/// How a window of readings becomes one.
 enum class Aggregate : std::uint8_t { none, mean, min, max, last };
 
+/// `report`: which of a point's readings are sent; see polling/report.hpp for the rules.
 struct Report {
     bool on_change = false;
     double deadband = 0;
@@ -132,6 +146,7 @@ struct Report {
     friend bool operator==(const Report&, const Report&) = default;
 };
 
+/// One point of a device, its profile's keys already merged in. `name` has SenML characters, `unit` is a SenML unit.
 struct PointConfig {
     std::string name;
     std::string unit; ///< as sent
@@ -144,8 +159,10 @@ struct PointConfig {
     Place place;
 };
 
+/// A downlink of several records is refused as a whole if one is not allowed (atomic), or record by record (each).
 enum class CommandMode : std::uint8_t { atomic, each };
 
+/// One device as it is registered at the platform. `dvnuuid` is lower case, a UUID; names are unique.
 struct DeviceConfig {
     std::string name;
     std::string dvnuuid;
@@ -162,6 +179,7 @@ struct DeviceConfig {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
+/// The whole file with everything it includes, checked; nothing in it refers to another file any more.
 struct Config {
     std::filesystem::path file;
     ThingsConfig things;

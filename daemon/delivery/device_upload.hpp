@@ -48,12 +48,15 @@ struct Flight {
     std::size_t bytes = 0;
 };
 
+/// A reading that was refused alone: once more, unchanged, a while later; then it is a dead letter.
 struct Recheck {
     Slice slice;
     std::int64_t when_ms = 0;
     std::string reason;
 };
 
+/// What one device has waiting, in flight and refused. Public members are the uploader's to change; what has rules of
+/// its own (limits, parking, fetching) is private.
 class DeviceUpload {
 public:
     DeviceUpload(UploadDevice device, const ThingsConfig& things);
@@ -67,17 +70,21 @@ public:
     /// How many readings to take for a pack with these limits.
     [[nodiscard]] std::size_t readings_for(const PackLimits& limits) const;
 
+    /// What a built pack measured: the mean size of a record decides how many the next one takes.
     void note_packed(std::size_t records, std::size_t bytes);
     /// After a 413: less from now on.
     void cut_limits(std::size_t records, std::size_t bytes);
     /// After an accepted pack: slowly more again.
     void recover_limits(const ThingsConfig& things, const BatchConfig& batch);
+    /// Refused for who it is (401, 404) or for all it says: only probes from now on, the first within a minute, then rarer,
+    /// up to an hour. `random` in [0, 1) spreads them.
     void park(const std::string& why, bool by_content, std::int64_t now_ms, double random);
     void unpark();
     /// An operator or a new secret: no more waiting.
     void try_now(std::int64_t now_ms);
     /// One more post is wanted to fetch a downlink; at most so many a minute.
     void ask_for_fetch(std::int64_t now_ms);
+    /// A post left: `min_interval` and `downlink_poll` count from here.
     void note_posted(std::int64_t now_ms);
 
     UploadDevice device;

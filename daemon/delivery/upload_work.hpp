@@ -22,14 +22,23 @@ public:
     UploadWork(boost::asio::io_context& loop, const Clock& clock, Backlog& backlog, Https& https,
                const ThingsConfig& things, const BatchConfig& batch, UploadHooks hooks);
 
+    /// A new device, or a changed secret or name of a known one: what waits is tried at once.
     void update(const UploadDevice& device);
+    /// No more posts for it once the one in flight is answered; its readings stay with the queue.
     void remove(DeviceId device);
+    /// Takes effect with the next post.
     void configure(const ThingsConfig& things, const BatchConfig& batch);
+    /// The queue has something for it; cheap, may be called for every reading.
     void notify(DeviceId device);
+    /// One post soon, even with nothing new to say: to fetch a downlink. Bounded per minute.
     void request_post(DeviceId device);
+    /// Ends every wait of the device, also of a parked one.
     void retry_now(DeviceId device);
+    /// An interface came up: waits for the network end, spread over a moment.
     void on_link_up();
+    /// Sends what is left, for so long at most, then calls `done` once.
     void shutdown(Milliseconds within, std::function<void()> done);
+    /// Looks at who was notified, starts what is due, sets the timer for the next.
     void tick();
     /// The uploader goes: nothing more is done, handlers that come later find nobody.
     void close();

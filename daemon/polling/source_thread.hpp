@@ -34,7 +34,9 @@ public:
     /// For the loop: asks, stops, and looks in from outside.
     [[nodiscard]] Inbox& inbox() { return inbox_; }
     [[nodiscard]] SourceStatus status();
+    /// Tells once when a call takes longer than it may.
     void check();
+    /// The thread hangs and is left behind: nothing it may still say is heard.
     void abandon();
 
     void on_readings(std::vector<RawReading> readings) override;
@@ -48,6 +50,7 @@ public:
     [[nodiscard]] int wake_fd() const override { return inbox_.wake_fd(); }
 
 private:
+    // One turn: create if need be, one request, the points that are due, listening, until the next thing is due.
     void turn();
     bool create();
     void serve(Request request);
@@ -61,9 +64,11 @@ private:
     void tell_refused(std::int64_t now_ms);
     void end();
 
+    /// Every call of the plugin goes through here: its time limit, its count, what it emitted, whether it survived.
     CallResult call(Urgency urgency, const char* what, std::int64_t time_ms,
                     const std::function<CallResult()>& function);
     bool survived(const CallResult& result);
+    /// The plugin is beyond use in this process, or its host process ended: restart with back-off.
     void bury(const std::string& text);
     void go_down(const std::string& reason);
     [[nodiscard]] BusResult outcome(const CallResult& result, std::uint32_t duration_us) const;

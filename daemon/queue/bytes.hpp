@@ -20,6 +20,7 @@ namespace things {
 /// CRC-32 of some bytes (the one of zlib).
 [[nodiscard]] std::uint32_t checksum(std::string_view bytes);
 
+// Writers append to `out`.
 inline void put_varint(std::string& out, std::uint64_t v) {
     char buffer[10];
     std::size_t n = 0;
@@ -42,6 +43,8 @@ inline void put_text(std::string& out, std::string_view text) {
     out.append(text);
 }
 
+/// Reads what the writers wrote, and anything else without harm. After the first read past the end all reads give zeros
+/// and is_good() is false: ask once, at the end.
 class ByteReader {
 public:
     explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}

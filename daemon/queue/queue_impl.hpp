@@ -25,13 +25,17 @@ public:
     ~Impl();
 
     // queue.cpp
+    /// Opens or makes the database, replays the hot log, enters the present boot. Never fails: what cannot be used is set
+    /// aside, and without a disk the queue lives in memory, with an alarm.
     void start();
+    /// A turn of the loop ended: the hot log is written when due, a commit begins when due.
     void tick();
     void configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit);
     [[nodiscard]] QueueStatus status() const;
     void count_lost(std::uint64_t readings);
 
     // queue_readings.cpp
+    /// False: it was dropped at once, and counted (full, drop_newest). `urgent`: does not wait for its pack.
     bool append(Reading reading, bool urgent);
     void take(DeviceId id, Lane lane, std::size_t most, std::function<void(Batch)> handler);
     void take(DeviceId id, const std::vector<Span>& spans, std::function<void(Batch)> handler);
@@ -43,7 +47,9 @@ public:
     SeriesId add_series(DeviceId device, const std::string& name, const std::string& unit);
 
     // queue_commit.cpp
+    /// The handler hears whether all that was said before is on flash; called on the loop, in order.
     void commit(std::function<void(bool)> handler);
+    /// Hands what is new to the kernel: from here it survives the process.
     void flush_hot();
     [[nodiscard]] QueueState snapshot(std::uint64_t hot_number) const;
 
@@ -73,11 +79,13 @@ public:
         SpanSet renumbered;      ///< numbers that mean other readings than when they were last handed out
         std::deque<Request> requests;
     };
+    /// Readings that one commit put on flash, by device; deleted as a whole once all of them are settled.
     struct Segment {
         std::uint64_t id = 0;
         std::int64_t size = 0;
         std::vector<std::pair<DeviceId, Span>> spans;
     };
+    /// Times of a series never repeat and never go back, unless the clock itself was set back.
     struct LastStamp {
         std::int64_t ms = std::numeric_limits<std::int64_t>::min();
         std::int64_t run = 0; ///< every millisecond from here to `ms` is taken
@@ -94,6 +102,7 @@ public:
 
 private:
     // queue_recovery.cpp
+    // After a start: what flash holds and what the hot log says later than that, joined; then the boots are judged.
     void recover(ArchiveContent content);
     void restore_devices(class HotReplay& replay, const ArchiveContent& content);
     void insert_segments(const ArchiveContent& content);
@@ -101,6 +110,7 @@ private:
     void adopt(ArchiveContent content);
     void drop_missing(DeviceId id);
     void enter_boot();
+    /// Gives the readings of a boot their wall time, now that it is known how to count it.
     void resolve_boot(Boot& boot, Boot::Clock how);
     void drop_boot(const Boot& boot);
     void on_clock(ClockEvent event);
@@ -126,6 +136,8 @@ private:
     [[nodiscard]] bool is_commit_due() const;
     [[nodiscard]] bool has_work() const;
     [[nodiscard]] std::vector<std::uint64_t> finished_segments() const;
+    // A commit is one transaction: new readings as one segment, what was settled, dead letters, commands, books. Until it
+    // returned, the hot files that hold the same stay.
     void start_commit();
     [[nodiscard]] CommitRequest build_request();
     void add_readings(CommitRequest& request);
@@ -144,6 +156,7 @@ private:
     void tell_damage();
 
     // queue_limits.cpp
+    // Age, size and memory, applied before a commit so that it carries what they decided.
     void apply_limits(CommitRequest& request);
     void make_room(std::int64_t excess);
     bool thin_block(const BlockInfo& info);

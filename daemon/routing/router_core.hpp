@@ -54,8 +54,10 @@ public:
     }
 
     void start();
+    /// The body of any 2xx answer to a post of this device; nothing in it can throw.
     void on_answer(const std::string& name, std::string_view body);
     void on_broken_answer(const std::string& name, const std::string& reason);
+    /// A write by hand: the same checks, the same lane, the same audit; the handler hears the outcome once.
     void write_local(const std::string& name, const std::string& point, const std::string& text,
                      LocalHandler handler);
     void update(const Config& config);
@@ -75,11 +77,13 @@ private:
     Receipt receive(const DeviceConfig& device, const char* origin);
 
     void on_downlink(const DeviceConfig& device, const Downlink& downlink);
+    /// True: the same as the device's previous downlink, within `repeat_window`; its outcome was sent again.
     bool take_repeat(const DeviceConfig& device, Desk& desk, const Downlink& downlink, CheckContext& context);
     void begin_first(std::vector<Command>& commands, const DeviceConfig& device);
     void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
     void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
     void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);
+    /// One more post, since the platform hands out one downlink an answer; within the bound per minute.
     void fetch_next(const std::string& dvnuuid);
     void fetch_if_due(const std::string& dvnuuid);
     void send_up(const std::string& dvnuuid, Outcome outcome);

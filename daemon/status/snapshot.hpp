@@ -23,6 +23,7 @@ struct PointView {
     std::string problem; ///< in words; empty while it can be read
 };
 
+/// One device and its uploads. Counters are since the start of the daemon.
 struct DeviceView {
     std::string name, dvnuuid;
     std::string state; ///< of its uploads, in words
@@ -34,6 +35,7 @@ struct DeviceView {
     std::uint64_t packs = 0, readings = 0;
 };
 
+/// One source and its line. Loads are parts of the time, 0 to 1; counters since the start of the daemon.
 struct SourceView {
     std::string name, plugin, state;
     bool healthy = true;
@@ -54,12 +56,14 @@ struct AlarmView {
     bool urgent = false;
 };
 
+/// One command of the audit trail; values as text, empty where there was none.
 struct CommandView {
     std::uint64_t id = 0;
     std::int64_t time_ms = 0;
     std::string device, point, origin, value, before, after, state, verdict;
 };
 
+/// The books: read = accepted + queued + dead + all dropped, also across restarts. The other counters are since the start.
 struct QueueView {
     std::uint64_t read = 0, accepted = 0, queued = 0, dead = 0;
     std::map<std::string, std::uint64_t> dropped; ///< by reason
@@ -69,6 +73,7 @@ struct QueueView {
     double disk_bytes_per_day = 0; ///< projected from what was written since the start
 };
 
+/// The way to the platform. Counters are since the start of the daemon.
 struct UploadView {
     std::map<std::string, std::uint64_t> answers; ///< by what they meant: "delivered", "retry", "parked" ...
     std::uint64_t readings = 0, bytes = 0, in_flight = 0;
@@ -85,6 +90,7 @@ struct ChartView {
     std::vector<std::optional<double>> values;
 };
 
+/// Everything at one moment. Points stand in the order of their devices.
 struct Snapshot {
     std::string version;
     std::int64_t now_ms = 0, started_ms = 0;
