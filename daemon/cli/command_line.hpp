@@ -14,6 +14,7 @@ namespace things::cli {
 enum Exit { done = 0, failed = 1, usage = 64, unavailable = 69, configuration = 78 };
 
 /// What every subcommand knows.
+/// `json` asks for one document on stdout instead of text, where the subcommand has one.
 struct Common {
     std::filesystem::path config = "/etc/kpn-things-gateway/gateway.yaml";
     std::vector<std::filesystem::path> plugin_dirs; ///< empty: the installed ones, or those of the build tree
@@ -21,24 +22,31 @@ struct Common {
 };
 
 // What each subcommand may be asked; the help texts of command_line.cpp say the same to the user.
+/// `print`: the merged configuration instead of the summary, secrets masked.
 struct CheckOptions {
     bool print = false;
 };
+/// `json` (a JSON Schema for editors) or `man` (the manual page).
 struct SchemaOptions {
     std::string format = "json";
 };
+/// `senml`: prints the pack that these readings would make.
 struct ReadOptions {
     std::string device;
     std::vector<std::string> points; ///< empty: all
     bool senml = false;
 };
+/// `value` as typed; see value_from_text of routing/values.hpp.
 struct WriteOptions {
     std::string device, point, value;
 };
+/// `dry_run`: prints the pack and posts nothing.
 struct SendOptions {
     std::string device;
     bool dry_run = false;
 };
+/// Of `unit`, `explain` and the range at most one way of scanning is asked for; what a plugin does with them
+/// its README says.
 struct ScanOptions {
     std::string source;
     int unit = -1;     ///< -1: look for unit ids
@@ -48,11 +56,13 @@ struct ScanOptions {
     std::string table;
     int from = -1, to = -1, count = -1;
 };
+/// Which dead letters are meant: these ids, those of a device, or all.
 struct LetterOptions {
     std::string device; ///< empty: all
     std::vector<std::uint64_t> ids;
     bool all = false;
 };
+/// `watch`: again every two seconds, until Ctrl-C.
 struct StatusOptions {
     bool watch = false;
 };
@@ -60,6 +70,7 @@ struct CommandsOptions {
     std::string device;
     int most = 50;
 };
+/// `names` go before prefix and count. `portal` is the CSV with the secrets, for registering the devices.
 struct ProvisionOptions {
     int count = 1;
     int first = 1;
@@ -73,8 +84,10 @@ struct ProvisionOptions {
 };
 
 // Each prints its result and returns one of `Exit`; mistakes of the configuration are printed and give
-// `configuration`. They throw nothing but std::bad_alloc. `read`, `write`, `scan`, `send` and `queue` ask the running
-// daemon through its control socket and open bus or queue themselves where none runs.
+// `configuration`. `read`, `write`, `scan`, `send` and `queue` ask the running daemon through its control
+// socket and open bus or queue themselves where none runs.
+/// Returns when the daemon has ended: `done` after a signal, `failed` if it ended by itself or could not
+/// start.
 int run_daemon(const Common& common);
 int check(const Common& common, const CheckOptions& options);
 int read(const Common& common, const ReadOptions& options);

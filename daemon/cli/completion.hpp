@@ -16,6 +16,7 @@ namespace things::cli {
 /// empty): one candidate a line, a tab, what it means. Or one line, `:files` or `:directories`: the shell's
 /// own names fit. Names of sources, devices and points come from the configuration, if it loads; silent about
 /// mistakes.
+/// Loads the configuration and the plugins, so it takes as long as `check`.
 void complete(const CLI::App& app, const std::vector<std::string>& words);
 
 } // namespace things::cli

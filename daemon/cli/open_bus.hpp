@@ -12,15 +12,18 @@ namespace things::cli {
 
 /// The buses of some sources, opened by this process because no daemon owns them. Blocking calls; main
 /// thread.
+/// Each read and write waits for the plugin's answer, 30 s at most. Its points are not polled by themselves.
 class OpenBus {
 public:
     /// Opens what `wanted` says yes to.
+    /// Starts the sources; a device is touched with the first call only. `config` and `plugins` outlive it.
     OpenBus(const Config& config, const PluginDirectory& plugins,
             const std::function<bool(const SourceConfig&)>& wanted);
     ~OpenBus();
     OpenBus(const OpenBus&) = delete;
     OpenBus& operator=(const OpenBus&) = delete;
 
+    /// `unsupported` if no opened bus has the point.
     BusResult read(const std::string& device, const std::string& point);
     BusResult write(const std::string& device, const std::string& point, const Value& value);
     /// Returns "" or why it failed. Both handlers are called on another thread, one at a time.

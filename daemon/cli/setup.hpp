@@ -27,6 +27,7 @@ PluginDirectory find_plugins(const Common& common);
 /// What every subcommand but `run` begins with: the same, problems as warnings on stderr, and so the log.
 PluginDirectory installed_plugins(const Common& common);
 
+/// With the environment of this process and these plugins, which must outlive the options.
 LoadOptions load_options(const std::filesystem::path& file, const PluginDirectory& plugins);
 
 /// Loads and checks the configuration, plugins' own checks included, and collects the bus plans on the way.
@@ -38,6 +39,8 @@ struct Checked {
 };
 /// What the secrets of devices are wanted for. Whoever does not send need not be able to read them.
 enum class Secrets : std::uint8_t { to_send, to_check, not_at_all };
+/// Starts and ends each source's plugin to let it check its settings; no device is touched. Blocks for as
+/// long as that takes.
 Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins, Secrets secrets);
 
 /// The same for a subcommand: problems are printed to stderr; nothing returned: exit with
@@ -46,6 +49,7 @@ std::optional<Config> load_config(const Common& common, const PluginDirectory& p
                                   Secrets secrets = Secrets::not_at_all);
 
 /// Finds a device, or prints the nearest name and returns null.
+/// Valid as long as `config`.
 const DeviceConfig* find_device(const Config& config, const std::string& name);
 
 /// Wall time for people.
