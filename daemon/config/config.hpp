@@ -22,6 +22,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 /// A device's shared secret. Never printed; the text is wiped when the object goes.
+/// A copy is wiped like the original. Log, status and messages never get one.
 class Secret {
 public:
     Secret() = default;
@@ -40,8 +41,9 @@ private:
     std::string text_;
 };
 
-/// `things`: the platform and how it is talked to. Durations are at least 1 ms where they are not 0; `parallel` is 1
-/// to 64 posts in flight, at most one a device.
+/// `things`: the platform and how it is talked to. `parallel` is 1 to 256 posts in flight, at most one a
+/// device; `connect_timeout` is never above `timeout`, `retry_initial` never above `retry_max`. Of
+/// `min_interval` and `downlink_poll` 0 means: no such rule.
 struct ThingsConfig {
     std::string url = "https://prod.dm.kpnthings.com/ingestion/ip/senml/v1";
     std::string ca_file; ///< empty: the system's trust store
@@ -56,7 +58,8 @@ struct ThingsConfig {
     friend bool operator==(const ThingsConfig&, const ThingsConfig&) = default;
 };
 
-/// `batch`: a pack is due when any of these is reached. `max_records` 1 to 10,000, `max_bytes` of the JSON body.
+/// `batch`: a pack is due when any of these is reached. `max_records` 1 to 10,000, `max_bytes` of the JSON
+/// body, 512 to 1 MiB.
 struct BatchConfig {
     Milliseconds max_age = seconds(60);
     int max_records = 500;
@@ -64,10 +67,12 @@ struct BatchConfig {
     friend bool operator==(const BatchConfig&, const BatchConfig&) = default;
 };
 
-/// What is given up when the queue has reached `max_size`: `thin` keeps every second reading of the oldest part.
+/// What is given up when the queue has reached `max_size`: `thin` keeps every second reading of the oldest
+/// part.
 enum class WhenFull : std::uint8_t { drop_oldest, drop_newest, thin };
 
-/// `queue`: where readings wait. Sizes in bytes of the file on flash; an age or interval of 0 means no limit, none.
+/// `queue`: where readings wait. `max_size` in bytes of the files on flash, 1 MiB to 1 TiB; `commit_interval`
+/// 100 ms to 1 h; a `max_age` of 0 means no limit.
 struct QueueConfig {
     std::filesystem::path path = "/var/lib/kpn-things-gateway/queue.db";
     std::filesystem::path hot_path = "/run/kpn-things-gateway/queue";
@@ -79,8 +84,8 @@ struct QueueConfig {
     friend bool operator==(const QueueConfig&, const QueueConfig&) = default;
 };
 
-/// What becomes of readings whose boot ended before the clock was right: sent with a time counted from the end of that
-/// boot, given up (and counted), or kept until somebody decides.
+/// What becomes of readings whose boot ended before the clock was right: sent with a time counted from the
+/// last one that was saved before that boot, given up (and counted), or kept until somebody decides.
 enum class Unsynced : std::uint8_t { send_estimate, drop, hold };
 
 /// `time`: whether the system clock must be synchronised (adjtimex) before a reading is given its wall time.
@@ -91,6 +96,7 @@ struct TimeConfig {
 };
 
 /// `web`: the read-only page, API and metrics. Loopback unless told otherwise.
+/// `port` 0: any free one, for tests. `address` is a literal, never a name.
 struct WebConfig {
     bool on = true;
     std::string address = "127.0.0.1";
@@ -99,6 +105,7 @@ struct WebConfig {
 };
 
 /// Where a source's plugin runs: in the daemon or in a host process of its own.
+/// One in a process of its own cannot take the daemon along.
 enum class Isolation : std::uint8_t { automatic, none, process };
 
 /// One entry of `sources`. `settings` are the keys its plugin described, checked against that description.
@@ -120,6 +127,8 @@ struct Revert {
 };
 
 /// What may be written to a point, and how.
+/// Values and limits are those of the point as it is read: after scale, before labels. `ttl` and
+/// `repeat_window` count from receipt; 0 for `min_interval` and `settle` means no such rule.
 struct Writable {
     std::optional<double> min, max, max_step;
     std::vector<Value> allowed;
@@ -137,6 +146,7 @@ struct Writable {
 enum class Aggregate : std::uint8_t { none, mean, min, max, last };
 
 /// `report`: which of a point's readings are sent; see polling/report.hpp for the rules.
+/// `window` is at least the point's interval, and set whenever `aggregate` is.
 struct Report {
     bool on_change = false;
     double deadband = 0;
@@ -146,7 +156,8 @@ struct Report {
     friend bool operator==(const Report&, const Report&) = default;
 };
 
-/// One point of a device, its profile's keys already merged in. `name` has SenML characters, `unit` is a SenML unit.
+/// One point of a device, its profile's keys already merged in. `name` has SenML characters, `unit` is a
+/// SenML unit; `source` is always filled in, with the device's if the point names none.
 struct PointConfig {
     std::string name;
     std::string unit; ///< as sent
@@ -159,10 +170,12 @@ struct PointConfig {
     Place place;
 };
 
-/// A downlink of several records is refused as a whole if one is not allowed (atomic), or record by record (each).
+/// A downlink of several records is refused as a whole if one is not allowed (atomic), or record by record
+/// (each).
 enum class CommandMode : std::uint8_t { atomic, each };
 
-/// One device as it is registered at the platform. `dvnuuid` is lower case, a UUID; names are unique.
+/// One device as it is registered at the platform. `dvnuuid` is a UUID as it was written, in either case; it
+/// and the name are unique without regard to case.
 struct DeviceConfig {
     std::string name;
     std::string dvnuuid;
@@ -180,6 +193,7 @@ struct DeviceConfig {
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 /// The whole file with everything it includes, checked; nothing in it refers to another file any more.
+/// Holds the secrets of all devices, unless they were not to be read (LoadOptions).
 struct Config {
     std::filesystem::path file;
     ThingsConfig things;

@@ -8,6 +8,7 @@
 namespace things {
 
 /// Reads them from the main file's section into `config`, defaults kept where nothing is given.
+/// Wrong values leave the default and a problem. The caller has checked the names in `main` itself.
 void read_daemon_sections(Section& main, Config& config, Problems& problems);
 
 } // namespace things

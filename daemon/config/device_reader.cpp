@@ -14,8 +14,6 @@ namespace things {
 
 namespace {
 
-// What stands in for secrets that were not read; matches the platform's pattern.
-
 // A device's address replaces the profile's even where it uses another key of the same group.
 Entries override_point(const Entries& under, const Entries& over, const PluginDescription* plugin) {
     if (!plugin)

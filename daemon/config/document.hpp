@@ -16,6 +16,8 @@
 namespace things {
 
 /// One value of a YAML file. Text is kept as written: whether `502` is a number is decided by the key.
+/// Merge keys (<<), tags, duplicate keys and keys that are no text are problems; anchors and aliases are
+/// resolved, within bounds.
 struct Node {
     enum class Kind : std::uint8_t { null, scalar, list, map };
     Kind kind = Kind::null;
@@ -37,6 +39,7 @@ struct Node {
 };
 
 /// Parses text; problems go to `problems`. None if there is no tree to look at.
+/// Bounds: 32 levels, a million values, 100,000 of them through aliases. `file` must outlive the tree.
 std::optional<Node> parse_yaml(const std::string& text, const std::string* file, Problems& problems);
 
 /// Reads a regular file of at most 8 MiB. On failure the reason, fit for a message.
@@ -44,9 +47,11 @@ struct FileText {
     std::string text;
     std::string reason; ///< empty: read
 };
+/// Never waits on a pipe or a device in its place: only regular files are read.
 FileText read_text_file(const std::filesystem::path& path);
 
 /// The files of one load. Nodes stay where they are until it goes.
+/// All that is read in one load stays in memory until it ends.
 class Documents {
 public:
     explicit Documents(Problems& problems) : problems_(problems) {}

@@ -12,6 +12,8 @@ namespace things {
 
 /// One mapping a row; problems have the line and column of the table. `secret_file`, `secret_credential` and
 /// `secret_env` become `secret: {...}`; an empty cell is a key that is not there.
+/// A semicolon separates if the header has one and no comma. Rows of another length than the header are
+/// problems, blank ones are skipped. Nothing is returned if the header is wrong.
 std::vector<Node> read_fleet(const std::string& text, const std::string* file, Problems& problems);
 
 } // namespace things

@@ -10,6 +10,7 @@
 // Schema and etc/gateway.yaml are held against. A plugin's own keys come from its description instead.
 namespace things {
 
+/// How the text of a scalar is taken; see scalar.hpp for the forms.
 enum class KeyType : std::uint8_t {
     boolean,
     integer,
@@ -24,6 +25,7 @@ enum class KeyType : std::uint8_t {
     section, ///< a mapping, or another form that its own reader knows
 };
 
+/// All texts live as long as the process.
 struct Key {
     std::string_view name;
     KeyType type = KeyType::text;
@@ -69,6 +71,7 @@ Table secret_keys();
 std::vector<SectionKeys> all_sections();
 
 /// The words of `choices`.
+/// One space between two; the words live as long as the text.
 std::vector<std::string_view> split_words(std::string_view words);
 
 } // namespace things

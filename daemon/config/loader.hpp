@@ -39,12 +39,15 @@ struct LoadOptions {
 LoadOptions system_load_options(const std::filesystem::path& file);
 
 /// What came of it. `config` is there if no problem is an error; warnings may be there beside it.
+/// Problems are in the order of the files, then of the lines, at most 5,000.
 struct Loaded {
     std::optional<Config> config;
     std::vector<Problem> problems;
 };
 
 /// Loads FILE. Does not throw.
+/// Blocks for the disk. Secrets are read with it, unless `read_secrets` is false. A slip in a name is an
+/// error, and the rest is checked as if it were right, so that one run shows all mistakes.
 Loaded load(const std::filesystem::path& file, const LoadOptions& options);
 
 } // namespace things

@@ -9,6 +9,7 @@ namespace things {
 
 /// Characters of SenML names (RFC 8428 4.5.1), first one a letter or digit, at most 200. If not, `why` says
 /// it.
+/// `why` gives a name that would do.
 bool is_senml_name(std::string_view name, std::string& why);
 
 /// A name of a device, source or profile: letters, digits, - _ and ., first one a letter or digit, at
@@ -23,6 +24,7 @@ bool is_uuid_version_4(std::string_view uuid);
 /// Whether the SenML registry has this unit (RFC 8428, RFC 8798 and later ones, secondary units too).
 bool is_senml_unit(std::string_view unit);
 /// The unit that was probably meant; empty if none is near.
+/// Knows how data sheets write units (degC, kVAr, rpm) beside slips of a letter.
 std::string nearest_unit(std::string_view wrong);
 /// Something to think about with a valid unit ("%" is a ratio); empty mostly.
 std::string unit_remark(std::string_view unit);

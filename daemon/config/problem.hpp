@@ -18,18 +18,22 @@ struct Problem {
     Severity severity = Severity::error;
     std::string message;
     /// "FILE:LINE:COLUMN: error: message", one line.
+    /// Control characters are shown as \x.., since file names and values from outside reach a terminal.
     [[nodiscard]] std::string text() const;
 };
 
 /// Collects problems. The same one at the same place is kept once (a profile is read by many devices).
+/// Keeps 5,000; errors beyond are counted.
 class Problems {
 public:
     void error(Place place, std::string message);
     void warning(Place place, std::string message);
     /// Problems are listed by file in this order, then by line.
     void know_file(const std::string& file);
+    /// Repetitions included.
     [[nodiscard]] std::size_t errors() const { return errors_; }
     /// All of them, in order, without repetitions.
+    /// Once, at the end.
     [[nodiscard]] std::vector<Problem> take();
 
 private:

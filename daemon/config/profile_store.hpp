@@ -13,6 +13,7 @@
 namespace things {
 
 /// One profile as entries; a device that uses it reads them with its own on top.
+/// Entries point into the nodes of the Documents they came from.
 struct Profile {
     std::string name;
     std::string plugin;
@@ -29,6 +30,7 @@ struct Profile {
 /// Reads the body of a profile. The nodes must outlive the result.
 Profile read_profile(const std::string& name, const Node& body, Problems& problems);
 
+/// What it returns stays valid as long as the store.
 class ProfileStore {
 public:
     ProfileStore(const LoadOptions& options, Documents& documents, Problems& problems)
@@ -38,6 +40,7 @@ public:
     /// The profile, or null after a problem at `asked`.
     const Profile* find(const std::string& name, const Place& asked);
     /// Profiles given in the configuration that no device has asked for.
+    /// Without those that have mistakes, which were told when they were read.
     [[nodiscard]] std::vector<const Profile*> unused() const;
 
 private:
@@ -46,6 +49,7 @@ private:
         bool is_used = false;
         bool is_broken = false;
     };
+    /// From the first directory that has NAME.yaml; also a broken one is remembered, so that it is told once.
     Known* load_file(const std::string& name, const Place& asked);
     [[nodiscard]] std::vector<std::string> names() const;
 

@@ -29,6 +29,7 @@ std::string show_profile(const std::vector<std::filesystem::path>& directories, 
                          std::string& hint);
 
 /// The lines of `profiles list`.
+/// Ended by a newline, as is the JSON.
 std::string profile_list_text(const std::vector<ProfileInfo>& profiles);
 std::string profile_list_json(const std::vector<ProfileInfo>& profiles);
 

@@ -15,6 +15,7 @@
 namespace things {
 
 /// Fills the bytes from a cryptographic source, or throws std::runtime_error.
+/// An argument, so that a test gets the same identities each time.
 using RandomBytes = std::function<void(std::span<unsigned char>)>;
 /// getrandom(2).
 void system_random(std::span<unsigned char> bytes);
@@ -32,6 +33,7 @@ struct Provisioned {
     std::filesystem::path secret_file;
 };
 
+/// 1 to 100,000 devices; names must be plain (names.hpp), else std::runtime_error.
 struct ProvisionRequest {
     std::size_t count = 1;
     std::string prefix = "device"; ///< names are PREFIX-1, PREFIX-2 ... with leading zeros
@@ -55,6 +57,7 @@ std::string provision_csv(const ProvisionRequest& request, const std::vector<Pro
 /// To register the devices in the Portal: name, DvnUUID and secret. Holds the secrets.
 std::string portal_csv(const std::vector<Provisioned>& devices);
 /// Writes text to a new file that only its owner can read; throws if the file exists.
+/// 0600, synced; removed again if it cannot be written whole.
 void write_private_file(const std::filesystem::path& file, const std::string& text);
 
 } // namespace things

@@ -12,12 +12,14 @@ struct Node;
 
 /// A secret and where it came from, for `check --print`: "file PATH", "credential NAME", "env NAME", "text".
 struct FoundSecret {
-    std::string text; ///< wiped by the Secret or Setting that takes it
+    std::string text; ///< wiped by the Secret that takes it; a plugin's Setting is not
     std::string origin;
 };
 
 /// Resolves {file: F}, {credential: C}, {env: E} or the text itself. Problems never show the text. A file
 /// must be readable by its owner only; white space around its text is dropped.
+/// Blocks for the disk. `what` is the key's name, for messages. A credential or variable that only the
+/// service has gives the stand-in with a warning, if `is_service` is false.
 std::optional<FoundSecret> read_secret(const Node& node, const std::string& what, const LoadOptions& options,
                                        Problems& problems);
 
@@ -28,6 +30,7 @@ constexpr const char* stand_in_secret = "MASKEDMASKEDMASKEDMASKEDMASKED";
 bool is_device_secret(const std::string& text, std::string& why);
 
 /// Whether any user of this machine may read the file.
+/// False also if it cannot be asked.
 bool is_readable_by_all(const std::string& file);
 
 } // namespace things

@@ -21,17 +21,20 @@ using Entry = std::pair<const Node*, const Node*>;
 using Entries = std::vector<Entry>;
 
 /// The entries of a map node whose keys are scalars, first of each name.
+/// Points into `map`, which must outlive them. Merge keys are left out: they are reported elsewhere.
 Entries entries_of(const Node& map);
 /// `over` on top of `under`: entries of the same name are replaced.
 Entries merge(const Entries& under, const Entries& over);
 
 /// Keys beside the table's: those of a plugin.
+/// `names` is asked only when a hint is made.
 struct OtherKeys {
     std::function<bool(const std::string&)> is_known;             ///< empty: none is
     std::function<std::vector<std::string_view>()> names;         ///< that a hint may suggest
     std::function<std::string(const std::string&)> where_it_goes; ///< "in the source", or empty
 };
 
+/// Refers to the nodes of `entries` and to `problems`; both outlive it.
 class Section {
 public:
     /// `what` names the section in messages, as in "unknown key ... in WHAT". `place` is where missing keys
@@ -39,11 +42,13 @@ public:
     Section(std::string what, Place place, const Entries& entries, Table table, Problems& problems);
 
     /// Reports missing required keys, and keys that neither the table nor `others` knows.
+    /// Once, before or after reading. A required key that is there with another name is hinted at first.
     void check_names(const OtherKeys& others = {});
 
     /// The value of a key, if it is there and not null; null is reported where the key does not allow it.
     [[nodiscard]] const Node* node(std::string_view name) const;
     /// Whether the key is there, with whatever value.
+    /// Null included.
     [[nodiscard]] bool has(std::string_view name) const;
     /// Where a key's value stands; the section itself if it is not there.
     [[nodiscard]] Place place(std::string_view name = {}) const;
@@ -58,6 +63,7 @@ public:
     void read(std::string_view name, std::filesystem::path& out);
     void read(std::string_view name, std::chrono::milliseconds& out);
     /// For choices: the index among the choices of the table.
+    /// None if it is missing or none of them; the latter is reported.
     [[nodiscard]] std::optional<std::size_t> choice(std::string_view name);
 
 private:
@@ -78,9 +84,11 @@ private:
 };
 
 /// Text of a value for a message, shortened, in quotes.
+/// Cut at 60 bytes, between characters.
 std::string quote(const std::string& text);
 
 /// A path relative to the directory of `file`.
+/// Absolute ones stay as they are.
 std::filesystem::path beside(const std::string& file, const std::string& path);
 
 /// A number or duration that is out of range, in words; empty if it is inside.

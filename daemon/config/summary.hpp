@@ -12,6 +12,7 @@
 namespace things {
 
 /// How one source will read its points, as its plugin predicts (Validation::plan of polling/source.hpp).
+/// Taken from the JSON lines of the plugin's plan().
 struct SourcePlan {
     std::string source;
     std::uint64_t requests = 0;     ///< in one cycle
@@ -38,6 +39,8 @@ struct Traffic {
     double flash_per_day_online = 0; ///< bytes written to flash while the platform is reached
     double flash_per_day_outage = 0; ///< while it is not
 };
+/// Counts every point as reporting every value; see the top of traffic.cpp for the constants and where they
+/// were measured.
 Traffic estimate_traffic(const Config& config);
 
 /// For people, lines ended by \n.

@@ -18,6 +18,7 @@ std::string json_text(std::string_view text);
 std::string yaml_value(const Value& value);
 std::string yaml_scalar(const Scalar& scalar);
 /// A plugin's setting for YAML; secrets become a stand-in, durations get their unit. `key` may be null.
+/// Lists and maps in flow style, on one line.
 std::string yaml_setting(const Setting& setting, const KeyDescription* key);
 
 /// A count of bytes for people: `1.2 MB`.
