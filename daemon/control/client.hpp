@@ -10,6 +10,11 @@
 namespace things {
 
 /// How a request ended. `absent`: nobody listens there, so the caller may open the bus itself.
+///
+/// - ok, failed: the daemon answered, and says how it ended
+/// - absent: no socket, or a dead one; nothing runs
+/// - denied: the file's permissions do not let this user in
+/// - broken: it runs, but did not answer in time, closed, or speaks another protocol
 struct ControlAnswer {
     enum class Status : unsigned char { ok, failed, absent, denied, broken };
     Status status = Status::broken;
@@ -20,6 +25,8 @@ struct ControlAnswer {
 
 /// Sends one request line (a JSON object as text, without newline) and waits for its end. `on_progress` gets
 /// the JSON of every progress line. `patience` is the longest silence between two lines.
+/// Never throws. A daemon that is too busy to accept is asked again until `patience` is over; the total time
+/// has no other bound than the number of progress lines.
 [[nodiscard]] ControlAnswer ask_daemon(const std::filesystem::path& socket, const std::string& request,
                                        std::chrono::milliseconds patience,
                                        const std::function<void(const std::string&)>& on_progress = {});

@@ -28,16 +28,23 @@ struct ControlRequest {
     std::int64_t uid = -1, pid = -1; ///< of the process that asks (SO_PEERCRED); -1: not known
 
     /// The one text of an argument, or `fallback` if it was not given.
+    /// Of a list its first. Never fails.
     [[nodiscard]] std::string text(const std::string& name, const std::string& fallback = {}) const;
+    /// All texts of an argument; empty if it was not given. Valid as long as the request.
     [[nodiscard]] const std::vector<std::string>& list(const std::string& name) const;
     [[nodiscard]] bool is_set(const std::string& name) const; ///< given and "true"
 };
 
+/// Either a request or a reason, never both.
 struct ParsedRequest {
     std::optional<ControlRequest> request;
     std::string reason; ///< if there is none: why not
 };
 
+/// `line` comes without its newline. Refused, with words for the client: more than control_max_line bytes, no
+/// JSON object, deeper than 8 levels, more than 32 arguments or 1000 items in one, a key twice, an argument
+/// that is an object or null, a verb that is not of a-z, `_` and space, 1 to 40 long. Costs one parser of the
+/// line's size.
 [[nodiscard]] ParsedRequest parse_request(std::string_view line);
 
 } // namespace things

@@ -16,6 +16,8 @@ struct ControlResponse {
 };
 
 /// Pure; none if the line is no response.
+/// An exit code outside 1 to 255 is taken as 1. Unknown members are skipped, so an older command line
+/// understands a younger daemon.
 [[nodiscard]] std::optional<ControlResponse> parse_response(std::string_view line);
 
 } // namespace things

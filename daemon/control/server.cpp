@@ -47,6 +47,7 @@ void clear_the_way(boost::asio::io_context& loop, const std::filesystem::path& p
         fail(path, "there is a file of that name that is no socket");
     Protocol::socket probe(loop);
     boost::system::error_code error;
+    // Only a connection tells a living daemon from its leftovers: the file looks the same.
     probe.connect(Protocol::endpoint(path.string()), error);
     if (!error)
         fail(path, "another gateway is running and answers there");
@@ -69,6 +70,7 @@ class ControlServer::Core : public ControlHost, public std::enable_shared_from_t
 public:
     Core(boost::asio::io_context& loop, ControlLimits limits)
         : loop_(loop), limits_(limits), acceptor_(loop), pause_(loop),
+          // A burst of two seconds' worth, then one at a time.
           requests_(2 * std::int64_t{limits.requests_per_second}, 1000 / limits.requests_per_second) {}
 
     void listen(const std::filesystem::path& path);
@@ -113,6 +115,7 @@ void ControlServer::Core::listen(const std::filesystem::path& path) {
     // On Linux the mode of the descriptor becomes that of the file, so it is never wider, not for a moment.
     if (!error && fchmod(acceptor_.native_handle(), socket_mode) == 0)
         acceptor_.bind(Protocol::endpoint(path.string()), error);
+    // The umask took bits away from what fchmod asked for; chmod gives them back.
     if (!error && (chmod(path.c_str(), socket_mode) != 0 || lstat(path.c_str(), &file_) != 0))
         error.assign(errno, boost::system::system_category());
     if (!error)

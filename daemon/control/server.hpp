@@ -18,14 +18,18 @@ namespace things {
 
 /// Answers one request. Handed to the verb's handler, which may keep it; calls after the client went away do
 /// nothing. A reply that is dropped without an end ends itself as failed. Loop only.
+///
+/// The life of one: progress()*, then finish() or fail() once. What is called after that is ignored.
 class ControlReply {
 public:
     virtual ~ControlReply() = default;
+    /// `json` is one JSON value without newline; the client's patience begins anew with it.
     virtual void progress(const std::string& json) = 0;
     /// Ends it well; `json` is the result, any JSON value.
     virtual void finish(const std::string& json = "null") = 0;
     /// Ends it badly; `exit_code` is what the command line shall return.
     virtual void fail(int exit_code, const std::string& text) = 0;
+    /// False once it is ended or the client is gone: long work may be given up.
     [[nodiscard]] virtual bool is_open() const = 0;
 };
 
@@ -40,6 +44,8 @@ struct ControlLimits {
     int stalled_ms = 10'000;           ///< a client that does not take its answer
 };
 
+/// Owned by the gateway. Its verbs are called on the loop and must not block; an exception from one is logged
+/// and becomes the answer's failure (exit code 1), it does not end the daemon.
 class ControlServer {
 public:
     ControlServer(boost::asio::io_context& loop, ControlLimits limits = {});
@@ -49,15 +55,20 @@ public:
 
     /// A verb added twice is replaced. Requests of a verb that `changes` something are logged with the user
     /// and the process that asked.
+    /// Before or after listen().
     void add(std::string verb, ControlHandler handler, bool changes = false);
 
     /// Takes the socket over: a stale one is removed, a living daemon behind it is an error, and so is a file
     /// that is no socket. Throws std::runtime_error with the path and the reason. Permissions 0660.
+    /// Missing parent folders are made. Once; to be called on the loop or before it runs.
     void listen(const std::filesystem::path& path);
 
     /// Closes everything and removes the file.
+    /// Requests under way are not answered any more. The file stays if another daemon has put its own there
+    /// meanwhile. May be called twice; the destructor does it too.
     void close();
 
+    /// Clients connected at this moment; for tests and views.
     [[nodiscard]] std::size_t connection_count() const;
 
 private:
