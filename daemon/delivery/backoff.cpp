@@ -8,6 +8,7 @@ namespace things {
 
 Milliseconds Backoff::next(double random) {
     assert(random >= 0 && random < 1);
+    // Beyond it the shift would overflow; the cap is reached long before.
     constexpr int most_doublings = 30;
     const auto doubled = initial_.count() << std::min(failures_, most_doublings);
     const auto cap = std::min(max_.count(), std::max<Milliseconds::rep>(doubled, 1));

@@ -16,9 +16,12 @@ namespace things {
 class Backoff {
 public:
     Backoff(Milliseconds initial, Milliseconds max) : initial_(initial), max_(max) {}
+    /// Counts one more failure and returns how long to wait after it; may be zero.
     [[nodiscard]] Milliseconds next(double random);
+    /// Without failures before it nothing happens.
     void succeed();
     void reset() { failures_ = successes_ = 0; }
+    /// After a reload; the count of failures stays.
     void set_range(Milliseconds initial, Milliseconds max) { initial_ = initial, max_ = max; }
     [[nodiscard]] int failures() const { return failures_; }
 
@@ -28,6 +31,12 @@ private:
 };
 
 /// Guards the host: closed lets everything through, open nothing, half open one probe at a time.
+///
+///   state      lets through    leaves it by
+///   closed     everything      on_failure -> open
+///   open       nothing         its time is over, and somebody asks -> half open; wake() shortens the time
+///   half open  one probe       on_answer -> closed; on_failure -> open, longer;
+///                              on_probe_dropped -> open, due at once
 class Breaker {
 public:
     enum class State : std::uint8_t { closed, open, half_open };

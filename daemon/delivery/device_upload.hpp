@@ -36,6 +36,8 @@ struct UploadPlan {
 };
 
 /// A stretch of a batch. The parts of a batch that is searched share it.
+/// `batch` is shared because halves of halves of one pack are posted at different times; the last one frees
+/// it.
 struct Slice {
     std::shared_ptr<const Batch> batch;
     std::size_t from = 0, count = 0;
@@ -55,34 +57,44 @@ struct Recheck {
     std::string reason;
 };
 
-/// What one device has waiting, in flight and refused. Public members are the uploader's to change; what has rules of
-/// its own (limits, parking, fetching) is private.
+/// What one device has waiting, in flight and refused. Public members are the uploader's to change; what has
+/// rules of its own (limits, parking, fetching) is private.
 class DeviceUpload {
 public:
     DeviceUpload(UploadDevice device, const ThingsConfig& things);
 
     /// The next post, if there is anything to post. Not to be asked while busy.
+    /// Its order: again, search, then by due time live, recheck, backlog, and a repeat only if nothing waits;
+    /// of live posts three in a row (one, with a quota) are followed by one of the backlog. While parked only
+    /// probes; while flushing only what is live or may have arrived before.
     [[nodiscard]] std::optional<UploadPlan> plan(const Waiting& waiting, const ThingsConfig& things,
                                                  const BatchConfig& batch, bool is_flushing,
                                                  std::int64_t now_ms) const;
     /// The present limits of a pack.
+    /// The configured ones, 16 times as much with a `min_interval` (fewer messages, larger), or less after a
+    /// 413.
     [[nodiscard]] PackLimits limits(const ThingsConfig& things, const BatchConfig& batch) const;
     /// How many readings to take for a pack with these limits.
+    /// An estimate by the mean size of a record, rather too many: what does not fit goes back to the queue.
     [[nodiscard]] std::size_t readings_for(const PackLimits& limits) const;
 
     /// What a built pack measured: the mean size of a record decides how many the next one takes.
+    /// `records` is at least 1.
     void note_packed(std::size_t records, std::size_t bytes);
     /// After a 413: less from now on.
+    /// Both at least 1 whatever is given. They grow by a quarter after each 50 accepted packs.
     void cut_limits(std::size_t records, std::size_t bytes);
     /// After an accepted pack: slowly more again.
     void recover_limits(const ThingsConfig& things, const BatchConfig& batch);
-    /// Refused for who it is (401, 404) or for all it says: only probes from now on, the first within a minute, then rarer,
-    /// up to an hour. `random` in [0, 1) spreads them.
+    /// Refused for who it is (401, 404) or for all it says: only probes from now on, the first within a
+    /// minute, then rarer, up to an hour. `random` in [0, 1) spreads them.
     void park(const std::string& why, bool by_content, std::int64_t now_ms, double random);
+    /// Its wait for probes begins at the shortest again when it is parked next.
     void unpark();
     /// An operator or a new secret: no more waiting.
     void try_now(std::int64_t now_ms);
     /// One more post is wanted to fetch a downlink; at most so many a minute.
+    /// 30 of them; the next one waits for the minute to end.
     void ask_for_fetch(std::int64_t now_ms);
     /// A post left: `min_interval` and `downlink_poll` count from here.
     void note_posted(std::int64_t now_ms);
@@ -110,12 +122,14 @@ public:
     std::int64_t logged_retry_ms = 0;
     bool is_busy = false; ///< taking readings, or in flight
     bool is_notified = false;
+    /// The device was removed while busy; it goes with its answer.
     bool is_removed = false;
     bool is_parked = false, is_parked_by_content = false;
     bool is_park_told = false;  ///< the alarm is raised
     bool is_wait_asked = false; ///< not_before_ms is the platform's wish
 
 private:
+    /// Whatever may have arrived goes first, then ten waiting readings, then what was accepted before.
     [[nodiscard]] std::optional<UploadPlan> plan_parked(const Waiting& waiting) const;
     [[nodiscard]] std::int64_t live_due_ms(const Waiting& waiting, const BatchConfig& batch, bool is_flushing,
                                            std::int64_t now_ms) const;
@@ -124,6 +138,7 @@ private:
     Milliseconds probe_wait_{0};
     std::optional<PackLimits> cut_; ///< lower limits after a 413
     int packs_since_cut_ = 0;
+    /// A guess until the first pack of four readings or more was measured.
     double bytes_per_record_ = 60;
     std::int64_t fetch_ms_ = 0; ///< when to post for a downlink; 0: not asked
     std::int64_t fetch_window_ms_ = 0;

@@ -31,11 +31,14 @@ struct Post {
     std::string token;
 };
 
+/// One pool of connections for all devices; who may post when is the uploader's business.
 class Https {
 public:
     using Handler = std::function<void(Answer)>;
     virtual ~Https() = default;
     /// Starts a post; never blocks. The handler is called exactly once, on the upload thread. Any thread.
+    /// An error is an Answer too; nothing is thrown. At most `parallel` connections are made, more posts wait
+    /// inside.
     virtual void post(Post post, Handler handler) = 0;
     /// New settings after a reload, for posts that start later. Throws std::invalid_argument as make_https.
     /// Any thread.

@@ -69,6 +69,8 @@ std::optional<DeviceId> Schedule::pop(Line& line) {
 
 std::optional<DeviceId> Schedule::pop_ready() {
     constexpr int most_in_a_row = 3;
+    // Live readings must not hold up the backlog of other devices for ever: a fleet that is behind always has
+    // some due.
     if (first_in_a_row_ >= most_in_a_row) {
         first_in_a_row_ = 0;
         if (const auto device = pop(second_))

@@ -13,18 +13,22 @@
 // Which device is served next: those that are due later, by time, and those that are ready, in turn. Pure.
 namespace things {
 
+/// A device stands in one place at most: a time, or one of the lines. Every call costs O(log n) or less; an
+/// entry that a device left behind in a line is skipped when its turn comes.
 class Schedule {
 public:
     /// Ready devices of the first kind go before the second; the second gets at least every fourth turn.
     enum class Rank : std::uint8_t { first, second };
 
     /// Sets when a device is to be looked at; replaces what was set before, also a place in a line.
+    /// `when_ms` is of any clock that never steps, the same one as in pop_due().
     void set_due(DeviceId device, std::int64_t when_ms);
     /// Puts a device at the end of a line, or leaves it where it stands in that line.
     void set_ready(DeviceId device, Rank rank);
     void forget(DeviceId device);
 
     /// Takes out the next device that is due at `now_ms`.
+    /// Once taken out a device comes again only if it is set again; so with pop_ready().
     [[nodiscard]] std::optional<DeviceId> pop_due(std::int64_t now_ms);
     [[nodiscard]] std::optional<std::int64_t> next_due_ms() const;
     /// Takes out the next ready device.

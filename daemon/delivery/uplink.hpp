@@ -13,6 +13,10 @@
 // and comes back. Pure state; time and randomness are arguments.
 namespace things {
 
+///
+/// It opens the breaker at once for what concerns the host (no address, no connection, TLS, 429, 503, a
+/// redirect), and for other failures after three in a row of more than one device, or of the only one there
+/// is.
 class Uplink {
 public:
     enum class Change : std::uint8_t {
@@ -25,12 +29,16 @@ public:
     Uplink(Milliseconds initial, Milliseconds max) : breaker_(initial, max) {}
 
     /// Whether a post of this device may start now.
+    /// When half open, true makes this device's post the probe.
     [[nodiscard]] bool admit(DeviceId device, std::int64_t now_ms);
     /// Takes note of an answer. `is_only_device`: nobody else could show that the host is well.
+    /// `random` in [0, 1) spreads the wait. A failure of a post from before the probe changes nothing.
     [[nodiscard]] Change on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                    std::int64_t now_ms, double random);
     [[nodiscard]] Breaker& breaker() { return breaker_; }
     [[nodiscard]] const Breaker& breaker() const { return breaker_; }
+    /// True from the failure that opened the breaker to the next answer, also while a probe is on its way.
+    /// The two below are of meaning only then.
     [[nodiscard]] bool is_down() const { return is_down_; }
     [[nodiscard]] std::int64_t down_since_ms() const { return down_since_ms_; }
     [[nodiscard]] const std::string& reason() const { return reason_; }

@@ -10,7 +10,10 @@ namespace things {
 
 namespace {
 
+// Enough to make an accepted probe useful, few enough to be refused cheaply.
 constexpr std::size_t probe_readings = 10;
+// The queue counts readings that it cannot hand out yet (no wall time, flash not read): do not ask in a
+// circle.
 constexpr std::int64_t nothing_wait_ms = 1000;
 constexpr PackLimits no_limits{std::numeric_limits<std::size_t>::max(),
                                std::numeric_limits<std::size_t>::max()};
@@ -89,6 +92,8 @@ void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
             device->again.clear(); // dropped by the queue meanwhile
         else
             device->nothing_until_ms = clock_.boot_ms() + nothing_wait_ms;
+        // It may have been admitted as the probe; without this the breaker would wait for an answer that
+        // never comes.
         uplink_.breaker().on_probe_dropped(clock_.boot_ms());
         release(*device);
         return;

@@ -12,6 +12,8 @@
 namespace things {
 
 /// One device's uploads. Times are Unix milliseconds, 0: never.
+/// A default one stands for a device that is not known. Counters are since the start of the daemon or the
+/// device's last addition.
 struct DeviceUploads {
     std::string state; ///< "idle", "sending", "waiting for a retry: ...", "parked: ...", "searching for ..."
     bool is_parked = false;
@@ -28,6 +30,8 @@ struct DeviceUploads {
 };
 
 /// All devices together, since the start.
+/// Readings and packs count once each, however often they were tried; a repeat for a downlink counts as a
+/// pack but not as a reading.
 struct UploadTotals {
     std::uint64_t packs_accepted = 0, readings_accepted = 0, bytes_accepted = 0;
     std::uint64_t accepted_with_error = 0; ///< among packs_accepted: a 2xx, then a transport error
@@ -42,6 +46,7 @@ struct UploadTotals {
 };
 
 /// Something an operator should know, or that it is over.
+/// `text` is a whole explanation for an operator, without secrets. The log has been told already.
 struct UploadAlarm {
     enum class Kind : std::uint8_t { device_parked, uplink_down, misdirected, dead_letter };
     Kind kind = Kind::uplink_down;

@@ -9,6 +9,7 @@ namespace things {
 
 namespace {
 
+// CLOCK_BOOTTIME goes on during suspend, the timer's clock does not: look now and then.
 constexpr std::int64_t longest_timer_ms = 60'000;
 
 Schedule::Rank rank_of(Purpose purpose) {
@@ -36,6 +37,7 @@ void UploadWork::update(const UploadDevice& what) {
         device->is_removed = false;
         const bool is_changed =
             device->device.secret != what.secret || device->device.dvnuuid != what.dvnuuid;
+        // Under another identity the same bytes are another pack.
         if (device->device.dvnuuid != what.dvnuuid)
             device->again.clear();
         device->device = what;
@@ -148,6 +150,7 @@ void UploadWork::arm_timer() {
         next = std::min(next, uplink_.breaker().next_try_ms().value_or(next));
     if (is_flushing_)
         next = std::min(next, flush_until_ms_);
+    // A due time in the past (a refusal of the breaker, say) must not spin the loop.
     next = std::max(next, now + 1);
     if (is_closed_ || next == timer_ms_)
         return;

@@ -48,10 +48,15 @@ public:
 
 private:
     // upload_work.cpp
+    /// Null if there is none. The address of a device stays until it is removed.
     [[nodiscard]] DeviceUpload* find(DeviceId device);
+    /// One tick soon, however often it is asked for before that: so a thousand readings cost one look at
+    /// their device.
     void post_tick();
+    /// A minute ahead at most: the clock that counts goes on during suspend, the timer does not.
     void arm_timer();
     void look_at(DeviceUpload& device);
+    /// Starts posts until the limit of parallel ones is reached, nobody is ready or the breaker refuses.
     void pump();
     [[nodiscard]] bool start_next();
     void give_back(DeviceUpload& device);
@@ -59,15 +64,28 @@ private:
 
     // upload_posts.cpp
     void start(DeviceUpload& device, Purpose purpose);
+    /// Asks the queue; its handler may be called at once or after flash was read. The device is busy from
+    /// here to release().
     void take(DeviceUpload& device, Purpose purpose);
     void on_taken(DeviceId id, Purpose purpose, Batch batch);
+    /// What can never be sent becomes a dead letter here, before anything is posted.
     [[nodiscard]] Batch pack_batch(DeviceUpload& device, Purpose purpose, Batch batch, Pack& pack);
     void send_slice(DeviceUpload& device, Purpose purpose, Slice slice);
     void send_repeat(DeviceUpload& device);
+    /// Signs, and hands over to the upload thread; the answer comes back over the loop, unless the uploader
+    /// has gone meanwhile.
     void send(DeviceUpload& device, Flight flight, std::string body);
     void release(DeviceUpload& device);
 
     // upload_answers.cpp
+    ///
+    /// What becomes of the readings by verdict:
+    ///   delivered    settled as accepted; ends parking
+    ///   retry        kept, to be sent again byte-identical if they may have arrived
+    ///   park         kept, and all that was under suspicion too
+    ///   halve        kept, with lower limits; one alone is a dead letter
+    ///   bisect       halved until one alone is refused; tried once more after a minute, then a dead letter
+    ///   misdirected  kept; the whole uplink pauses
     void on_answer(DeviceId id, Answer answer);
     void on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer);
     void on_delivered(DeviceUpload& device, Flight flight, const Answer& answer);
@@ -79,6 +97,7 @@ private:
     void park(DeviceUpload& device, const Answer& answer, bool by_content);
     void unpark(DeviceUpload& device);
     void log_retry(DeviceUpload& device, const Answer& answer, const std::string& reason);
+    /// Dead letters of one device are logged once a minute at most, with their number.
     void set_aside(DeviceUpload& device, const Slice& slice, const std::string& reason);
     void settle(const Flight& flight, Fate fate, const std::string& reason = {});
     void keep(const Slice& slice);

@@ -23,6 +23,7 @@ class io_context;
 // that was not settled is still in the queue.
 namespace things {
 
+/// `secret` is used for every pack from the next one on; it is never shown.
 struct UploadDevice {
     DeviceId id = 0;
     std::string name;
@@ -61,11 +62,13 @@ public:
     void remove(DeviceId device);
     /// New limits and intervals after a reload. The URL and TLS settings belong to Https,
     /// which has a configure() of its own.
+    /// Takes effect with the next post of each device.
     void configure(const ThingsConfig& things, const BatchConfig& batch);
 
     /// Readings of the device were appended. Cheap: marks the device, works later.
     void notify(DeviceId device);
     /// Post soon, to fetch the next downlink; re-posts the newest reading if nothing waits.
+    /// At most 30 a minute and device; later ones wait for the minute to end.
     void request_post(DeviceId device);
     /// An operator asks: forget waits, try this device now.
     void retry_now(DeviceId device);
@@ -74,11 +77,13 @@ public:
 
     /// Best effort: sends what waits in the live lanes until `within` has passed, then calls `done` once.
     /// Nothing new is sent afterwards, everything unanswered goes back to the queue.
+    /// May take `within` in full: a post in flight is not waited for longer. Once.
     void shutdown(Milliseconds within, std::function<void()> done);
 
     /// Does what is due by the clock. The timer calls it; tests do after moving their clock.
     void tick();
 
+    /// All zeros and an empty state for an unknown device. A copy; cheap.
     [[nodiscard]] DeviceUploads status(DeviceId device) const;
     /// The answer to the device's last post, for a technician.
     [[nodiscard]] Explanation explain_last(DeviceId device) const;

@@ -28,6 +28,7 @@ enum class TransportError : std::uint8_t {
 };
 
 /// What came back from one post.
+/// Text from outside: `detail`, `body` and the headers are bounded in length (Https) but otherwise anything.
 struct Answer {
     int status = 0; ///< 0: none was seen
     TransportError error = TransportError::none;
@@ -54,6 +55,15 @@ enum class Next : std::uint8_t {
 /// Whom a `retry` holds back.
 enum class Scope : std::uint8_t { device, uplink };
 
+///
+/// By status, complete or not (a 2xx that broke off has been accepted):
+///   2xx                      delivered
+///   3xx                      misdirected: uplink, one minute
+///   401 403 404              park
+///   413                      halve
+///   408 425 5xx, none        retry: device; the uplink for 503 and failures before the request
+///   429                      retry: uplink
+///   any other 4xx            bisect
 struct Verdict {
     Next next = Next::retry;
     Scope scope = Scope::device;
@@ -62,7 +72,7 @@ struct Verdict {
     std::string reason;               ///< short: "503 Service Unavailable", "no address for the host"
 };
 
-/// Classes to count by, and their names for metrics ("delivered", "retry_5xx" ...).
+/// Classes to count by, and their names for metrics ("delivered", "network", "server" ...).
 enum class AnswerClass : std::uint8_t {
     delivered,
     delivered_with_error,
@@ -75,10 +85,13 @@ enum class AnswerClass : std::uint8_t {
     throttled, ///< 429
     server,    ///< 5xx, 408, 425
 };
+/// The number of classes above, for arrays that are indexed by them.
 constexpr std::size_t answer_classes = 10;
+/// A label of the metrics: never renamed lightly, dashboards hold on to it.
 [[nodiscard]] std::string_view name_of(AnswerClass kind);
 [[nodiscard]] AnswerClass classify(const Answer& answer);
 
+/// `now_wall_ms` is for a Retry-After date without a Date header beside it.
 [[nodiscard]] Verdict judge(const Answer& answer, std::int64_t now_wall_ms);
 
 /// Retry-After in seconds or as a date, clamped to 0 to 1 h; none if it is neither. A date is compared with
@@ -86,6 +99,7 @@ constexpr std::size_t answer_classes = 10;
 [[nodiscard]] std::optional<Milliseconds> parse_retry_after(std::string_view retry_after,
                                                             std::string_view date, std::int64_t now_wall_ms);
 /// An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT") as seconds since the epoch.
+/// All three forms of RFC 9110 5.6.7; none if it is no date. A two-digit year below 70 is of this century.
 [[nodiscard]] std::optional<std::int64_t> parse_http_date(std::string_view text);
 
 } // namespace things
