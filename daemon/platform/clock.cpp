@@ -35,6 +35,7 @@ std::int64_t SystemClock::boot_ms() const {
 bool SystemClock::is_synchronised() const {
     timex state{};
     const int result = adjtimex(&state);
+    // EPERM under ProtectClock=, which filters adjtimex even for reading.
     if (result < 0)
         return time_service_.is_synchronised(boot_ms());
     return result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;

@@ -9,6 +9,7 @@ namespace things {
 
 /// How one thread knows that another one still makes progress: the watcher asks, the watched thread answers
 /// in its next round, and what it owes for long tells that it hangs.
+/// No lock: each counter is written by one side only.
 class Heartbeat {
 public:
     /// The watched thread, each round. Never blocks.

@@ -70,6 +70,7 @@ std::string json_string(std::string_view text) {
     while (!text.empty()) {
         const auto length = sequence_length(text);
         if (length == 1)
+            // A length of one is ASCII; everything longer is UTF-8 that JSON takes as it is.
             append_ascii(out, text.front());
         else if (length == 0)
             out += "\xEF\xBF\xBD";

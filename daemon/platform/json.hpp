@@ -15,18 +15,22 @@ namespace things {
 /// U+FFFD, so that the result is always valid.
 [[nodiscard]] std::string json_string(std::string_view text);
 
-/// The shortest text that reads back as the same double; `null` if it is not finite. 1e21 and beyond with an
-/// exponent.
+/// The shortest text that reads back as the same double (the C++ library's choice between fixed and with an
+/// exponent: 1e+05, but 123456); `null` if it is not finite, since JSON knows no other.
 [[nodiscard]] std::string json_number(double value);
 
 /// Builds one document. Commas and nesting are its business; that keys come only in objects is the caller's
 /// (asserted). Example: json.object().key("a").value(1).key("b").array().value(true).end().end().
+/// The document is one string in memory; there is no limit to it but the caller's. Writing never fails.
 class JsonWriter {
 public:
     JsonWriter& object();
     JsonWriter& array();
     JsonWriter& end(); ///< closes the innermost object or array
+    /// Only directly inside an object, and followed by exactly one value, object or array.
     JsonWriter& key(std::string_view name);
+    /// A string is escaped as by json_string(), a double written as by json_number(), integers whole up to 64
+    /// bits.
     JsonWriter& value(std::string_view text);
     JsonWriter& value(const char* text) { return value(std::string_view(text)); }
     JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
@@ -46,6 +50,8 @@ public:
         return key(name).value(v);
     }
 
+    /// Complete when each object() and array() had its end(). take() leaves the writer empty but does not
+    /// begin it anew: use another one for the next document.
     [[nodiscard]] const std::string& text() const { return text_; }
     [[nodiscard]] std::string take() { return std::move(text_); }
 

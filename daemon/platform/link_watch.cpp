@@ -50,6 +50,7 @@ std::string key_of(int type, std::string_view body) {
         if (body.size() < sizeof head)
             return {};
         std::memcpy(&head, body.data(), sizeof head);
+        // Link-local addresses are there before any network is, and loopback always.
         if (head.ifa_scope >= RT_SCOPE_LINK)
             return {};
         return "address " + std::to_string(head.ifa_index) +
@@ -59,6 +60,8 @@ std::string key_of(int type, std::string_view body) {
     if (body.size() < sizeof head)
         return {};
     std::memcpy(&head, body.data(), sizeof head);
+    // A default route has a destination of no bits. Other tables (VRF, VPN, policy routing) say nothing of
+    // the way out.
     if (head.rtm_dst_len != 0 || head.rtm_type != RTN_UNICAST || head.rtm_table != RT_TABLE_MAIN)
         return {};
     return "route " + std::to_string(head.rtm_family) +

@@ -21,10 +21,14 @@ using Field = std::pair<std::string_view, std::string_view>;
 
 /// Opens the journal if this process was started by systemd with one, else stderr. Once, at start.
 void open(Level level);
+/// Takes effect on all threads with their next record; for a reload.
 void set_level(Level level);
+/// Costs one atomic load; lets a caller skip building a text that nobody would see.
 [[nodiscard]] bool is_on(Level level);
 
 /// Writes one record. Control characters are replaced, so that input from outside cannot forge lines.
+/// A field with an empty value is left out; the fields are for the journal only, a line on stderr is the
+/// message alone. May block for as long as the journal or stderr does.
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
 
 template <typename... Args>

@@ -4,11 +4,17 @@
 #include <cstdint>
 #include <string>
 
-// Messages to the service manager (sd_notify(3)). Without one every call does nothing. Any thread.
+// Messages to the service manager (sd_notify(3)). Without one every call does nothing. Any thread. Each is
+// one datagram that is sent or lost, never waited for: a manager that does not read its socket must not stop
+// the loop.
 namespace things::notify {
 
+/// Start-up is done, or a reload has ended, well or not (sd_notify's READY=1).
 void ready();
+/// A reload begins; `monotonic_us` is CLOCK_MONOTONIC, which Type=notify-reload demands. Must be followed by
+/// ready().
 void reloading(std::int64_t monotonic_us);
+/// The daemon is about to end; the manager's stop timeout runs.
 void stopping();
 /// One line for `systemctl status`.
 void status(const std::string& text);

@@ -26,6 +26,8 @@ bool ask_timedated() {
 bool TimeService::is_synchronised(std::int64_t boot_ms) const {
     std::int64_t due = ask_again_ms_.load();
     // Whoever wins the exchange asks; the others take the last answer meanwhile.
+    // The 10 s cover the asking itself, which takes half a second at worst; the end sets the true time of the
+    // next.
     if (boot_ms < due || !ask_again_ms_.compare_exchange_strong(due, boot_ms + 10'000))
         return is_synchronised_.load();
     const bool answer = access("/run/systemd/timesync/synchronized", F_OK) == 0 || ask_timedated();

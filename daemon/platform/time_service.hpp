@@ -13,6 +13,8 @@ namespace things {
 class TimeService {
 public:
     /// `boot_ms`: now, of a clock that never steps. Blocks for at most half a second, and rarely.
+    /// A yes is kept for 60 s, a no for 5 s; who asks while another thread waits for the bus gets the last
+    /// answer, at first no.
     [[nodiscard]] bool is_synchronised(std::int64_t boot_ms) const;
 
 private:
