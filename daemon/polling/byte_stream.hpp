@@ -13,6 +13,8 @@
 // Plain values as bytes and back, the alphabet of polling/host_protocol. Pure; any thread.
 namespace things {
 
+/// Little endian; a text and a list begin with their count (4 bytes), a variant with its kind (1 byte).
+/// Written in the order of the calls.
 class ByteWriter {
 public:
     void put(bool value) { put_bytes(value ? 1 : 0, 1); }
@@ -33,6 +35,7 @@ public:
         for (const Item& item : items)
             put(item);
     }
+    /// Leaves the writer empty and ready for the next.
     [[nodiscard]] std::string take() { return std::move(bytes_); }
 
 private:
@@ -42,6 +45,7 @@ private:
 
 /// Reads in the same order. Once something does not fit every further `get` gives zeros and `is_good` is
 /// false.
+/// `bytes` stay as they are while it reads; texts are copied out. Never throws on any bytes.
 class ByteReader {
 public:
     explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
@@ -55,6 +59,7 @@ public:
     void get(Value& value);
     void get(Scalar& value);
     void get(Setting& setting);
+    /// Appends to `items`; stops at the first that does not fit.
     template <typename Item>
     void get(std::vector<Item>& items) {
         for (std::uint32_t left = get_count(); left > 0 && is_good_; --left) {

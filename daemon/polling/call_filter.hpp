@@ -7,6 +7,7 @@ namespace things {
 /// may see: Unix sockets (the gateway's control socket, D-Bus, the service manager), and io_uring and foreign
 /// architectures, which would go around that. Pairs of connected sockets stay. For good; needs
 /// no-new-privileges. False where the kernel or the machine's architecture does not offer it.
+/// A refused call fails with EACCES, as if permissions had forbidden it; nothing is killed.
 [[nodiscard]] bool filter_calls();
 
 } // namespace things

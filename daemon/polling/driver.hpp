@@ -28,12 +28,18 @@ struct RawReading {
 class DriverSink {
 public:
     virtual ~DriverSink() = default;
+    /// Calls come from within a call of the driver, in the order in which the plugin spoke; none may throw or
+    /// block for long.
     virtual void on_readings(std::vector<RawReading> readings) = 0;
     /// Readings that could not be taken over, and why.
     virtual void on_garbage(std::uint64_t count, const std::string& why) = 0;
+    /// Level and index are the plugin's claim, and still to be checked against the work.
     virtual void on_event(SourceEvent event) = 0;
+    /// During create only.
     virtual void on_problem(SettingProblem problem) = 0;
+    /// During discover and plan only; one JSON object, not parsed yet.
     virtual void on_found(std::string json) = 0;
+    /// 0 to 1.
     virtual void on_progress(double part) = 0;
     /// True while the present call should return early.
     [[nodiscard]] virtual bool is_interrupted() const = 0;
@@ -44,6 +50,15 @@ public:
 };
 
 /// How a call ended. `dead`: the plugin is gone (its process ended or was ended) and must be created anew.
+///
+///   ok            done; readings came, or not
+///   interrupted   returned early because is_interrupted() said so
+///   failed        the device or the link did not do it, or the plugin threw
+///   refused       the device said no
+///   timeout       no answer in time
+///   invalid       configuration or argument wrong
+///   unsupported   the plugin does not offer it; it was not called
+///   dead          see above; only from a plugin in a process of its own
 struct CallResult {
     enum class Status : std::uint8_t {
         ok,
@@ -64,10 +79,16 @@ struct CallResult {
 class Driver {
 public:
     virtual ~Driver() = default;
+    /// Makes the source, after ending one that there was. Must come first; no other call is made without a
+    /// source.
     virtual CallResult create() = 0;
+    /// Ends it; may take seconds in a plugin that hangs. Nothing happens without a source.
     virtual void destroy() = 0;
+    /// Reads these points once. Returns by the deadline, as far as the plugin keeps the contract; a process
+    /// is ended if it does not.
     virtual CallResult poll(const std::vector<std::uint32_t>& points, std::int64_t deadline_ms) = 0;
     virtual CallResult listen(std::int64_t deadline_ms) = 0;
+    /// `value` is the raw one, labels already undone.
     virtual CallResult write(std::uint32_t point, const Value& value, std::int64_t deadline_ms) = 0;
     virtual CallResult discover(const std::vector<Setting>& options, std::int64_t deadline_ms) = 0;
     virtual CallResult plan() = 0;

@@ -16,9 +16,12 @@
 // thread only.
 namespace things {
 
+/// A subject is a device, a point or the source. What makes a change is the event's code; its text alone is
+/// not worth a line.
 class EventFilter {
 public:
     /// What of `event` is to be passed on now.
+    /// A recovery of what did not fail is dropped; the count is that of failures since they began.
     [[nodiscard]] std::vector<SourceEvent> feed(SourceEvent event, std::int64_t now_ms);
     /// What waited for room and still holds. Cheap if nothing waits.
     [[nodiscard]] std::vector<SourceEvent> due(std::int64_t now_ms);
@@ -40,6 +43,8 @@ private:
     };
     using Key = std::pair<Level, std::uint32_t>;
 
+    /// Passes on how a subject stands now, unless it was told so already or its minute is spent: then it
+    /// waits.
     void show(const Key& key, Subject& subject, std::int64_t now_ms, std::vector<SourceEvent>& out);
 
     std::map<Key, Subject> subjects_; ///< of what failed once; bounded by the devices and points

@@ -46,6 +46,7 @@ void volunteer_for_the_killer() {
 } // namespace
 
 std::optional<Confinement> limit_host(const HostLimits& limits) {
+    // A host that outlives its gateway would hold the serial port against the next one.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (limits.parent > 0 && getppid() != limits.parent)
         return std::nullopt; // it died before the line above

@@ -7,6 +7,7 @@
 
 namespace things {
 
+/// `socket` and `wake` are the only descriptors above 2 that stay open.
 struct HostLimits {
     int socket = -1, wake = -1;
     std::int64_t memory = 0; ///< bytes of data (heap, stacks, anonymous maps); 0: no limit
@@ -23,6 +24,8 @@ struct Confinement {
 /// Takes away from this process what a plugin has no use for, before the plugin's code runs: descriptors,
 /// memory beyond the limit, core dumps, new privileges, outliving the gateway, the sight of every file that
 /// holds a secret or the queue, and Unix sockets. Nothing if the gateway has gone meanwhile.
+/// For good, and for all that the plugin starts. A wall that this kernel lacks is no error: the result says
+/// so, and the host tells the log. Memory is not limited under sanitizers, which map terabytes.
 [[nodiscard]] std::optional<Confinement> limit_host(const HostLimits& limits);
 
 } // namespace things

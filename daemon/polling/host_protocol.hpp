@@ -40,6 +40,7 @@ enum class FrameType : std::uint8_t {
     progress
 };
 
+/// The payload is not looked at here; decode() below does, by type.
 struct Frame {
     FrameType type = FrameType::result;
     std::string payload;
@@ -48,9 +49,12 @@ struct Frame {
 constexpr std::size_t longest_request = std::size_t{64} * 1024 * 1024; ///< a configuration may be large
 constexpr std::size_t longest_answer = std::size_t{4} * 1024 * 1024;   ///< what the host may send
 
+/// Length, type and payload, ready for the socket.
 [[nodiscard]] std::string encode(const Frame& frame);
 
 /// Cuts a stream of bytes into frames. Holds at most one frame and what came with it.
+/// For bytes of a process that may have been taken over: a length beyond `longest` or an unknown type breaks
+/// the stream before memory is asked for.
 class HostFrameReader {
 public:
     explicit HostFrameReader(std::size_t longest) : longest_(longest) {}
@@ -67,6 +71,7 @@ private:
     bool is_broken_ = false;
 };
 
+/// Deadlines are CLOCK_MONOTONIC in milliseconds, which both processes share.
 struct PollFrame {
     std::vector<std::uint32_t> points;
     std::int64_t deadline_ms = 0;
@@ -80,15 +85,18 @@ struct DiscoverFrame {
     std::vector<Setting> options;
     std::int64_t deadline_ms = 0;
 };
+/// Readings that the host refused to hand on, counted there.
 struct GarbageFrame {
     std::uint64_t count = 0;
     std::string why;
 };
+/// Without an error the plugin is loaded and waits for `create`.
 struct HelloFrame {
     PluginDescription description;
     std::string error; ///< empty: the description counts
 };
 
+/// Writable only where the configuration allows writes at all.
 [[nodiscard]] std::string encode(const SourceWork& work);
 [[nodiscard]] std::string encode(const PollFrame& frame);
 [[nodiscard]] std::string encode(const WriteFrame& frame);

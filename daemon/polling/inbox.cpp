@@ -70,6 +70,7 @@ void Inbox::begin(Urgency urgency) {
 void Inbox::settle() {
     bool interrupted = is_closed();
     for (std::size_t i = 0; i < requests_.size(); ++i)
+        // Urgency begins with stop, the queues with writes: hence the one.
         if (!requests_.at(i).empty() && i + 1 < static_cast<std::size_t>(present_))
             interrupted = true;
     // The flag and the descriptor change together, so that a plugin that waits on the one sees the other.

@@ -20,6 +20,7 @@ namespace things {
 
 using ResultHandler = std::function<void(BusResult)>;
 
+/// `point` by index; after `not_after_boot_ms` (CLOCK_BOOTTIME) it is not begun any more.
 struct WriteRequest {
     std::uint32_t point = 0;
     Value value;
@@ -32,6 +33,7 @@ struct ReadRequest {
     ResultHandler handler;
 };
 
+/// `on_done` is called once, with an empty text if all went well.
 struct DiscoverRequest {
     std::vector<Setting> options;
     std::function<void(std::string)> on_found;
@@ -44,8 +46,11 @@ using Request = std::variant<WriteRequest, ReadRequest, DiscoverRequest>;
 /// What a source's thread does at the moment; only what is more urgent interrupts it.
 enum class Urgency : std::uint8_t { stop, write, read, discover, poll };
 
+/// The flag, the descriptor and the queues change together under one mutex, which is never held over a
+/// handler or a call of the plugin.
 class Inbox {
 public:
+    /// Throws std::system_error if there is no descriptor left.
     Inbox();
     ~Inbox();
     Inbox(const Inbox&) = delete;
@@ -54,6 +59,7 @@ public:
     /// False if it is closed or 1,000 of this kind wait already; the request is then still the caller's.
     [[nodiscard]] bool post(Request& request);
     /// No more requests; interrupts whatever goes on.
+    /// For good. What waits is the source's thread's to answer (drain).
     void close();
     /// Everything that was not taken. The caller answers each.
     [[nodiscard]] std::vector<Request> drain();

@@ -14,10 +14,13 @@
 // given; its source's thread only.
 namespace things {
 
+/// The allowance is four times what the intervals ask for, plus 1,000 a second, over five seconds: far above
+/// any honest plugin, and far below what would fill the queue.
 class Intake {
 public:
     explicit Intake(const SourceWork& work);
 
+    /// `readings` are in the order in which they came, aggregates that ended meanwhile among them.
     struct Result {
         std::vector<PointReading> readings;
         std::uint64_t refused = 0; ///< garbage
@@ -31,6 +34,7 @@ public:
     /// Aggregates whose window has ended; all of them at the end of the source.
     [[nodiscard]] std::vector<PointReading> due(std::int64_t now_ms, bool at_end = false);
     [[nodiscard]] bool aggregates() const { return !aggregating_.empty(); }
+    /// Throws std::out_of_range for an index that is no point.
     [[nodiscard]] const Labels& labels(std::uint32_t point) const { return points_.at(point).labels; }
 
 private:
@@ -38,6 +42,7 @@ private:
         Labels labels;
         ReportFilter filter;
     };
+    /// False: there is nothing left of the allowance at this moment.
     [[nodiscard]] bool spend(std::int64_t now_ms);
 
     std::vector<Point> points_;

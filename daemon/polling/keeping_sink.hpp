@@ -10,8 +10,11 @@ namespace things {
 
 /// For calls of a driver outside a source: keeps what was said, up to a limit, and never interrupts. The
 /// thread that calls the driver.
+/// For `check`, `plugins test`, and reading a bus by hand: whoever called looks at the public members
+/// afterwards. At most 100,000 of each kind are kept.
 class KeepingSink final : public DriverSink {
 public:
+    /// Throws std::system_error if there is no descriptor left.
     KeepingSink();
     ~KeepingSink() override;
     KeepingSink(const KeepingSink&) = delete;
@@ -29,6 +32,7 @@ public:
 
     /// Makes the next call see an interruption, or not.
     void interrupt(bool on);
+    /// Empties all of them, before the next call.
     void forget();
 
     std::vector<RawReading> readings;

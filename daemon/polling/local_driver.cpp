@@ -265,6 +265,7 @@ void LocalDriver::on_problem(void* context, std::uint32_t level, std::uint32_t i
 
 int LocalDriver::on_interrupted(void* context) noexcept {
     auto* self = static_cast<LocalDriver*>(context);
+    // The one call that any thread of the plugin may make: it reads an atomic flag.
     return self != nullptr && self->sink_.is_interrupted() ? 1 : 0;
 }
 

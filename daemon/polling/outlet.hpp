@@ -12,8 +12,10 @@
 // is held over the listener's and the handlers' calls, which must not block.
 namespace things {
 
+/// Owned by a source's thread object. The loop calls `cut`, `dismiss` and nothing else.
 class Outlet {
 public:
+    /// `now` may be empty: the wall clock is then believed.
     Outlet(const Clock& clock, SourceListener& listener, std::function<Stamp()> now);
 
     void send(std::vector<PointReading> readings);
@@ -23,8 +25,10 @@ public:
     [[nodiscard]] std::int64_t boot_ms();
 
     /// The request that is being carried out; `answer` calls its handler, once, whoever comes first.
+    /// Takes the place of what was expected before.
     void expect(Request request);
     void answer(BusResult result);
+    /// These two go to the present request if it is a discovery, else nowhere.
     void found(std::string json);
     void progress(double part);
     void finish_discovery(std::string error);
@@ -34,6 +38,8 @@ public:
     void dismiss(BusResult::Status status, const std::string& text);
 
     /// From now on nothing gets out. Any thread.
+    /// Blocks while a listener's or handler's call is under way. The mutex of the clock is another one, so
+    /// that a stamp does not wait for a listener.
     void cut();
 
 private:

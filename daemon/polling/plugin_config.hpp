@@ -14,11 +14,13 @@
 namespace things {
 
 /// A source's configuration as C structs. Points into `work`, which must stay as it is meanwhile.
+/// Deques, because what points to their elements must not move.
 class PluginConfig {
 public:
     explicit PluginConfig(const SourceWork& work);
     PluginConfig(const PluginConfig&) = delete;
     PluginConfig& operator=(const PluginConfig&) = delete;
+    /// Valid as long as this object and its `work`.
     [[nodiscard]] const things_source_config& get() const { return config_; }
 
 private:
@@ -52,12 +54,14 @@ private:
 
 /// Nothing, with the reason in `why`, if a plugin's value is none: unknown kind, not finite, not UTF-8, too
 /// long.
+/// The text is copied.
 [[nodiscard]] std::optional<Value> from_plugin(const things_value& value, std::string& why);
 /// The same check for a value that is ours already (it came over a socket).
 [[nodiscard]] bool is_sound(const Value& value, std::string& why);
 
 /// A foreign text, at most `most` bytes of it, made valid: what is not UTF-8 or a control character becomes
 /// '?'.
+/// Null gives an empty text; reads no further than the NUL or `most`.
 [[nodiscard]] std::string clean_text(const char* text, std::size_t most);
 [[nodiscard]] bool is_utf8(const char* text, std::size_t size);
 

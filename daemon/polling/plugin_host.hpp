@@ -9,6 +9,7 @@ namespace things {
 /// The hidden subcommand; argv[0] is "plugin-host". Main thread only. Limits this process first, loads the
 /// plugin last. Returns the exit code: 0 the gateway went away or said so, 1 the plugin cannot be loaded, 64
 /// usage.
+/// Ends by _exit() without running the plugin's destructors, which may hang.
 int run_plugin_host(int argc, char** argv);
 
 } // namespace things

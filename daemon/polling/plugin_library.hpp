@@ -15,14 +15,17 @@ namespace things {
 
 struct SourceOptions;
 
+/// `load` runs code of FILE in this process (its constructors and its entry); `probe` does not.
 class PluginLibrary : public std::enable_shared_from_this<PluginLibrary> {
 public:
     /// Loads FILE, checks ABI version and struct sizes before anything of it is called, and copies its
     /// description. Refuses a file that everybody may overwrite. Throws std::runtime_error with the file and
     /// the reason.
+    /// The file must be called NAME.so after what the plugin calls itself. Blocks for the disk.
     static std::shared_ptr<const PluginLibrary> load(const std::filesystem::path& file, bool shipped);
     /// Asks FILE for its description in a process of its own, so that nothing of it runs here; for plugins
     /// that are not shipped. `table` is then empty. Throws as `load` does.
+    /// Blocks for up to 10 s with a plugin that hangs while it is loaded.
     static std::shared_ptr<const PluginLibrary> probe(const std::filesystem::path& file,
                                                       const SourceOptions& options);
     ~PluginLibrary();
@@ -49,10 +52,12 @@ private:
 struct PluginDirectory {
     std::vector<std::shared_ptr<const PluginLibrary>> plugins;
     std::vector<std::string> problems; ///< one line each: file and reason
+    /// By the plugin's name; null if there is none.
     [[nodiscard]] std::shared_ptr<const PluginLibrary> find(const std::string& name) const;
 };
 /// `shipped`: the package's own directory; plugins that lie in it are loaded here, others are only asked, in
 /// a process of their own. A directory that does not exist is no problem.
+/// Only files that end in .so are looked at, in the order of their names. Never throws.
 PluginDirectory load_plugins(const std::vector<std::filesystem::path>& directories,
                              const std::filesystem::path& shipped, const SourceOptions& options);
 

@@ -156,6 +156,7 @@ CallResult RemoteDriver::ask(const Frame& frame, std::int64_t deadline_ms) {
             break;
         if (sink_.is_stopping() && !was_stopping) {
             was_stopping = true;
+            // A source that is stopped should be gone within the second or two that a reload waits.
             until = std::min(until, steady_ms() + stop_patience_ms);
         }
         if (steady_ms() >= until)
@@ -173,6 +174,7 @@ CallResult RemoteDriver::die(const std::string& how) {
         text = process_.bury(seconds(1));
     else
         process_.end();
+    // What was emitted before a crash is in the socket still, and nothing that was emitted is lost.
     (void)drain();
     read_messages();
     tell_line();

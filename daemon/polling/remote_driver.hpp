@@ -15,6 +15,9 @@ struct HelloFrame;
 /// and the grace, a crash, or more readings in one call than anybody could want end the process; the call's
 /// result then is `dead`, and `create` starts another one. What was emitted before is handed on first. `work`
 /// and `sink` outlive the driver.
+/// Used on one thread from its first call on: the host process dies with the thread that started it. What the
+/// plugin writes to its standard error becomes notes with the code "stderr"; its last line is quoted when it
+/// dies.
 std::unique_ptr<Driver> make_remote_driver(const SourceWork& work, const std::filesystem::path& plugin,
                                            const SourceOptions& options, DriverSink& sink);
 

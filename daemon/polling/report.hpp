@@ -17,6 +17,7 @@ namespace things {
 using Labels = std::vector<std::pair<std::int64_t, std::string>>;
 
 /// The word for a raw value; the value itself if it has none.
+/// Compared as integers: 3, 3.0 and (for 1 and 0) a truth value find the same label.
 [[nodiscard]] Value apply_labels(const Labels& labels, Value raw);
 /// The raw value for a word; nothing if the word is none of the labels. Other values stay as they are.
 [[nodiscard]] std::optional<Value> remove_labels(const Labels& labels, Value value);
@@ -31,6 +32,8 @@ struct Sample {
 /// that passed, and after `heartbeat` any value; a deadband or heartbeat alone means on_change too.
 /// `aggregate` makes one sample of each window (windows lie on the grid of the clock) and the rules above
 /// then apply to it.
+/// The difference is taken from the last value that passed, not from the last one read, so that a slow drift
+/// is seen. Text and truth values change or do not; the deadband is for numbers.
 class ReportFilter {
 public:
     explicit ReportFilter(const Report& rules);
@@ -39,6 +42,8 @@ public:
     [[nodiscard]] bool pass(const Sample& sample, std::int64_t now_ms);
     /// The aggregate of a window that has ended; ask before `pass` and now and then. `at_end`: of the present
     /// window too (the source stops).
+    /// None also if the aggregate did not change and the rules hold it back. A mean has the stamp of the last
+    /// sample, a minimum or maximum that of the sample itself.
     [[nodiscard]] std::optional<Sample> due(std::int64_t now_ms, bool at_end = false);
     [[nodiscard]] bool aggregates() const { return rules_.aggregate != Aggregate::none; }
 

@@ -12,6 +12,7 @@ class Restarts {
 public:
     /// Notes a death; returns the wait in milliseconds.
     std::int64_t after_death(std::int64_t now_ms);
+    /// As of the last death: deaths are forgotten only when the next one is noted.
     [[nodiscard]] bool in_quarantine() const { return deaths_.size() >= 3; }
 
 private:

@@ -24,6 +24,7 @@
 // one stretch, in turn; once a group is late by four intervals it goes first, so nothing starves.
 namespace things {
 
+/// `device` is any number that is the same for points that belong together.
 struct TimedPoint {
     std::uint32_t device = 0; ///< points of the same device and interval form a group
     std::int64_t interval_ms = 1000;
@@ -33,6 +34,7 @@ struct TimedPoint {
 /// A seed that spreads devices: the same name gives the same seed on every machine.
 [[nodiscard]] std::uint64_t phase_seed(std::string_view source, std::string_view device);
 
+/// Its rounds: next() says when, take() says what, done() must follow each take() before the next.
 class Schedule {
 public:
     /// `points` are known by their index from here on. Intervals below 1 ms count as 1 ms.
@@ -44,6 +46,8 @@ public:
 
     /// Says how long the points of the last `take` took, and which of them were not asked for because the
     /// call ended early; those stay due.
+    /// The cost of a group is learned from it (a mean that forgets by halves), and decides how many go into
+    /// the next slice.
     void done(std::int64_t now_ms, std::int64_t duration_ms, const std::vector<std::uint32_t>& left);
 
     /// When there is something to take: not after `now_ms` if at once, INT64_MAX if never.
@@ -65,7 +69,9 @@ private:
     using Rank = std::tuple<std::int64_t, std::int64_t, std::uint32_t>; ///< interval, due, group
 
     void wake(std::int64_t now_ms);
+    /// Puts a group on its next beat after now, and counts those it missed.
     void advance(Group& group, std::int64_t now_ms);
+    /// Starving ones first, by due time; then by interval, then by due time.
     [[nodiscard]] std::vector<std::uint32_t> by_urgency(std::int64_t now_ms) const;
 
     std::vector<Group> groups_;

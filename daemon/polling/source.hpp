@@ -31,6 +31,7 @@ struct SourcePoint {
 };
 
 /// Everything a source needs to know. Made by the gateway from the configuration.
+/// Points stand in the order of the configuration, grouped by device. Immutable once a source was made of it.
 struct SourceWork {
     SourceConfig config;
     std::vector<SourceDevice> devices;
@@ -38,6 +39,7 @@ struct SourceWork {
 };
 
 /// A value that came from a plugin, after labels were applied.
+/// `raw` and `duration_us` are for who asked by hand; they go no further than the command line.
 struct PointReading {
     std::uint32_t point = 0; ///< index into SourceWork::points
     Value value;
@@ -48,6 +50,7 @@ struct PointReading {
 };
 
 /// What a source or something behind it went through, in words. `code` is stable; `text` is for people.
+/// `recovered` ends the `problem` of the same level and index; a `note` stands alone.
 struct SourceEvent {
     enum class Kind : std::uint8_t { problem, recovered, note };
     Kind kind = Kind::note;
@@ -68,6 +71,7 @@ struct BusResult {
 };
 
 /// What the status page shows of a source. A snapshot.
+/// Counters are since the source was made; a reload that changes it makes a new one.
 struct SourceStatus {
     std::string state; ///< "running", "starting", "hanging since 12 s", "restarting in 4 s: ...", "stopped"
     bool healthy = true;
@@ -87,16 +91,21 @@ public:
 /// A running source. Calls are for the loop; handlers are called on the source's thread, each exactly once.
 class Source {
 public:
+    /// Waits for up to 5 s, then leaves a hanging thread behind.
     virtual ~Source() = default; ///< stops first if need be
     /// Starts the thread or process. Mistakes only the plugin can find were found by `validate` before.
+    /// Once. Throws std::system_error if no thread can be made.
     virtual void start() = 0;
     /// Writes one point, before anything else that waits. A write that has not begun at `not_after_boot_ms`
     /// (CLOCK_BOOTTIME; it waited behind a hanging call) is not begun any more and ends as `timeout`.
     virtual void write(std::uint32_t point, Value value, std::int64_t not_after_boot_ms,
                        std::function<void(BusResult)> handler) = 0;
     /// Reads one point outside its schedule, after writes and before polls.
+    /// Answers also points that are only reported on change; the reading itself does not go into the queue.
     virtual void read(std::uint32_t point, std::function<void(BusResult)> handler) = 0;
     /// Looks around on the bus; `on_found` gets JSON lines, `on_done` an error text or "".
+    /// At most ten minutes. A command or a read interrupts it; it then starts over, and what it finds again
+    /// is left out.
     virtual void discover(std::vector<Setting> options, std::function<void(std::string)> on_found,
                           std::function<void(double)> on_progress,
                           std::function<void(std::string)> on_done) = 0;
@@ -114,11 +123,12 @@ public:
 };
 
 /// What a source needs from its surroundings, beside its configuration.
+/// Defaults are those of the daemon.
 struct SourceOptions {
     std::function<Stamp()> now; ///< stamps readings; any thread, cheap. Empty: the clock's wall time
     std::filesystem::path host_executable =
         "/proc/self/exe"; ///< runs `plugin-host` (polling/plugin_host.hpp)
-    std::int64_t host_memory = std::int64_t{256} * 1024 * 1024; ///< address space of a host process, bytes
+    std::int64_t host_memory = std::int64_t{256} * 1024 * 1024; ///< bytes of data of a host process
     Milliseconds call_time = seconds(5);                        ///< deadline of one poll, read or write
     Milliseconds grace = seconds(3); ///< past its deadline by this much a call counts as hanging
 };
@@ -126,6 +136,7 @@ struct SourceOptions {
 /// Makes a source in a thread of this process, or in a host process where the configuration asks for one.
 /// `clock` and `listener` outlive it; a thread that hangs past `join` never reaches the listener again.
 /// The work is shared by the caller and the source's thread, which may hang and outlive everybody.
+/// Throws std::runtime_error if `isolation: none` asks for a plugin that cannot be loaded here.
 std::unique_ptr<Source> make_source(std::shared_ptr<const SourceWork> work,
                                     std::shared_ptr<const PluginLibrary> library, const Clock& clock,
                                     SourceListener& listener, SourceOptions options = {});
@@ -147,6 +158,7 @@ struct Validation {
     std::vector<std::string> plan;
     std::string failure; ///< the plugin's process died or hung over it: no fault of the configuration
 };
+/// Blocks: a create and a plan, up to some 15 s with a plugin in a process that hangs.
 Validation validate(const SourceWork& work, const PluginLibrary& library, const SourceOptions& options = {});
 
 } // namespace things

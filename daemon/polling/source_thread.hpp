@@ -20,10 +20,18 @@
 // until the inbox is closed. What the loop may call is said so; everything else is the source's thread's.
 namespace things {
 
+///
+/// Its states, as `status` shows them:
+///   starting            until the plugin made its source
+///   running             created; polls, listens, serves
+///   restarting in N s   create failed or the plugin's process died; requests are answered as failed
+///   hanging since N s   a call is past its deadline and the grace; requests are answered from outside
+///   stopped             the inbox was closed, or something was thrown that nobody caught
 class SourceThread final : public DriverSink {
 public:
     using MakeDriver = std::function<std::unique_ptr<Driver>(const SourceWork&, DriverSink&)>;
 
+    /// `clock` and `listener` are reached through the outlet only, so that abandon() can take them away.
     SourceThread(std::shared_ptr<const SourceWork> work, bool listens, bool polls,
                  const MakeDriver& make_driver, const Clock& clock, SourceListener& listener,
                  const SourceOptions& options);
@@ -50,31 +58,46 @@ public:
     [[nodiscard]] int wake_fd() const override { return inbox_.wake_fd(); }
 
 private:
-    // One turn: create if need be, one request, the points that are due, listening, until the next thing is due.
+    // One turn: create if need be, one request, the points that are due, listening, until the next thing is
+    // due.
     void turn();
+    /// False: when to try again is set, requests are refused until then.
     bool create();
     void serve(Request request);
     void serve(const WriteRequest& request);
     void serve(const ReadRequest& request);
     void serve(const DiscoverRequest& request);
+    /// What a call that was interrupted did not answer stays due. One that ran into its deadline without any
+    /// answer does not, or it would be repeated for ever.
     void poll(std::int64_t now_ms);
+    /// Until the next point is due. After failures it pauses, from 1 s doubling to 30 s.
     void listen(std::int64_t now_ms);
+    /// Until `until_ms` (CLOCK_BOOTTIME), a request, or a sign of the host process; a minute at most.
     void wait(std::int64_t until_ms);
+    /// Once a second: what the filters held back, aggregates whose window ended.
     void tidy(std::int64_t now_ms);
+    /// Once a minute at most.
     void tell_refused(std::int64_t now_ms);
+    /// Destroys the plugin's source and delivers the aggregates of the present window.
     void end();
 
-    /// Every call of the plugin goes through here: its time limit, its count, what it emitted, whether it survived.
+    /// Every call of the plugin goes through here: its time limit, its count, what it emitted, whether it
+    /// survived.
     CallResult call(Urgency urgency, const char* what, std::int64_t time_ms,
                     const std::function<CallResult()>& function);
     bool survived(const CallResult& result);
     /// The plugin is beyond use in this process, or its host process ended: restart with back-off.
     void bury(const std::string& text);
     void go_down(const std::string& reason);
+    /// With the words of the plugin's last complaint, if the host has none of its own.
     [[nodiscard]] BusResult outcome(const CallResult& result, std::uint32_t duration_us) const;
+    /// Any thread.
     [[nodiscard]] bool is_hanging(std::string& text);
+    /// Those of which the present call said nothing: no reading, no problem of the point, its device or the
+    /// source.
     [[nodiscard]] std::vector<std::uint32_t> unanswered(const std::vector<std::uint32_t>& points) const;
     void publish(const std::vector<SourceEvent>& events);
+    /// A problem of the source itself, found by us rather than reported by the plugin.
     void complain(const std::string& code, const std::string& text);
     void set_state(std::string state, bool healthy);
 

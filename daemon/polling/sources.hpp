@@ -25,6 +25,7 @@ struct RunningSource {
 };
 
 /// What the sources tell, on the loop.
+/// None may be empty. `on_readings` may move the values out.
 struct SourceHooks {
     /// The series of a point in the queue's catalogue; asked when its source starts.
     std::function<SeriesId(const std::string& device, const PointConfig& point)> series_of;
@@ -36,6 +37,8 @@ struct SourceHooks {
 
 /// All running sources: starts, stops and keeps them as the configuration asks, and carries what they produce
 /// from their threads to the loop. Loop only.
+/// A slot outlives its source, and the mailbox outlives both: threads put what they have into the mailbox
+/// under its mutex, and one posted handler takes all of it out.
 class Sources {
 public:
     /// The loop and the clock outlive it. `options` as in polling/source.hpp.
@@ -45,11 +48,13 @@ public:
     Sources& operator=(const Sources&) = delete;
 
     /// Makes what runs equal to `work`: a source whose work did not change goes on undisturbed, others are
-    /// stopped (what they emitted is still delivered) and started anew. Blocks for up to a second for each
-    /// changed source. Returns the names of those that were started or stopped.
+    /// stopped (what they emitted is still delivered) and started anew. Blocks for up to a second in
+    /// all. Returns the names of those that were started or stopped.
+    /// Throws what make_source and start throw; what was started before stays.
     std::vector<std::string> apply(Work work, const PluginDirectory& plugins);
 
     /// Null if there is none.
+    /// Null also for a source that no point uses. Valid until the next apply().
     [[nodiscard]] Source* find(std::string_view name) const;
     /// Null if the device or the point does not exist.
     [[nodiscard]] const PointConfig* find_point(const std::string& device, const std::string& point) const;
@@ -61,6 +66,7 @@ public:
     void read(const std::string& device, const std::string& point, std::function<void(BusResult)> handler);
 
     /// All of them, in the order of the configuration.
+    /// `running` is valid until the next apply().
     struct View {
         const RunningSource* running;
         SourceStatus status;
@@ -74,6 +80,7 @@ public:
     /// Whether nothing of any source runs any more.
     [[nodiscard]] bool have_ended() const;
     /// Whether all have ended; waits no longer than `patience` in all, and leaves behind what has not.
+    /// Blocks the loop: for the end of the daemon, after stop().
     bool join(Milliseconds patience);
     /// Delivers what has arrived and was not delivered yet.
     void drain();
@@ -82,6 +89,7 @@ private:
     class Mailbox;
     struct Slot;
     using AskAgain = std::function<void(std::function<void(BusResult)>)>;
+    /// Wraps a handler so that it is called on the loop whatever thread the answer comes from.
     [[nodiscard]] std::function<void(BusResult)> on_loop(std::function<void(BusResult)> handler,
                                                          AskAgain again);
     void stop_slots();

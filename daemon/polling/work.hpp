@@ -22,6 +22,7 @@ struct PointOrigin {
 
 /// The configuration seen from its sources. Every configured source is there, in the order of the
 /// configuration, also one that no point uses.
+/// A copy of what sources need: the configuration may go.
 struct Work {
     std::vector<SourceWork> sources;
     std::vector<std::vector<PointOrigin>> origins;    ///< [source][point]
@@ -35,6 +36,7 @@ Work make_work(const Config& config);
 /// Forgets where in the files everything stood: nobody asks once the configuration was checked.
 void forget_places(Config& config);
 /// Forgets what the plugins were told, once their sources have it.
+/// Saves the memory of a large fleet; points and devices stay.
 void forget_settings(Config& config);
 
 } // namespace things
