@@ -26,6 +26,8 @@ namespace things {
 
 class Archive {
 public:
+    /// `path` as queue.path; `vfs` as in Connection; `ballast` see place.hpp; `checkpoint_pages` is the
+    /// length of the write-ahead log.
     struct Options {
         std::string path;
         std::string vfs;
@@ -35,17 +37,22 @@ public:
 
     /// Opens the database on its thread and waits for it; `content` gets what is in it, `problem` why it is
     /// not open. Throws QueueError if it is in use or of a newer version.
+    /// Blocks until it is open or has failed to. A problem is no error: the next request tries again.
     Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
             std::string& problem);
     /// Ends after the request in progress; those behind it are dropped.
+    /// Blocks for as long as that request takes.
     ~Archive();
     Archive(const Archive&) = delete;
     Archive& operator=(const Archive&) = delete;
 
+    /// One transaction, all or nothing. When the disk is full the ballast is given up and it is tried once
+    /// more.
     void commit(CommitRequest request, std::function<void(CommitResult)> handler);
     /// See ArchiveStore::read_blocks; none if flash could not be read.
     void read(DeviceId device, std::uint64_t from, std::uint64_t count,
               std::function<void(std::optional<std::vector<Block>>)> handler);
+    /// From flash, newest first; empty device: all. Empty also if flash cannot be read.
     void audit(const std::string& device, std::size_t most,
                std::function<void(std::vector<Command>)> handler);
 
@@ -58,14 +65,18 @@ private:
     using Task = std::function<void()>;
     void submit(Task task);
     void run();
+    /// Posts the result to the loop; dropped if the archive has gone by then.
     template <typename Handler, typename Result>
     void deliver(Handler handler, Result result);
 
     // Archive's thread
+    /// Throws what cannot be mended here; a database that is damaged or of no known kind is put aside and
+    /// rescued.
     void open(ArchiveContent* content);
     void open_again();
     void give_up(const std::exception& error);
     [[nodiscard]] CommitResult try_commit(const CommitRequest& request);
+    /// Deletions make room only after the write-ahead log was moved, hence the order: log, commit, log.
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request, const std::string& problem);
     void replace_damaged(const std::string& why, ArchiveContent* content);
 

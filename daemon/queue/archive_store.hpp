@@ -39,6 +39,8 @@
 namespace things {
 
 /// Part of a chunk that goes into a block on flash.
+/// A piece may bring several blocks, or share one with its neighbours: blocks are cut anew at 4,096 readings
+/// or 8 KiB.
 struct FoldPiece {
     DeviceId device = 0;
     Block block;
@@ -46,6 +48,7 @@ struct FoldPiece {
 };
 
 /// A block on flash, without its readings.
+/// `newest` and `boot` as in Block; `size` in bytes of the readings.
 struct BlockInfo {
     std::int64_t id = 0;
     DeviceId device = 0;
@@ -58,6 +61,7 @@ struct BlockInfo {
 struct ArchiveContent;
 
 /// Everything that one transaction changes.
+/// Deletions come first, so that they make room for what is put in.
 struct CommitRequest {
     std::string state;   ///< empty: left as it is (rescue)
     std::string segment; ///< frames; empty: none
@@ -78,6 +82,8 @@ struct CommitRequest {
     bool list_oldest = false;         ///< list them anyhow (age limit)
 };
 
+/// Unless `ok`, nothing was written. `problem` may stand beside `ok`: the disk was full and the ballast
+/// helped.
 struct CommitResult {
     bool ok = false;
     bool was_reset = false; ///< the file was replaced: write everything in memory again
@@ -90,6 +96,7 @@ struct CommitResult {
 };
 
 /// What is read at start.
+/// Without a state it is a new queue, or one whose state could not be read.
 struct ArchiveContent {
     std::optional<QueueState> state;
     Catalogue catalogue;
@@ -100,6 +107,8 @@ struct ArchiveContent {
     std::string damage;             ///< what became of a damaged file; empty: it was sound
 };
 
+/// All but the constructor throw SqliteError and nothing else; the object is of no use after that and should
+/// be made anew.
 class ArchiveStore {
 public:
     /// Opens or creates the file. Throws SqliteError; QueueError if it is of a newer version.
@@ -107,12 +116,16 @@ public:
                  int checkpoint_pages = 400);
     ~ArchiveStore();
 
+    /// Reads everything but the blocks: memory for the segments (a few hundred KiB) and the outstanding
+    /// spans. A damaged row in any table but `command` throws as damaged, so that the whole is rescued.
     [[nodiscard]] ArchiveContent load();
     /// Throws SqliteError; nothing is changed then.
+    /// One or two syncs of the card; a checkpoint now and then more.
     [[nodiscard]] CommitResult commit(const CommitRequest& request);
     /// Blocks of a device from number `from` on that hold at least `count` readings together. Damaged ones
     /// are left out.
     [[nodiscard]] std::vector<Block> read_blocks(DeviceId device, std::uint64_t from, std::uint64_t count);
+    /// Newest first, walks the whole table for a device that has few.
     [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most);
     /// The tables and where they begin. They are made in one go and never change, and fit on the first page,
     /// so that this page of a new queue stands in for that of a damaged one (queue/rescue.hpp).
@@ -126,9 +139,11 @@ private:
     void create_schema();
     void write_fold(const std::vector<FoldPiece>& fold);
     void write_block(DeviceId device, const Block& block);
+    /// The kept half is written under the highest numbers of the block, as Queue counts them.
     void thin(const BlockInfo& info, const std::vector<Span>& keep);
     void delete_all(const CommitRequest& request);
     void put_all(const CommitRequest& request);
+    /// Sizes after the commit, and the oldest 256 blocks when the file is half full or they are asked for.
     void measure(const CommitRequest& request, CommitResult& result);
 
     std::string path_;

@@ -34,6 +34,7 @@ struct Block {
 };
 
 /// Where a codec stands inside a block.
+/// Positions are only valid for the block they come from; a default one stands at its beginning.
 struct BlockPosition {
     std::uint32_t index = 0; ///< readings before it
     std::size_t offset = 0;  ///< bytes before it
@@ -42,6 +43,7 @@ struct BlockPosition {
 };
 
 /// Adds a reading at the end. `end` belongs to the block and starts empty.
+/// The caller keeps to one boot's clock in a block: the stamp's clock is not stored per reading.
 void append(Block& block, BlockPosition& end, const Reading& reading);
 
 /// Reads the reading at `at` and moves on; false at the end or on bytes that make no sense.
@@ -50,11 +52,14 @@ void append(Block& block, BlockPosition& end, const Reading& reading);
 [[nodiscard]] bool skip_next(const Block& block, BlockPosition& at);
 
 /// The readings of a span inside it, as a block of their own.
+/// Empty if none of its numbers are in the block. Costs decoding all readings before its end.
 [[nodiscard]] Block cut(const Block& block, Span span);
 
 /// Whether all its readings can be decoded.
+/// To be asked of every block that comes from a file, before anything else is done with it.
 [[nodiscard]] bool is_sound(const Block& block);
 
+/// Appends to `out`; the inverse is parse_frames.
 void put_frame(std::string& out, DeviceId device, const Block& block);
 /// CRC-32 of a frame: of the readings, and of where they belong.
 [[nodiscard]] std::uint32_t frame_checksum(DeviceId device, const Block& block);

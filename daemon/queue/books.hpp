@@ -25,8 +25,10 @@ enum class DropReason : std::uint8_t {
 constexpr std::size_t drop_reasons = 8;
 
 /// The name of a reason as in logs and metrics.
+/// Words of the metrics' label `reason`.
 [[nodiscard]] std::string_view name_of(DropReason reason);
 
+/// Counters since the queue was made; they are stored with every commit.
 struct Books {
     std::uint64_t read = 0;     ///< readings taken in
     std::uint64_t accepted = 0; ///< delivered to the platform

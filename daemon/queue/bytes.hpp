@@ -32,6 +32,7 @@ inline void put_varint(std::string& out, std::uint64_t v) {
 inline void put_signed(std::string& out, std::int64_t v) {
     put_varint(out, zigzag(v));
 }
+/// As it stands in memory: the files are little endian, as are all machines this runs on.
 template <typename T>
 void put_fixed(std::string& out, T v) {
     char buffer[sizeof v];
@@ -43,8 +44,8 @@ inline void put_text(std::string& out, std::string_view text) {
     out.append(text);
 }
 
-/// Reads what the writers wrote, and anything else without harm. After the first read past the end all reads give zeros
-/// and is_good() is false: ask once, at the end.
+/// Reads what the writers wrote, and anything else without harm. After the first read past the end all reads
+/// give zeros and is_good() is false: ask once, at the end.
 class ByteReader {
 public:
     explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
@@ -83,6 +84,7 @@ public:
         at_ += sizeof v;
         return v;
     }
+    /// Valid as long as the bytes the reader was made of.
     std::string_view view(std::uint64_t size) {
         if (size > bytes_.size() - at_) {
             bad_ = true;

@@ -20,9 +20,11 @@ struct Series {
     friend bool operator==(const Series&, const Series&) = default;
 };
 
+/// Only grows; a few bytes for each name ever configured.
 class Catalogue {
 public:
     /// The number of a device or series; a new one if it is not known yet.
+    /// Costs one look-up in a hash table, as does series().
     DeviceId device(const std::string& dvnuuid);
     SeriesId series(DeviceId device, const std::string& name, const std::string& unit);
 
@@ -37,6 +39,7 @@ public:
     /// name, unit).
     [[nodiscard]] std::string encode_from(std::size_t device, std::size_t series) const;
     /// Takes over such bytes, which begin at those numbers; false if they contradict what is known.
+    /// Entries before the contradiction stay.
     bool decode_from(std::string_view bytes, std::size_t device, std::size_t series);
 
 private:

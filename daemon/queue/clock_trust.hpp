@@ -29,11 +29,14 @@ class ClockTrust {
 public:
     /// The clock outlives this object. A wall time below `floor_ms` (build time) is wrong whoever vouches for
     /// it.
+    /// `require_sync`: believe the clock only while it is synchronised; otherwise any time from the floor on.
     ClockTrust(const Clock& clock, bool require_sync, std::int64_t floor_ms);
 
     /// The time of a reading taken now. Any thread; costs one reading of the clock.
     [[nodiscard]] Stamp now() const;
     /// Looks at the clock; to be called about once a second. Loop only.
+    /// `trusted` once, when the clock is first believed; `stepped` at each step after that. May block as
+    /// Clock::is_synchronised does.
     ClockEvent update();
 
     /// Milliseconds to add to boot time, or none while the clock is not trusted. Any thread.
@@ -50,6 +53,7 @@ public:
     /// The lowest time that is plausible.
     [[nodiscard]] std::int64_t floor_ms() const { return std::max(floor_ms_, saved_ms_.load()); }
     /// Takes over the anchor of an earlier run of the daemon in this boot. Loop only, before readings.
+    /// It is believed at once, without asking for synchronisation: it was in this boot.
     void restore(std::int64_t anchor_ms);
     void set_require_sync(bool required) { require_sync_ = required; }
 

@@ -13,6 +13,8 @@
 // verdict as text; end (signed).
 namespace things {
 
+/// Both directions hold every field; decode gives none for another version, a cut or longer text, or an
+/// unknown state. The bytes carry no checksum of their own.
 [[nodiscard]] std::string encode(const Command& command);
 [[nodiscard]] std::optional<Command> decode_command(std::string_view bytes);
 

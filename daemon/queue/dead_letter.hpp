@@ -21,6 +21,7 @@ struct StoredLetter {
     std::int64_t wall_ms = 0;
 };
 
+/// As with commands: no checksum of their own; decode gives none for bytes that are cut or longer.
 [[nodiscard]] std::string encode(const StoredLetter& letter);
 [[nodiscard]] std::optional<StoredLetter> decode_letter(std::string_view bytes);
 

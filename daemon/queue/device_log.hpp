@@ -20,6 +20,8 @@
 namespace things {
 
 /// A block in memory, with the state of its use.
+/// `hot` <= `end` always. A chunk is closed by seal(), by 256 readings or 4 KiB, by another boot, or by a gap
+/// in the numbers.
 struct Chunk {
     Block block;
     std::uint32_t left = 0;     ///< readings still outstanding
@@ -38,11 +40,16 @@ struct HeldSpan {
     Span span;
 };
 
+/// The live lane is what was appended at or above `live_from`: it follows the newest `live_limit` readings
+/// once twice as many wait unsent, so that what an outage leaves behind becomes backlog. After a start
+/// everything is backlog.
 class DeviceLog {
 public:
     // Appending
     /// Takes a reading in; returns its number. `boot`: 0, or the number of the boot whose clock its stamp
     /// counts.
+    /// `boot_ms` is the time of appending (not of the reading); it decides when the live lane is due.
+    /// `urgent` makes it due at once.
     std::uint64_t append(const Reading& reading, std::uint32_t boot, std::int64_t boot_ms, bool urgent);
     /// Ends the open chunk.
     void seal();
@@ -54,11 +61,13 @@ public:
     /// Those of `spans` that are available.
     [[nodiscard]] std::vector<Span> pick(const std::vector<Span>& spans) const;
     /// First number of the spans whose reading is not in memory, or none.
+    /// `spans` rise.
     [[nodiscard]] std::optional<std::uint64_t> first_absent(const std::vector<Span>& spans) const;
     /// Puts available numbers in flight and reads them into `batch`; all must be in memory. False if a chunk
     /// turned out to be damaged; the numbers of `batch` are in flight all the same.
     void start_flight(const std::vector<Span>& spans, Batch& batch);
     /// Ends the flight of a span: back to available, or settled. Returns how many were in flight.
+    /// Numbers of the span that are not in flight are left as they are.
     std::uint64_t end_flight(Span span, bool settled);
     /// Settles whatever of a span is available or held. Returns how many.
     std::uint64_t drop(Span span);
@@ -80,8 +89,10 @@ public:
     [[nodiscard]] const std::deque<Chunk>& chunks() const { return chunks_; }
     /// Puts a block into memory; only if none of its outstanding numbers is there yet, and some are
     /// outstanding.
+    /// False: it was not taken. `segment` is 0 for what is in no segment.
     bool insert(Block block, bool is_clean, std::uint64_t segment);
     /// Forgets clean chunks that lie within the span.
+    /// Numbers stay outstanding; their readings must be loaded before they can be sent.
     void evict(Span span);
     /// Whether some of a span is in flight, or in memory and nowhere else.
     [[nodiscard]] bool is_touched(Span span) const;
@@ -106,16 +117,20 @@ public:
     [[nodiscard]] std::uint64_t base() const;
     /// Lowest outstanding number from `from` on; `next` if there is none.
     [[nodiscard]] std::uint64_t base_from(std::uint64_t from) const;
+    /// For an empty log, before anything is appended.
     void restore(std::uint64_t next, const std::vector<Span>& outstanding, const std::vector<HeldSpan>& held);
     void set_live_limit(std::size_t limit) { live_limit_ = limit; }
     [[nodiscard]] std::uint64_t live_from() const { return live_from_; }
 
 private:
+    /// The chunk that holds a number; null if its reading is not in memory.
     [[nodiscard]] Chunk* find(std::uint64_t number);
     [[nodiscard]] const Chunk* find(std::uint64_t number) const;
     Chunk& writable_chunk(std::uint32_t boot);
     void forget(Span span);
     void move_live_boundary();
+    /// Notes when a number was appended, at most every 50 ms: a deque of a few hundred at worst, not a time
+    /// for each reading.
     void mark(std::int64_t boot_ms);
     [[nodiscard]] std::int64_t appended_ms(std::uint64_t number) const;
 

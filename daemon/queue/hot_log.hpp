@@ -38,6 +38,8 @@
 // because each is on flash or settled. Settlements are written at once, readings within 100 ms.
 namespace things {
 
+/// Owned by the queue. A failure closes the file: what is added then goes nowhere, and begin() with a fresh
+/// state makes it whole again.
 class HotLog {
 public:
     enum class Kind : char {
@@ -59,13 +61,18 @@ public:
     /// Begins file `number` with the given state and catalogue. False: it cannot be written (see problem()).
     bool begin(std::uint64_t number, std::string_view state, std::string_view catalogue);
     /// Buffers a record.
+    /// Nothing is written yet; while broken nothing is kept either.
     void add(Kind kind, std::string_view payload);
     /// Writes what is buffered. False: it could not be; the log is then broken until begin() works again.
+    /// After this the kernel has it: it survives the process. There is no sync, since the folder is in
+    /// memory.
     bool flush();
     /// Removes files below `number`.
+    /// The present file is never among them.
     void remove_below(std::uint64_t number);
 
     [[nodiscard]] bool is_broken() const { return descriptor_ < 0; }
+    /// What could not be done, on which file, and why; empty after a begin() that worked.
     [[nodiscard]] const std::string& problem() const { return problem_; }
     [[nodiscard]] std::uint64_t number() const { return number_; }
     [[nodiscard]] std::size_t buffered() const { return buffer_.size(); }
@@ -95,12 +102,14 @@ private:
 };
 
 /// One record of a file, while reading.
+/// Points into the bytes that were parsed.
 struct HotRecord {
     HotLog::Kind kind{};
     std::string_view payload;
 };
 
 /// Splits the bytes of a file; stops at the first bad record. `good` gets the number of bytes that are sound.
+/// Never throws on any bytes; a payload above 256 MiB is taken for damage.
 [[nodiscard]] std::vector<HotRecord> parse_hot(std::string_view bytes, std::size_t& good);
 
 } // namespace things

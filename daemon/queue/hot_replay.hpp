@@ -28,9 +28,11 @@ public:
     };
 
     /// Starts from what the archive says; without a state (a new archive) any hot log is believed.
+    /// The letters are those of the archive's list.
     HotReplay(const std::optional<QueueState>& state, Catalogue catalogue, std::vector<StoredLetter> dead);
     /// Reads all files of the directory that are newer than the state. Those of another queue are left out,
     /// and so are those of the queue `avoid` (0: none). False: some were of another queue.
+    /// Reads each file whole; a file that cannot be opened counts as empty. Once.
     bool run(const std::filesystem::path& directory, std::uint64_t avoid = 0);
 
     QueueState state; ///< all but `devices`
@@ -42,6 +44,7 @@ public:
     std::size_t cut_bytes = 0;            ///< unreadable ends of files
 
 private:
+    /// False: it is of another queue. `is_old`: flash knows all that is in it.
     bool file(std::string_view bytes, std::uint64_t avoid, bool is_old);
     void apply(const HotRecord& record);
     void apply_state(QueueState fresh);
@@ -49,7 +52,9 @@ private:
     void apply_ended(std::string_view payload);
     void apply_dead(std::string_view payload);
     void apply_gone(std::string_view payload);
+    /// Makes new numbers outstanding, or held if their boot has no clock; returns how many were new.
     std::uint64_t appended(DeviceId id, Span span, std::uint32_t boot);
+    /// Whether this boot is known and never got a clock.
     [[nodiscard]] bool is_held(std::uint32_t boot) const;
 
     bool is_bound_ = false; ///< the queue's id is known

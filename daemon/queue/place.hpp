@@ -11,6 +11,8 @@ namespace things {
 /// Held as long as the object lives. Throws QueueError if another process has it.
 class PlaceLock {
 public:
+    /// PATH.lock is made if missing and never removed. If it cannot be made (read-only disk) there is no lock
+    /// and no error.
     explicit PlaceLock(const std::string& path);
     ~PlaceLock();
     PlaceLock(const PlaceLock&) = delete;
@@ -22,6 +24,7 @@ private:
 
 /// PATH.ballast: preallocated space that is given up when the disk is full, so that deletions, which need
 /// room in the write-ahead log first, work. Larger than the log ever is between checkpoints.
+/// Never throws; not having it is no error.
 class Ballast {
 public:
     Ballast(const std::string& path, std::int64_t size) : path_(path + ".ballast"), size_(size) {}
@@ -37,6 +40,7 @@ private:
 
 /// Renames PATH and its write-ahead log to PATH.damaged-N (and -wal); at most three are kept, the oldest
 /// goes. Returns the new name; empty if it could not be renamed.
+/// Durable only after sync_folder().
 std::string put_aside(const std::string& path);
 /// The newest of them; empty: none.
 [[nodiscard]] std::string newest_aside(const std::string& path);

@@ -34,6 +34,7 @@ class QueueError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// `config` and `time` come from the user, the rest are constants of the program that tests change.
 struct QueueOptions {
     QueueConfig config;
     TimeConfig time;
@@ -46,6 +47,8 @@ struct QueueOptions {
     std::string vfs;            ///< SQLite's file layer below ours; empty: the system's. Tests
 };
 
+/// Owned by the gateway, before the uploader and after the loop. Reading and settling cost memory and a write
+/// to the runtime directory; flash is written on the archive's thread alone.
 class Queue : public Backlog, public CommandStore {
 public:
     /// Opens or creates the queue; mends what is damaged. Blocks for milliseconds. The clock outlives it.
@@ -61,25 +64,33 @@ public:
     /// Looks at the clock, writes the hot log, commits what is due by the clock given.
     void tick();
     /// Commits now; the handler is called on the loop with whether everything is on flash.
+    /// False after a failure: what it held is in the hot log only, and the next commit tries again. Several
+    /// asked for at once share one.
     void commit(std::function<void(bool)> handler);
     /// The last commit; nothing may be appended afterwards. The handler says whether all is on flash.
     void shutdown(std::function<void(bool)> handler);
     /// Takes over changed limits and policies (not the paths).
+    /// Takes effect with the next commit.
     void configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit);
     /// Called when readings became available otherwise than by append(): the clock got right, a dead letter
     /// came back.
     void on_available(std::function<void(DeviceId)> handler);
 
     // Catalogue: ids are stable over restarts and configuration changes.
+    /// An unknown one gets the next number; it is stored with its first reading.
     [[nodiscard]] DeviceId device(const std::string& dvnuuid);
     [[nodiscard]] SeriesId series(DeviceId device, const std::string& name, const std::string& unit);
+    /// The id must be one that device() or series() gave.
     [[nodiscard]] const std::string& dvnuuid(DeviceId device) const;
     [[nodiscard]] const Series& series(SeriesId id) const;
     /// Drops everything of a device (removed from the configuration), counted.
+    /// What is in flight is left to its answer. The catalogue keeps its name.
     void drop_device(DeviceId device);
 
-    /// Takes a reading in. `urgent`: a command's outcome, makes its device's pack due. False: refused by
-    /// `when_full: drop_newest` (counted).
+    /// Takes a reading in. `urgent`: a command's outcome, makes its device's pack due. The series decides the
+    /// device. False: memory for readings is full, because flash refuses, and nothing older may or can go;
+    /// counted as DropReason::memory. A full `queue.max_size` is never told here: what it costs is decided at
+    /// the next commit.
     bool append(const Reading& reading, bool urgent = false);
     /// Readings that were taken but could not be brought here, for the books.
     void count_lost(std::uint64_t readings);
@@ -99,16 +110,19 @@ public:
     [[nodiscard]] std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) override;
     /// From memory: the last 1,000. load_audit() reads them all.
     [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most) override;
+    /// From flash; empty if it cannot be read. The handler is called on the loop.
     void load_audit(const std::string& device, std::size_t most,
                     std::function<void(std::vector<Command>)> handler);
 
     // Dead letters, oldest first.
     [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
     /// Puts dead letters back into their device's queue; returns how many were found.
+    /// They keep their time and go to the end of the queue; ids that are not there are skipped.
     std::size_t retry_dead(const std::vector<std::uint64_t>& ids);
     /// Drops dead letters for good, counted as removed.
     std::size_t drop_dead(const std::vector<std::uint64_t>& ids);
 
+    /// Costs a walk over all devices.
     [[nodiscard]] QueueStatus status() const;
     /// How long the thread that writes to flash has owed a sign of life (platform/heartbeat.hpp); asks for
     /// one.

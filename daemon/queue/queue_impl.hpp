@@ -25,8 +25,8 @@ public:
     ~Impl();
 
     // queue.cpp
-    /// Opens or makes the database, replays the hot log, enters the present boot. Never fails: what cannot be used is set
-    /// aside, and without a disk the queue lives in memory, with an alarm.
+    /// Opens or makes the database, replays the hot log, enters the present boot. Never fails: what cannot be
+    /// used is set aside, and without a disk the queue lives in memory, with an alarm.
     void start();
     /// A turn of the loop ended: the hot log is written when due, a commit begins when due.
     void tick();
@@ -34,9 +34,11 @@ public:
     [[nodiscard]] QueueStatus status() const;
     void count_lost(std::uint64_t readings);
 
-    // queue_readings.cpp
-    /// False: it was dropped at once, and counted (full, drop_newest). `urgent`: does not wait for its pack.
+    /// False: memory is full and nothing may go for it; counted as DropReason::memory. `urgent`: does not
+    /// wait for its pack.
     bool append(Reading reading, bool urgent);
+    /// Requests of one device are answered in order; one that needs flash holds up those behind it, not other
+    /// devices.
     void take(DeviceId id, Lane lane, std::size_t most, std::function<void(Batch)> handler);
     void take(DeviceId id, const std::vector<Span>& spans, std::function<void(Batch)> handler);
     void settle(const Batch& batch, std::size_t from, std::size_t count, Fate fate,
@@ -51,10 +53,12 @@ public:
     void commit(std::function<void(bool)> handler);
     /// Hands what is new to the kernel: from here it survives the process.
     void flush_hot();
+    /// As of now, for a hot log that begins with file `hot_number`.
     [[nodiscard]] QueueState snapshot(std::uint64_t hot_number) const;
 
     // queue_dead.cpp: dead letters and commands
     [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
+    /// `retry`: back into the queue with new numbers, in one hot log record with their leaving; else dropped.
     std::size_t remove_dead(const std::vector<std::uint64_t>& ids, bool retry);
     void store(std::vector<Command> commands, std::function<void(std::vector<Command>, bool)> handler);
     void update(const Command& command, std::function<void(bool)> handler);
@@ -62,6 +66,7 @@ public:
     [[nodiscard]] std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) const;
     [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most) const;
 
+    /// It keeps its place in line while flash is read.
     struct Request { ///< a take that waits for flash
         bool by_lane = false;
         Lane lane = Lane::live;
@@ -72,6 +77,7 @@ public:
     struct Device {
         DeviceLog log;
         Span blocks; ///< numbers among which there may be blocks on flash
+        /// Blocks below are deleted on flash already.
         std::uint64_t trimmed_to = 0;
         bool is_dirty = false; ///< has readings that are not in the hot log
         bool is_loading = false;
@@ -102,27 +108,40 @@ public:
 
 private:
     // queue_recovery.cpp
-    // After a start: what flash holds and what the hot log says later than that, joined; then the boots are judged.
+    // After a start: what flash holds and what the hot log says later than that, joined; then the boots are
+    // judged.
+    /// The order matters: catalogue, then devices and what they have outstanding, then letters and commands,
+    /// then the boot, then a hot log of our own, and only then what another queue's hot log had.
     void recover(ArchiveContent content);
     void restore_devices(class HotReplay& replay, const ArchiveContent& content);
     void insert_segments(const ArchiveContent& content);
     void import_tail(class HotReplay& tail);
+    /// Of the same queue: joined at once. Of another: left alone until the next start, with the alarm
+    /// `restart`.
     void adopt(ArchiveContent content);
     void drop_missing(DeviceId id);
     void enter_boot();
     /// Gives the readings of a boot their wall time, now that it is known how to count it.
     void resolve_boot(Boot& boot, Boot::Clock how);
     void drop_boot(const Boot& boot);
+    /// A clock that got right gives this boot's held readings their time; each event begins a hot log file,
+    /// whose state tells of it.
     void on_clock(ClockEvent event);
 
     // queue_readings.cpp
     void serve(DeviceId id);
     bool try_serve(DeviceId id, Request& request);
+    /// Reads on the archive's thread; nothing else of this device is handed out until it is back.
     void load(DeviceId id, std::uint64_t from, std::uint64_t count);
+    /// What flash should have had and did not is dropped as damaged. Blocks that were renumbered meanwhile
+    /// (`epoch`) are not believed: they are read again.
     void after_load(DeviceId id, std::uint64_t from, std::uint64_t epoch,
                     std::optional<std::vector<Block>> blocks);
     void finish_batch(Batch& batch);
+    /// Moves the stamp of a reading, by 1 ms after its series' last one, if it would repeat it; searches
+    /// memory only after a real step back of the clock.
     void unique_stamp(Reading& reading, std::uint32_t boot, const DeviceLog& log);
+    /// Call it before the readings are settled.
     void note_change(DeviceId id, Span span);
     void bury(const Batch& batch, std::size_t index, const std::string& reason); // queue_dead.cpp
     void end_dead(const std::vector<std::uint64_t>& ids, std::optional<DropReason> reason,
@@ -132,23 +151,31 @@ private:
                                              std::uint32_t boot);
 
     // queue_commit.cpp
+    /// One second while the hot log is broken: then flash is all there is.
     [[nodiscard]] std::int64_t commit_interval_ms() const;
     [[nodiscard]] bool is_commit_due() const;
     [[nodiscard]] bool has_work() const;
     [[nodiscard]] std::vector<std::uint64_t> finished_segments() const;
-    // A commit is one transaction: new readings as one segment, what was settled, dead letters, commands, books. Until it
-    // returned, the hot files that hold the same stay.
+    // A commit is one transaction: new readings as one segment, what was settled, dead letters, commands,
+    // books. Until it returned, the hot files that hold the same stay.
     void start_commit();
+    /// Applies the limits, ends the hot file and takes everything unsaved into `progress_`; a failure puts it
+    /// back.
     [[nodiscard]] CommitRequest build_request();
     void add_readings(CommitRequest& request);
+    /// On the loop. Handlers are called last, since they may commit again.
     void after_commit(CommitResult result);
+    /// The chunks of this commit become part of a segment, or clean if it folded them into blocks.
     void mark_stored(const CommitResult& result);
     void forget_storage();
     bool begin_hot(std::uint64_t number);
+    /// Begins the next file. Chunks are sealed, so that no 'A' record reaches over two files.
     void rotate_hot();
+    /// Only while no letter or command waits for flash: their records stand in these files.
     void remove_hot_files();
     void add_hot_appends(DeviceId id);
     [[nodiscard]] std::int64_t unstored_bytes() const;
+    /// Whole devices in turn, down to `cache_limit`; not those for which somebody waits.
     void evict();
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
@@ -161,11 +188,14 @@ private:
     void make_room(std::int64_t excess);
     bool thin_block(const BlockInfo& info);
     void drop_aged();
+    /// Drops the oldest chunks of the largest device until a sixteenth is free. With drop_newest nothing
+    /// goes: append() refuses.
     void limit_memory();
     [[nodiscard]] std::int64_t file_limit() const;
 
     void arm_timer();
     void on_timer();
+    /// Once a minute, for an hour: the projection of bytes a day.
     void sample_written();
 
     boost::asio::any_io_executor loop_;

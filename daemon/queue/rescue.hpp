@@ -10,6 +10,7 @@ namespace things {
 class ArchiveStore;
 struct DiskCounters;
 
+/// What was carried over, for the log and the alarm.
 struct RescueReport {
     std::uint64_t rescued = 0;   ///< readings
     std::uint64_t rows_lost = 0; ///< rows that could not be read
@@ -22,6 +23,8 @@ struct RescueReport {
 /// If its first page is damaged, that of the new one is read in its place; names come from the catalogue or
 /// its copy. What only a damaged inner page of a table's tree leads to is not found.
 /// Never throws for damage; throws SqliteError if the new one cannot be written.
+/// Written as PATH.rescue and renamed when complete: a power cut meanwhile finds the damaged one again. Takes
+/// minutes for a large one on a worn card.
 RescueReport rescue(const std::string& damaged, const std::string& path, const std::string& vfs,
                     DiskCounters& counters);
 

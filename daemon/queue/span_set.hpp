@@ -10,6 +10,7 @@
 // of few spans, grow at the back and shrink at the front. Pure.
 namespace things {
 
+/// Questions cost O(log spans), changes in the middle O(spans).
 class SpanSet {
 public:
     [[nodiscard]] bool empty() const { return spans_.empty(); }
@@ -24,6 +25,7 @@ public:
     /// The parts of `span` that are in the set.
     [[nodiscard]] std::vector<Span> within(Span span) const;
     /// The first part of the set inside `span`; empty if there is none.
+    /// At the lowest number; its size is 0 if there is none.
     [[nodiscard]] Span first_within(Span span) const;
 
     /// Both return how many numbers were new, or were there.

@@ -24,6 +24,7 @@ enum class SqliteFault : std::uint8_t {
     other,   ///< while opening a sign of damage, else of a bug
 };
 
+/// `code` is SQLite's extended result code; the text names it.
 class SqliteError : public std::runtime_error {
 public:
     SqliteError(int code, const std::string& text);
@@ -40,6 +41,7 @@ struct DiskCounters {
     std::atomic<std::uint64_t> syncs{0};
 };
 
+/// Neither copied nor moved; lives longer than its statements.
 class Connection {
 public:
     /// Opens or creates a database through a counting layer over the file layer `vfs` (empty: the system's).
@@ -52,9 +54,11 @@ public:
     Connection& operator=(const Connection&) = delete;
 
     /// Runs statements without results. Throws SqliteError.
+    /// Several may stand in one text, separated by `;`.
     void exec(const std::string& sql);
     /// The first column of the first row, or 0. Throws SqliteError.
     [[nodiscard]] std::int64_t number(const std::string& sql);
+    /// As number(): the first column of the first row, or empty.
     [[nodiscard]] std::string text(const std::string& sql);
     [[nodiscard]] sqlite3* get() const { return db_; }
     /// Moves as much of the write-ahead log into the database as it can; `truncate` empties the log too.
@@ -66,6 +70,8 @@ private:
     sqlite3* db_ = nullptr;
 };
 
+/// Prepared once, used often: bind all, then step or run. Indexes of values begin at 1, those of columns at
+/// 0.
 class Statement {
 public:
     Statement(Connection& connection, const char* sql);
@@ -81,6 +87,7 @@ public:
     bool step();
     /// Runs to the end, ready for the next use.
     void run();
+    /// Needed only after rows that were not read to the end.
     void reset();
 
     [[nodiscard]] std::int64_t integer(int column) const;
@@ -95,10 +102,12 @@ private:
 /// BEGIN ... COMMIT; rolls back if it goes without commit().
 class Transaction {
 public:
+    /// BEGIN IMMEDIATE: the lock is taken here, so that nothing fails half-way for want of it.
     explicit Transaction(Connection& connection);
     ~Transaction();
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
+    /// Throws SqliteError; then nothing is changed and the destructor rolls back.
     void commit();
 
 private:

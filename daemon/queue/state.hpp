@@ -19,6 +19,7 @@
 namespace things {
 
 /// A boot of the machine in whose time readings may be stamped.
+/// Kept as long as any of its readings is around; the present one is last in the list.
 struct Boot {
     enum class Clock : std::uint8_t {
         unknown,   ///< its readings are held
@@ -33,6 +34,8 @@ struct Boot {
     friend bool operator==(const Boot&, const Boot&) = default;
 };
 
+/// `outstanding` holds everything that is not settled, in flight and held included; `held` says which of them
+/// count a boot's clock.
 struct DeviceState {
     DeviceId device = 0;
     std::uint64_t next = 0;

@@ -28,6 +28,7 @@ struct QueueAlarm {
     std::string text;
 };
 
+/// `books` balance with `queued` at every moment; a difference is a bug.
 struct QueueStatus {
     Books books;
     std::uint64_t queued = 0; ///< counted from the devices, in flight included
