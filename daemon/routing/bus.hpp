@@ -28,6 +28,7 @@ public:
     /// `not_after_boot_ms` (CLOCK_BOOTTIME) must not begin any more: it waited behind a hanging call.
     virtual void write(const std::string& device, const std::string& point, Value value,
                        std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) = 0;
+    /// Outside the schedule, after writes; the reading does not go into the queue.
     virtual void read(const std::string& device, const std::string& point,
                       std::function<void(BusAnswer)> handler) = 0;
     /// The value the point was last seen to hold, for the audit line and for its kind; none if never read.

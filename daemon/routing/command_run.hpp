@@ -22,6 +22,7 @@ namespace things {
 inline constexpr Milliseconds bus_patience = seconds(30);
 
 /// What a run uses; all of it outlives the run.
+/// Shared by all lanes of the router.
 struct RunPorts {
     Bus& bus;
     CommandStore& store;
@@ -39,6 +40,11 @@ struct RunEnd {
 };
 
 /// Owned by its lane; pending calls hold it weakly, which is why it is shared.
+///
+/// begin():   [max_step: read] -> store as begun -> write -> [settle] -> read back -> done | failed
+/// verify():  read, up to five times 5 s apart -> done | failed
+/// A value that reads back otherwise is written once more if the point says `retry`. Every wait for the bus
+/// ends after bus_patience.
 class CommandRun : public std::enable_shared_from_this<CommandRun> {
 public:
     /// `point` is as configured when the run starts; a reload in between does not touch it. `on_end` is
@@ -53,8 +59,10 @@ public:
 private:
     void on_present(BusAnswer answer);
     void mark_begun();
+    /// Goes on even if flash refused: the store's alarm says so, and a worn card must not lock the plant.
     void on_begun(bool stored);
     void write();
+    /// A failed write is read back too: a lost answer is the commonest failure on a bus.
     void on_written(BusAnswer answer);
     void read_back();
     void on_read_back(BusAnswer answer);
@@ -66,6 +74,7 @@ private:
     [[nodiscard]] std::string words(const Value& value) const;
 
     using Step = void (CommandRun::*)(BusAnswer);
+    /// A handler for exactly this step; what comes later than the step is dropped.
     std::function<void(BusAnswer)> next(Step step);
 
     RunPorts& ports_;

@@ -14,6 +14,7 @@ namespace things {
 /// The ttl of a command that never expires: a set-point falls back however late.
 inline constexpr std::int64_t command_forever_ms = INT64_MAX / 4;
 
+/// `due` of one that never expires says command_forever_ms.
 struct CommandTime {
     enum class State : std::uint8_t {
         early,   ///< not before `in_ms` have passed
@@ -30,6 +31,8 @@ struct CommandTime {
 [[nodiscard]] std::optional<std::int64_t> elapsed_ms(const Command& command, const Clock& clock,
                                                      bool clock_trusted);
 
+/// `over` once more than delay and ttl have passed since receipt, whatever the clock says now; across boots
+/// at least this boot's time has passed.
 [[nodiscard]] CommandTime command_time(const Command& command, const Clock& clock, bool clock_trusted);
 
 } // namespace things

@@ -14,6 +14,7 @@
 namespace things {
 
 /// When, where and for whom a downlink was received.
+/// `pack` rises over restarts and clock steps.
 struct Receipt {
     std::string dvnuuid, device, origin;
     std::uint64_t pack = 0;
@@ -23,6 +24,7 @@ struct Receipt {
 
 /// One command a record, refused ones included (ended, with their verdict), and one waiting revert for each
 /// point that must fall back. Ids are the store's to give.
+/// `checked` points into the device it was checked against, which must still be there.
 [[nodiscard]] std::vector<Command> make_commands(const Checked& checked, const Receipt& receipt);
 
 /// The audit line of a body that is no downlink.
@@ -33,6 +35,7 @@ struct Receipt {
                                                  const std::string& verdict);
 
 /// The commands of the newest platform downlink that was more than a repetition, by id; empty if none.
+/// Commands that name no point (malformed bodies) do not count.
 [[nodiscard]] std::vector<Command> previous_pack(const std::vector<Command>& commands);
 
 /// Whether any of them may have reached the device, or still may: then the same again is a repetition.

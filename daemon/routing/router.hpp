@@ -50,6 +50,7 @@ struct RouterCounts {
     std::uint64_t waiting = 0; ///< at this moment
 };
 
+/// A command is refused rather than queued if its device has 200 waiting already.
 class Router {
 public:
     Router(RouterPorts ports, const Config& config);
@@ -62,6 +63,8 @@ public:
 
     /// The body of any 2xx answer to a post of `device` (its name in the configuration). Never throws; does
     /// nothing for an unknown device.
+    /// Blocks for nothing; the store's handler goes on later. Answers that are no downlink leave ten audit
+    /// lines at once and one a minute after that.
     void on_answer(const std::string& device, std::string_view body);
 
     /// What came instead of a body could not be read to its end: told like a body that is no downlink.
@@ -69,10 +72,12 @@ public:
 
     /// A write by hand: same checks, same path, same audit. The handler is called once, when it has ended or
     /// was refused, with words for the technician.
+    /// `device` and `point` by name; `text` is taken as the point's kind wants it (values.hpp).
     void write_local(const std::string& device, const std::string& point, const std::string& text,
                      std::function<void(std::string outcome, bool ok)> handler);
 
     /// Takes a new configuration. What runs goes on; what waits is checked against it when it runs.
+    /// A device that is gone keeps its lane; its commands are refused when their time comes.
     void update(const Config& config);
 
     /// Begins nothing any more: for the time between the stop signal and the end. What waits stays stored,

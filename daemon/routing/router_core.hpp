@@ -28,6 +28,7 @@ inline constexpr std::int64_t fetch_burst = 30, fetch_period_ms = 2000;
 inline constexpr std::int64_t malformed_burst = 10, malformed_period_ms = 60'000;
 
 /// One device: its lane, and what was done with it lately.
+/// Made when the device gets its first command or answer worth noting; stays until the end.
 struct Desk {
     Desk(RunPorts& ports, CommandLaneHost& host, const std::string& dvnuuid) : lane(ports, host, dvnuuid) {}
     CommandLane lane;
@@ -73,19 +74,28 @@ private:
     [[nodiscard]] const DeviceConfig* find_name(const std::string& name) const;
     [[nodiscard]] bool is_clock_trusted() const { return !require_sync_ || ports_.clock.is_synchronised(); }
     Desk& desk(const std::string& dvnuuid);
+    /// Reads the store's memory, not flash; once a device.
     void remember(Desk& desk, const DeviceConfig& device, const std::vector<Command>& unfinished);
+    /// Gives the downlink its number.
     Receipt receive(const DeviceConfig& device, const char* origin);
 
     void on_downlink(const DeviceConfig& device, const Downlink& downlink);
     /// True: the same as the device's previous downlink, within `repeat_window`; its outcome was sent again.
     bool take_repeat(const DeviceConfig& device, Desk& desk, const Downlink& downlink, CheckContext& context);
+    /// Saves one of two commits before the write; what is stored as begun is verified, not repeated, after a
+    /// crash.
     void begin_first(std::vector<Command>& commands, const DeviceConfig& device);
+    /// Counted always, stored within a bound.
     void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
+    /// Ends that are known already are told first: a crash then tells twice, not never.
     void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
+    /// The lane hears of commands only here, when flash has them or has refused.
     void on_stored(std::vector<Command> commands, const LocalHandler& handler, bool is_downlink);
     /// One more post, since the platform hands out one downlink an answer; within the bound per minute.
     void fetch_next(const std::string& dvnuuid);
+    /// Nothing if an outcome was posted meanwhile: its answer brings the next downlink.
     void fetch_if_due(const std::string& dvnuuid);
+    /// Urgent while the device's share of posts lasts; then it goes with the next pack.
     void send_up(const std::string& dvnuuid, Outcome outcome);
 
     void count(CommandState state);

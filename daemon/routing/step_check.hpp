@@ -24,6 +24,7 @@ public:
     /// that is written twice is measured from the value planned before.
     using Handler = std::function<void(const Command*, std::string)>;
     StepCheck(RunPorts& ports, std::vector<Item> items, Handler on_end);
+    /// Once. Reads one point after the other; a read that does not come back within bus_patience refuses.
     void begin();
 
 private:

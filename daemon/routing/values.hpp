@@ -12,6 +12,7 @@ namespace things {
 
 /// What a point holds, as far as the configuration or its last value tells.
 enum class ValueKind : std::uint8_t { any, boolean, number, text };
+/// By the plugin's own keys (coil, bit, type), else by labels and limits, else by the value last seen.
 [[nodiscard]] ValueKind kind_of(const PointConfig& point, const std::optional<Value>& last);
 
 /// The number in a value; booleans are none.
@@ -28,6 +29,7 @@ enum class ValueKind : std::uint8_t { any, boolean, number, text };
 [[nodiscard]] std::string in_words(const PointConfig& point, const Value& value);
 
 /// A value typed by a technician: a label, true/false/on/off for a boolean, a number, or text.
+/// Never fails: what is nothing else is text, and the checks refuse it.
 [[nodiscard]] Value value_from_text(const PointConfig& point, ValueKind kind, const std::string& text);
 
 } // namespace things
