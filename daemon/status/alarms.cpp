@@ -51,6 +51,7 @@ void Alarms::clear(const std::string& key, Log told) {
 }
 
 void Alarms::clear_all(const std::string& prefix) {
+    // The map is sorted, so all keys with one beginning stand together.
     for (auto at = alarms_.lower_bound(prefix); at != alarms_.end() && at->first.starts_with(prefix);)
         at = alarms_.erase(at);
 }

@@ -32,6 +32,7 @@ std::string value_text(const Value& value) {
 
 void History::add(double value, std::int64_t boot_ms) {
     const std::int64_t slot = boot_ms / step_ms;
+    // boot_ms never steps back, but readings of several threads may arrive a moment out of order.
     if (slot < newest_)
         return;
     const std::int64_t first = std::max(newest_ + 1, slot - static_cast<std::int64_t>(slots) + 1);
@@ -41,6 +42,7 @@ void History::add(double value, std::int64_t boot_ms) {
     const auto at = static_cast<std::size_t>(slot) % slots;
     if (count_[at] < UINT16_MAX)
         ++count_[at];
+    // A slot that is used anew still holds the mean of three hours ago.
     const float before = count_[at] == 1 ? 0 : mean_[at];
     mean_[at] = before + (static_cast<float>(value) - before) / static_cast<float>(count_[at]);
 }

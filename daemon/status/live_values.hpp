@@ -20,8 +20,10 @@ public:
     static constexpr std::int64_t step_ms = 120'000;
     static constexpr std::size_t slots = 90;
     /// `boot_ms` never steps; a slot that nothing fell into stays empty.
+    /// A value of a slot that is over already is left out. Means are floats: for a chart, not for accounts.
     void add(double value, std::int64_t boot_ms);
     /// Oldest first, the last one is the slot of `boot_ms`.
+    /// Always `slots` many.
     [[nodiscard]] std::vector<std::optional<double>> values(std::int64_t boot_ms) const;
 
 private:
@@ -40,10 +42,13 @@ public:
         std::string problem;
         History history;
     };
+    /// `key` is "DEVICE/POINT"; it ends the point's problem. `wall_ms` is shown, `boot_ms` places the value
+    /// in the history; texts have no history.
     void set(const std::string& key, const Value& value, std::int64_t wall_ms, std::int64_t boot_ms);
     /// Why the point cannot be read; empty: it can again.
     void set_problem(const std::string& key, const std::string& problem);
     /// Null if nothing is known of it.
+    /// Valid until the next keep().
     [[nodiscard]] const Last* find(const std::string& key) const;
     /// Forgets all whose key is not in `keys`, after a reload.
     void keep(const std::vector<std::string>& keys);

@@ -15,6 +15,7 @@ struct PageFile {
 };
 
 /// All of them; "/" is index.html.
+/// The list and the bodies live as long as the process. Any thread.
 const std::vector<PageFile>& page_files();
 
 } // namespace things

@@ -24,6 +24,7 @@ struct PointView {
 };
 
 /// One device and its uploads. Counters are since the start of the daemon.
+/// Backlog times and waiting readings are the queue's, the rest the uploader's.
 struct DeviceView {
     std::string name, dvnuuid;
     std::string state; ///< of its uploads, in words
@@ -57,13 +58,15 @@ struct AlarmView {
 };
 
 /// One command of the audit trail; values as text, empty where there was none.
+/// See Command for the words of `origin` and `state`; `time_ms` is its receipt.
 struct CommandView {
     std::uint64_t id = 0;
     std::int64_t time_ms = 0;
     std::string device, point, origin, value, before, after, state, verdict;
 };
 
-/// The books: read = accepted + queued + dead + all dropped, also across restarts. The other counters are since the start.
+/// The books: read = accepted + queued + dead + all dropped, also across restarts. The other counters are
+/// since the start.
 struct QueueView {
     std::uint64_t read = 0, accepted = 0, queued = 0, dead = 0;
     std::map<std::string, std::uint64_t> dropped; ///< by reason
@@ -75,7 +78,7 @@ struct QueueView {
 
 /// The way to the platform. Counters are since the start of the daemon.
 struct UploadView {
-    std::map<std::string, std::uint64_t> answers; ///< by what they meant: "delivered", "retry", "parked" ...
+    std::map<std::string, std::uint64_t> answers; ///< by AnswerClass: "delivered", "network", "throttled" ...
     std::uint64_t readings = 0, bytes = 0, in_flight = 0;
     double latency_ms = 0;  ///< of the last answer
     std::string host_state; ///< "ok", or why uploads pause
@@ -83,6 +86,7 @@ struct UploadView {
 };
 
 /// A series of numbers for a small chart; `step_ms` apart, the last one now.
+/// Empty values are slots in which nothing was read.
 struct ChartView {
     std::string key; ///< "queued", "uploads", or "DEVICE/POINT"
     std::string unit;
@@ -91,6 +95,7 @@ struct ChartView {
 };
 
 /// Everything at one moment. Points stand in the order of their devices.
+/// Costs a copy of all names and last values; made on the loop once for each metrics or status request.
 struct Snapshot {
     std::string version;
     std::int64_t now_ms = 0, started_ms = 0;

@@ -149,6 +149,7 @@ std::string status_json(const Snapshot& snapshot) {
     add_queue(json, snapshot.queue);
     add_devices(json, snapshot);
     add_sources(json, snapshot.sources);
+    // The same text as the answer of the verb `commands`, so that both are described once.
     json.key("commands").raw(commands_json(snapshot.commands));
     return json.end().take();
 }

@@ -10,12 +10,14 @@ namespace things {
 
 /// The document of GET /api/v1/status and `status --json`; etc/status.schema.json describes it. Times are
 /// Unix milliseconds, 0 for never.
+/// Pure, as the others here; built anew for each request.
 std::string status_json(const Snapshot& snapshot);
 
 /// The document of GET /api/v1/charts: {"charts":[{"key","unit","step_ms","values":[number or null]}]}.
 std::string charts_json(const std::vector<ChartView>& charts);
 
-/// Adds one command of the audit trail as an object.
+/// The answer of the control verb `commands` and the member "commands" of the status: an array, in the order
+/// given.
 std::string commands_json(const std::vector<CommandView>& commands);
 
 } // namespace things

@@ -28,6 +28,7 @@ namespace {
 constexpr int most_connections = 16;
 constexpr std::uint32_t most_header_bytes = 8 * 1024;
 constexpr std::chrono::seconds phase_limit{5};
+// Between two requests of a connection that is kept.
 constexpr std::chrono::seconds idle_limit{60};
 
 std::string_view without_port(std::string_view host) {
@@ -123,6 +124,7 @@ private:
             return {421, "text/plain; charset=utf-8",
                     "use the gateway's address, localhost or its own name\n"};
         const std::string site = text("Sec-Fetch-Site"), origin = text(http::field::origin);
+        // A link on another site that is followed by a person is a navigation; what its scripts fetch is not.
         const bool navigation = text("Sec-Fetch-Mode") == "navigate";
         if ((site == "cross-site" && !navigation) ||
             (!origin.empty() && !origin.ends_with("://" + text(http::field::host))))
@@ -148,6 +150,7 @@ private:
             response_.body() = std::move(answer.body);
         stream_.expires_after(phase_limit);
         serializer_.emplace(response_);
+        // Beast would send the body that content_length announces; the header alone is what HEAD asks for.
         if (head)
             http::async_write_header(stream_, *serializer_,
                                      beast::bind_front_handler(&Connection::on_write, shared_from_this()));
@@ -190,6 +193,7 @@ WebServer::WebServer(asio::io_context& loop, const WebConfig& config, std::map<s
     try {
         const tcp::endpoint endpoint(asio::ip::make_address(config.address), config.port);
         state_->acceptor.open(endpoint.protocol());
+        // Without it a restart within a minute finds its own old connections in TIME_WAIT on the port.
         state_->acceptor.set_option(tcp::acceptor::reuse_address(true));
         state_->acceptor.bind(endpoint);
         state_->acceptor.listen();

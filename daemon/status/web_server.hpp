@@ -18,6 +18,7 @@
 // Origin).
 namespace things {
 
+/// What a page's handler says. Security headers, length and connection handling are the server's.
 struct WebAnswer {
     int status = 200;
     std::string type = "text/plain; charset=utf-8";
@@ -28,12 +29,18 @@ struct WebAnswer {
 /// ".local"; a port may follow. Pure.
 bool is_host_allowed(std::string_view host, std::string_view hostname);
 
+/// A page is looked up by its path alone; what follows a `?` is cut off. Answers other than the pages' own:
+/// 403 cross-site, 404, 405, 413 too large, 421 a foreign Host.
 class WebServer {
 public:
+    /// Called on the loop for each request; must not block and must not throw.
     using Handler = std::function<WebAnswer()>;
 
     /// Listens at once; throws std::runtime_error with address and reason if that is not possible.
+    /// `pages`, by path; the handlers must stay callable until the loop has ended, since a connection that
+    /// was open at the server's end is still served.
     WebServer(boost::asio::io_context& loop, const WebConfig& config, std::map<std::string, Handler> pages);
+    /// Takes no more connections; those that are open end by their time limits, or with the loop.
     ~WebServer();
     WebServer(const WebServer&) = delete;
     WebServer& operator=(const WebServer&) = delete;
