@@ -24,6 +24,7 @@ struct Span {
 enum class Lane : std::uint8_t { live, backlog };
 
 /// What waits for one device; costs nothing to ask. In flight readings are not counted.
+/// Readings that have no wall time yet are not counted either: they cannot be handed out.
 struct Waiting {
     std::size_t live = 0;           ///< readings in the live lane
     std::size_t backlog = 0;        ///< readings in the backlog lane
@@ -32,6 +33,7 @@ struct Waiting {
 };
 
 /// Readings of one device on their way out, in the order of their sequence numbers.
+/// `sequence` and `readings` are of one length.
 struct Batch {
     DeviceId device = 0;
     Lane lane = Lane::live;
@@ -40,6 +42,7 @@ struct Batch {
 };
 
 /// How a batch ended.
+/// What is not settled when the daemon ends counts as `kept`.
 enum class Fate : std::uint8_t {
     accepted, ///< the platform has it
     kept,     ///< goes back to where it was
@@ -64,6 +67,8 @@ public:
 
     /// Ends a batch, or part of one: `count` readings from index `from`. `reason` is for the dead-letter
     /// list.
+    /// Each number that is in flight is settled once (asserted). `accepted` is in the hot log when this
+    /// returns, so that a crash does not send them again.
     virtual void settle(const Batch& batch, std::size_t from, std::size_t count, Fate fate,
                         const std::string& reason) = 0;
 };

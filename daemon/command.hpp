@@ -14,6 +14,10 @@
 // A downlink that was matched to a writable point, and its way through the store. Plain values.
 namespace things {
 
+///
+///   waiting -> begun -> done | failed
+///           -> expired
+///   refused and repeated are ended from the beginning; nothing leaves an ended state
 enum class CommandState : std::uint8_t {
     waiting, ///< stored, not begun
     begun,   ///< the write may have reached the device
@@ -36,6 +40,8 @@ inline constexpr const char* local_origin = "local";
 inline constexpr const char* revert_origin = "revert";
 
 /// One value to be written to one point. Also the audit line once it has ended.
+/// The times decide by whichever clock can be trusted: boot time within the boot of receipt, wall time across
+/// boots.
 struct Command {
     std::uint64_t id = 0;   ///< given by the store, rising
     std::uint64_t pack = 0; ///< commands of one downlink share it; they run in the order of their ids
@@ -65,13 +71,16 @@ class CommandStore {
 public:
     virtual ~CommandStore() = default;
     /// Stores new commands (ids are filled in) durably, together with everything settled so far.
+    /// What is settled later in the same turn of the loop goes into the same transaction.
     virtual void store(std::vector<Command> commands,
                        std::function<void(std::vector<Command>, bool)> handler) = 0;
     /// Stores a change of state durably before the handler is called.
+    /// A command that is not in the store is added.
     virtual void update(const Command& command, std::function<void(bool)> handler) = 0;
     /// Commands that had not ended when the daemon went down, oldest first.
     [[nodiscard]] virtual std::vector<Command> unfinished() = 0;
     /// The last ended or refused downlink commands of a device, newest first.
+    /// Only those of the platform; what the command line or a revert wrote is not among them.
     [[nodiscard]] virtual std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) = 0;
     /// The audit trail, newest first; empty device: all.
     [[nodiscard]] virtual std::vector<Command> audit(const std::string& device, std::size_t most) = 0;

@@ -11,6 +11,7 @@
 namespace things {
 
 /// One record of a downlink, with base fields applied.
+/// In the order of the pack; may be empty.
 struct DownlinkRecord {
     std::string name;           ///< without the device's base name
     std::string unit;           ///< empty if none was given

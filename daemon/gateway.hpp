@@ -34,6 +34,7 @@
 namespace things {
 
 /// How a source will read its points, as its plugin predicts; for the status page.
+/// Zero where the plugin does not say.
 struct LinePlan {
     std::uint64_t requests = 0;
     double cycle_ms = 0, load = 0;
@@ -46,6 +47,8 @@ struct CheckedConfig {
     PluginDirectory plugins;                         ///< those that its sources use
 };
 
+/// Owned by `run`, one a process. Its threads are those of its members; all of its own functions are called
+/// on the loop, and `start` and `run` on the thread that made it.
 class Gateway : private Bus {
 public:
     /// Loads and checks the configuration anew; logs what is wrong and returns nothing then. Called on a
@@ -54,6 +57,7 @@ public:
 
     /// Opens the queue, the web page and the control socket. Throws std::runtime_error if one of them cannot
     /// be had.
+    /// Blocks for the queue's recovery: milliseconds, minutes with a damaged one. `clock` outlives it.
     Gateway(CheckedConfig config, const Clock& clock, Reload reload);
     ~Gateway() override;
     Gateway(const Gateway&) = delete;
@@ -61,9 +65,12 @@ public:
 
     /// Starts sources, uploads and commands, and tells the service manager. Throws std::exception if that
     /// fails.
+    /// Once. The service manager is told last, when sources run and uploads may begin.
     void start();
     /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored. False: it ended by
     /// itself, and only a new start gets on.
+    /// After a signal it takes up to some six seconds: 2.5 for the sources, 3 for uploads, and the last
+    /// commit.
     [[nodiscard]] bool run();
 
 private:
@@ -75,18 +82,21 @@ private:
     [[nodiscard]] std::map<std::string, WebServer::Handler> pages();
     void add_verbs();
     void add_bus_verbs();
+    /// What changes something is added as such, so that the control socket logs who asked.
     void add_queue_verbs();
 
     // what happens
     /// The path of a reading: shown, queued, its device's uploads told.
     void on_readings(const RunningSource& source, std::vector<PointReading>& readings);
-    /// A source, device or point fails or works again: an alarm with a beginning and an end, or a line in the log.
+    /// A source, device or point fails or works again: an alarm with a beginning and an end, or a line in the
+    /// log.
     void on_event(const RunningSource& source, const SourceEvent& event);
     /// What a command left at its point is a reading like any other, only more urgent.
     void on_outcome(const Outcome& outcome);
     void on_upload_alarm(const UploadAlarm& alarm, bool is_over);
     /// Once a second: alarms of the queue, histories, loads, hanging plugins, the watchdog.
     void on_second();
+    /// Only while upload and queue threads make progress; a source that hangs is no reason to restart all.
     void feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms);
     void on_signal(int signal);
 
@@ -102,13 +112,17 @@ private:
     /// Makes what runs equal to a checked configuration; whatever did not change is left alone.
     void apply(CheckedConfig next);
     void add_devices(const Config& next);
+    /// With `queue.keep_removed` what waits is still sent with the old secret, else dropped and counted.
     void remove_devices(const Config& next);
     void tell_unknown(const Config& config);
-    // A reload is checked on a thread of its own, then applied on the loop; one that comes meanwhile follows it.
+    // A reload is checked on a thread of its own, then applied on the loop; one that comes meanwhile follows
+    // it.
     void begin_reload();
     void end_reload(std::optional<CheckedConfig> next);
-    // Stop: sources end and deliver, commands end, what is left is posted for a moment, all is committed, the loop ends.
+    // Stop: sources end and deliver, commands end, what is left is posted for a moment, all is committed, the
+    // loop ends.
     void begin_stop();
+    /// Looks every 20 ms, then leaves behind what hangs.
     void wait_for_sources(std::int64_t until_boot_ms);
     void flush_and_end();
     void wait_second();
@@ -125,6 +139,7 @@ private:
     void read_points(const DeviceConfig& device, std::vector<std::string> points,
                      std::function<void(std::string json)> done);
     void send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply);
+    /// Until the device's next answer or the deadline, whichever comes first.
     void wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t until_boot_ms,
                          std::shared_ptr<ControlReply> reply);
 

@@ -11,6 +11,7 @@
 namespace things {
 
 /// One point, read once.
+/// `point` belongs to the device that is reported on.
 struct PointResult {
     const PointConfig* point = nullptr;
     BusResult result;
@@ -23,6 +24,7 @@ std::string read_report(const DeviceConfig& device, const std::vector<PointResul
                         std::int64_t wall_ms);
 
 /// The pack of these readings alone, with the time each was taken; empty if none could be read.
+/// At most 10,000 records; what could not be read is left out. Not signed.
 std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& results,
                     std::int64_t wall_ms);
 

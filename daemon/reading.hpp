@@ -9,6 +9,7 @@
 namespace things {
 
 /// What a point can hold. Integers are exact up to 64 bits; numbers are finite; text is UTF-8.
+/// In this order: it is the order of their kinds on flash and in messages.
 using Value = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 
 /// Index of a device in the queue's catalogue, stable while the daemon runs (see queue/catalogue.hpp).

@@ -19,6 +19,7 @@ namespace things {
 /// Times below this many seconds mean "relative to now" (RFC 8428 4.5.3), so they cannot be sent.
 constexpr std::int64_t senml_first_absolute_ms = (std::int64_t{1} << 28) * 1000;
 
+/// Whether a unit is allowed the configuration decides; the writer sends what it is given.
 enum class UnitKind : std::uint8_t {
     unknown,
     primary,   ///< RFC 8428, RFC 8798 section 2 and the registry
@@ -38,23 +39,30 @@ struct SenmlSeries {
     std::string members; ///< `"n":"temperature","u":"Cel"`
     std::string refusal; ///< why no reading of it can be sent; empty if they can
 };
+/// Never fails: what cannot be sent has its refusal. A unit is at most 32 printable characters.
 [[nodiscard]] SenmlSeries make_senml_series(std::string_view name, std::string_view unit);
 
 /// Why this value at this time cannot be sent (NaN, infinite, a time before 1978); empty if it can.
+/// Also refused: after the year 9999. The text lives as long as the process.
 [[nodiscard]] std::string_view find_senml_refusal(const Value& value, std::int64_t wall_ms);
 
 /// Writes one pack at a time into a buffer of its own, which is reused.
 class SenmlWriter {
 public:
     /// Begins a new pack; what was written before is gone.
+    /// `base_name` is escaped and copied.
     void begin(std::string_view base_name);
     /// Adds a reading that can be sent (see the refusals above). False, and nothing changed, if the pack
     /// with its closing bracket would be longer than `max_bytes`; the first reading always fits.
+    /// `members` as make_senml_series() gave them. Numbers are the shortest that read back as the same, with
+    /// less than 19 characters of mantissa (RFC 8428 section 4.3); text that is no UTF-8 has U+FFFD in its
+    /// place.
     bool add(std::string_view members, std::int64_t wall_ms, const Value& value, std::size_t max_bytes);
     /// Closes the pack. The text is valid until the next begin(). Not to be called without a reading.
     [[nodiscard]] std::string_view finish();
 
 private:
+    /// Room for so many bytes more; the buffer grows by doubling and never shrinks.
     char* reserve(std::size_t bytes);
 
     std::string base_name_; ///< JSON-escaped

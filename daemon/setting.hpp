@@ -21,6 +21,7 @@ enum class Level : std::uint8_t { source, device, point };
 enum class SettingType : std::uint8_t { boolean = 1, integer, number, text, duration, choice, list, map };
 
 /// One key that a plugin understands. Mirrors things_key of plugins/sdk/things_plugin.h.
+/// Copied from the plugin when it is loaded; every text is bounded (plugin_table.hpp).
 struct KeyDescription {
     Level level = Level::source;
     std::string name;
@@ -37,6 +38,7 @@ struct KeyDescription {
 };
 
 /// What a plugin says of itself.
+/// What it offers follows from which calls its table has.
 struct PluginDescription {
     std::string name, version, summary;
     std::vector<KeyDescription> keys;
@@ -44,9 +46,11 @@ struct PluginDescription {
     bool shipped = true; ///< lies in the package's own plugin directory; others are isolated by default
 };
 
+/// monostate: nothing was given. An integer is unsigned only above INT64_MAX.
 using Scalar = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
 
 /// One configured value of a plugin's key.
+/// Compared without its place, so that moving a line in a file restarts no source.
 struct Setting {
     std::string key;
     Scalar value;              ///< durations in milliseconds (int64); empty for lists and maps
