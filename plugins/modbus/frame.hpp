@@ -18,6 +18,9 @@ namespace things {
 
 using Bytes = std::span<const std::uint8_t>;
 
+/// Addresses are those of the protocol, counted from 0. Nothing here checks them: who makes a request keeps
+/// within 125 registers or 2000 coils to read and 123 registers to write (Modbus Application Protocol V1.1b3,
+/// sections 6.1 to 6.12).
 struct BusRequest {
     std::uint8_t unit = 1;
     std::uint8_t function = 3; ///< 1 to 6, 15, 16
@@ -27,6 +30,7 @@ struct BusRequest {
 };
 
 /// A frame ready to be sent.
+/// 272 bytes hold the longest frame: 256 of RTU, 260 of TCP. push() does not check for the end.
 class BusFrame {
 public:
     void push(std::uint8_t byte) { bytes_[size_++] = byte; }
@@ -41,10 +45,14 @@ private:
     std::size_t size_ = 0;
 };
 
+/// Polynomial A001, start FFFF, over unit to data; goes on the wire with its low byte first (Modbus over
+/// Serial Line V1.02, section 6.2.2).
 std::uint16_t crc16(Bytes bytes);
 BusFrame rtu_frame(const BusRequest& request);
+/// Seven bytes of header and no checksum; `transaction` comes back in the answer.
 BusFrame tcp_frame(const BusRequest& request, std::uint16_t transaction);
 /// Bytes of the good answer on the wire.
+/// Of reads 5 and the data, of writes 8; an exception is always 5.
 std::size_t rtu_answer_size(const BusRequest& request);
 
 /// What was found. `payload` lies in what was received: the data bytes of a read.
@@ -63,7 +71,13 @@ struct BusAnswer {
 };
 
 /// Looks for the answer anywhere in the received bytes, so that garbage and echoes before it do no harm.
+/// The answer to a read names neither address nor transaction: whether it belongs to this request or to an
+/// earlier equal one, ModbusBus decides.
+/// An answer to a write must repeat unit, function, address and value or count.
 BusAnswer find_rtu_answer(Bytes received, const BusRequest& request);
+/// Works on whole frames from the front. Frames of other transactions are skipped and counted as `foreign`. A
+/// length outside 3 to 254 or another protocol than 0 means that the stream is out of step: mismatch, and
+/// everything received is to be forgotten.
 BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction);
 
 /// What came in place of an answer, for the message.
@@ -72,9 +86,12 @@ struct Misfit {
     Kind kind = Kind::silence;
     std::uint8_t unit = 0; ///< of other_unit
 };
+/// A guess for the message alone; decides nothing. From the likeliest on: our own request, an intact answer
+/// of another unit, one to another request, something of the right beginning with a wrong checksum, noise.
 Misfit diagnose_rtu(Bytes received, const BusRequest& request);
 
 /// Registers of a payload of a read of registers; bits of a read of coils as 0 and 1.
+/// `payload` has the length that the request calls for: find_*_answer saw to that.
 std::vector<std::uint16_t> payload_words(Bytes payload, const BusRequest& request);
 
 } // namespace things

@@ -16,6 +16,7 @@ struct ModbusKeys {
 };
 
 /// Lives as long as the program.
+/// The array and what it points to are never changed.
 ModbusKeys modbus_keys();
 
 } // namespace things

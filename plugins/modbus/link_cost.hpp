@@ -12,6 +12,7 @@
 namespace things {
 
 /// How characters travel on a serial line.
+/// Unchecked here; the key table allows 7 or 8 data bits and 1 or 2 stop bits.
 struct SerialFrame {
     std::uint32_t baud = 9600;
     std::uint8_t data_bits = 8;
@@ -20,16 +21,20 @@ struct SerialFrame {
     friend bool operator==(const SerialFrame&, const SerialFrame&) = default;
 };
 
+/// Start, data, parity and stop bits: 11 bits at 8E1 and 8N2, 10 at 8N1.
 double character_us(const SerialFrame& frame);
 /// The silence that ends a frame: 3.5 characters, and fixed 1.75 ms above 19200 baud.
+/// Modbus over Serial Line V1.02, section 2.5.1.1.
 double silence_us(const SerialFrame& frame);
 
+/// A straight line. Good enough to choose between two plans; no deadline depends on it.
 struct LinkCost {
     double request_us = 0; ///< of a request and its answer, apart from their data
     double byte_us = 0;    ///< of each byte of data
     [[nodiscard]] double read_us(RegisterTable table, unsigned count) const;
 };
 
+/// `turnaround_us`: what the device takes between the request's last byte and its answer's first.
 LinkCost serial_cost(const SerialFrame& frame, double pause_us, double turnaround_us);
 LinkCost tcp_cost(double pause_us, double round_trip_us);
 

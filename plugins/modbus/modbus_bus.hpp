@@ -21,6 +21,8 @@
 // request again is harmless, since either answer is one to it.
 namespace things {
 
+/// `patience` is at most `timeout` when a unit is only glanced at; what a debt lasts goes by `timeout` all
+/// the same, since the device does not know how long we wait.
 struct BusTiming {
     std::chrono::milliseconds timeout{1000}; ///< an answer later than five of these does not come
     std::chrono::milliseconds pause{0};
@@ -30,6 +32,8 @@ struct BusTiming {
 };
 
 /// How an exchange ended.
+/// `words` are those of a read, one for each register or coil; of a write there are none. `code` of exception
+/// only, `misfit` of silent and damaged.
 struct Exchange {
     enum class Status : std::uint8_t {
         answered,
@@ -46,6 +50,8 @@ struct Exchange {
     std::vector<std::uint16_t> words{};
 };
 
+/// Invariant: at most one request is under way, and before it is sent the line was silent for silence_ and
+/// the device's pause. A line that is never silent is used all the same after half a second.
 class ModbusBus {
 public:
     /// `wake_fd` ends a wait for a connection early; -1: none.
@@ -58,31 +64,48 @@ public:
     /// (TCP, spread by chance so that many do not come at once) or every half second (serial); until then the
     /// same trouble is returned at once.
     [[nodiscard]] std::optional<LinkTrouble> open();
+    /// Debts stay: a serial server may outlive the connection and hand a late answer to the next one.
     void close();
     /// True once after the link was opened.
+    /// For a caller that must look again at what may have been plugged in meanwhile.
     [[nodiscard]] bool take_reopened();
 
+    /// The link must be open; blocks at most for the debts, and (retries + 1) times pause and patience. An
+    /// exception ends it at once, apart from 5 and 6, which are asked again after 100 ms. After `lost` the
+    /// link is closed: open() again.
+    /// wake_fd does not end it.
     [[nodiscard]] Exchange exchange(const BusRequest& request, const BusTiming& timing);
     /// When `request` may be sent without being mistaken; in the past if now.
+    /// Later than now only in RTU framing, after an exchange with that unit went wrong. exchange() waits for
+    /// it by itself.
     [[nodiscard]] SteadyTime clear_at(const BusRequest& request) const;
 
     [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
     /// What a request costs here, as measured; before that as assumed.
+    /// 5 ms of turnaround on a serial line and 1 ms on TCP until answers came; each answer then counts for a
+    /// tenth.
     [[nodiscard]] LinkCost cost(std::chrono::milliseconds pause) const;
+    /// Answers that came to requests already given up: a timeout that is too short shows here.
     [[nodiscard]] std::uint64_t late_answers() const { return late_answers_; }
 
 private:
+    /// An answer that may still come. Paid when it does, forgiven at `until`: at most five timeouts and 250
+    /// ms.
     struct Debt {
         BusRequest request;
         SteadyTime until;
     };
 
+    /// One request, one wait, no retry.
     [[nodiscard]] Exchange attempt(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_rtu(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_tcp(const BusRequest& request, const BusTiming& timing);
+    /// False: the link was lost meanwhile. What is heard goes to settle_debts().
     [[nodiscard]] bool keep_silence(std::chrono::milliseconds pause);
     [[nodiscard]] bool await_debts(const BusRequest& request);
+    /// Takes the debts that `received` answers off the list.
     void settle_debts(Bytes received);
+    /// After an exchange: notes which of the requests sent may still be answered.
     void settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
                       bool was_silent, const BusTiming& timing);
     void finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const;
@@ -106,10 +129,12 @@ private:
     std::chrono::nanoseconds silence_{0};
     SteadyTime quiet_since_{}; ///< last byte sent or received
     std::vector<Debt> debts_;
+    /// As it came, so that a repetition of it is not taken for the payment of a debt.
     std::vector<std::uint8_t> last_answer_;
     int sent_ = 0;        ///< requests of the exchange that runs
     bool echoes_ = false; ///< the line sends back what we send
     std::uint16_t transaction_ = 0;
+    /// At most 600 bytes: twice the longest frame and an echo.
     std::vector<std::uint8_t> received_;
     double turnaround_us_;
     std::uint64_t late_answers_ = 0;

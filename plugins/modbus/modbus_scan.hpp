@@ -26,6 +26,8 @@ namespace things {
 class PluginSettings;
 
 /// What to look for.
+/// `from` and `to` (inclusive) are unit ids, 1 to 247 by default, or addresses, 1024 of them by default.
+/// `count`: 1 to 64 registers.
 struct ScanOptions {
     std::optional<std::uint8_t> unit;
     std::optional<std::uint16_t> explain;
@@ -35,12 +37,16 @@ struct ScanOptions {
     std::vector<SerialFrame> frames; ///< serial speeds and parities to try; one entry on TCP
 };
 /// `error` says what is wrong with them.
+/// What is returned beside an error is not to be used.
 ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettings& source,
                               std::string& error);
 
+/// Opens a link of its own: the source that offers the scan has closed its one before, since a serial port is
+/// held by one only. Reads alone, never writes.
 class ModbusScan {
 public:
     /// All must outlive the scan.
+    /// `is_over` is asked before every request, so an interrupted scan ends within one timeout.
     struct Calls {
         std::function<void(const std::string&)> found;
         std::function<void(double)> progress;
@@ -49,6 +55,8 @@ public:
     ModbusScan(ModbusSettings settings, Calls calls, int wake_fd);
 
     enum class Outcome : std::uint8_t { done, interrupted, failed };
+    /// Once an object. interrupted: what was found so far has been told. failed: the link could not be opened
+    /// or was lost twice in a row, or three requests in a row to a chosen unit stayed without an answer.
     [[nodiscard]] Outcome run(const ScanOptions& options);
     /// Why it failed.
     [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
@@ -57,8 +65,10 @@ private:
     [[nodiscard]] Outcome scan_units(const ScanOptions& options);
     [[nodiscard]] Outcome scan_registers(const ScanOptions& options, RegisterTable table);
     [[nodiscard]] Outcome explain(const ScanOptions& options);
+    /// Reads the span, and its halves if it is refused. Halves begin at multiples of powers of two.
     [[nodiscard]] Outcome bisect(RegisterSpan span);
     [[nodiscard]] Exchange ask(std::uint8_t unit, RegisterTable table, RegisterSpan span);
+    /// Joins what can be read to one range; tell_range() ends it.
     void keep(RegisterSpan span);
     void tell_range();
 

@@ -19,6 +19,7 @@ namespace things {
 
 class PluginHost;
 
+/// Either `serial` with port and frame, or host and tcp_port; what belongs to the other is not looked at.
 struct LinkSettings {
     bool serial = false;
     std::string port; ///< of a serial line
@@ -32,6 +33,8 @@ struct LinkSettings {
 };
 
 /// How one unit is to be treated. Points with equal settings may share requests.
+/// Two devices with the same unit id and different settings are two entries of ModbusSettings::units, and
+/// share no request.
 struct UnitSettings {
     std::uint8_t unit = 1;
     std::chrono::milliseconds timeout{1000};
@@ -43,11 +46,16 @@ struct UnitSettings {
     std::uint32_t max_coils = 2000;
     bool even = false;
     friend bool operator==(const UnitSettings&, const UnitSettings&) = default;
+    /// With `even` the limit is made even as well.
     [[nodiscard]] ReadLimits limits(RegisterTable table) const;
 };
 
+/// automatic: a single word by function 6 (coils 5), more by 16 (15); the other one of the two is tried once
+/// where the device refuses the function.
 enum class WriteChoice : std::uint8_t { automatic, single, multiple };
 
+/// Invariant: `unit` and `device` are in range, `format` fits `table`, and value and factor together fit one
+/// request.
 struct ModbusPoint {
     std::string name;
     std::uint32_t device = 0; ///< index into ModbusSettings::devices
@@ -62,6 +70,7 @@ struct ModbusPoint {
     [[nodiscard]] RegisterSpan whole() const; ///< value and factor
 };
 
+/// Indices of `points` and `devices` are those of the host's configuration.
 struct ModbusSettings {
     std::string name;
     LinkSettings link;
@@ -72,6 +81,7 @@ struct ModbusSettings {
 };
 
 /// Nothing if the configuration has a mistake, which was told to the host.
+/// All mistakes are told, not the first alone. Touches no device and no file.
 std::optional<ModbusSettings> read_settings(const PluginHost& host, const things_source_config& config);
 
 } // namespace things

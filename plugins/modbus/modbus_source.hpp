@@ -19,14 +19,31 @@
 // modbus_sunspec.cpp.
 namespace things {
 
+/// How a unit fares, and what it costs the line (UnitHealth):
+///
+///   unknown   never asked, or it missed one answer: asked once with a short patience, then in full
+///   alive     asked first in every poll
+///   dead      asked when its wait is over, while others answer for a sixteenth of the line's time
+///
+/// A silence costs all other devices of the line their time, so whatever waits is put behind what answers.
 class ModbusSource {
 public:
+    /// Null: problem() was told why. The link is opened by the first call that needs it.
     static std::unique_ptr<ModbusSource> make(const PluginHost& host, const things_source_config& config);
     ModbusSource(const PluginHost& host, ModbusSettings settings);
 
+    /// One request after the other until all were sent, the deadline is over or the host interrupts; what is
+    /// left then is due again. Each request's readings leave as soon as its answer is there. A point that is
+    /// refused, silent or without a value was reported.
     int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
+    /// Reads before it writes where the point is part of a register or has a scale factor: both in one turn
+    /// on the bus, yet a second master could write between them. `written` is what the registers now hold,
+    /// read back from the words sent; text in it lives until the next call.
+    /// THINGS_TIMEOUT: whether the device took it is not known. Never sent again by the plugin beyond the
+    /// unit's `retries`.
     int write(std::uint32_t point, const things_value& value, things_value& written,
               std::int64_t deadline_ms);
+    /// Closes the source's own link for it.
     int discover(const PluginSettings& options, std::int64_t deadline_ms);
     int plan();
 
@@ -53,6 +70,7 @@ private:
         std::array<std::uint8_t, 256> slots_{};
         std::vector<UnitState> states_;
     };
+    /// At most 32 are kept, those used last. Made anew when a lesson was learned or the measured cost moved.
     struct CachedPlan {
         std::vector<std::uint32_t> points;
         std::uint64_t epoch = 0;
@@ -61,8 +79,13 @@ private:
         PollPlan plan;
     };
     /// How a call goes on after a request.
+    /// skip_unit: nothing more is asked of it in this turn. stop: the call ends, link_failed_ or interrupted_
+    /// says why.
     enum class Next : std::uint8_t { go_on, skip_unit, stop };
     /// How units that are not known to live are asked.
+    /// glance: at least 50 ms, or four times what it used to take. contact: a full timeout, at a quarter of
+    /// the line's time. probe: a full timeout, at a sixteenth. Where nobody answers a poll spends 3 s on the
+    /// silent instead.
     enum class Stage : std::uint8_t { glance, contact, probe };
 
     // link
@@ -75,11 +98,15 @@ private:
     // polling
     [[nodiscard]] const PollPlan& plan_for(const std::uint32_t* points, std::uint32_t count);
     int run(const PollPlan& plan);
+    /// Gives what missed its answer to `late`: those are asked again when all others had their turn.
     Next run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late);
+    /// The units of `late` a second time, with the rest of their retries.
     Next run_late(const std::vector<const PlannedRequest*>& late);
+    /// The unknown and the dead, stage by stage, as far as the line's time allows.
     Next run_others(const PollPlan& plan);
     Next run_unit(const PollPlan& plan, std::uint8_t unit, Stage stage);
     [[nodiscard]] bool is_at(Stage stage, const PollPlan& plan, const PlannedRequest& request) const;
+    /// One exchange and all that follows from it: readings, reports, health, lessons.
     Next read(const PlannedRequest& request, int silent_retries);
     Next narrow(const PlannedRequest& request, std::uint8_t code);
     void refuse(const PlannedRequest& request, std::uint8_t code);
@@ -92,6 +119,7 @@ private:
     void on_silence(const PlannedRequest& request, Explanation why);
     void report_silence(const PlannedRequest& request, Explanation why);
     void report_unit(const UnitState& unit);
+    /// At most one request a poll, and one every 10 s.
     void try_gap(const PollPlan& plan);
     [[nodiscard]] bool has_neighbours(std::uint8_t unit) const;
     [[nodiscard]] bool is_alive(const PlannedRequest& request) const;
@@ -105,6 +133,8 @@ private:
     [[nodiscard]] std::string point_text(std::uint32_t point) const;
     /// Finds the addresses of SunSpec points. False if the call must end.
     [[nodiscard]] bool find_sunspec_points(const std::uint32_t* points, std::uint32_t count);
+    /// Fills the spans of all SunSpec points of a unit; what it does not find is looked for again after ten
+    /// minutes.
     [[nodiscard]] bool walk_sunspec(std::uint32_t unit);
     struct SunspecModel {
         std::uint16_t id = 0;
@@ -117,6 +147,7 @@ private:
 
     // writing
     [[nodiscard]] int write_words(std::uint32_t point, const std::vector<std::uint16_t>& words);
+    /// Status of the contract; `current` and `power` are good with THINGS_OK alone.
     [[nodiscard]] int read_around(std::uint32_t point, std::vector<std::uint16_t>& current, int& power);
 
     PluginHost host_;

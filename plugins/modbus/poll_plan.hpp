@@ -19,6 +19,7 @@ struct PlannedPoint {
     std::uint32_t factor_offset = 0; ///< of the scale factor, if it has one
 };
 
+/// `points` in the order of their addresses; several may share registers. A trial of a gap has none.
 struct PlannedRequest {
     std::uint32_t unit = 0; ///< index into ModbusSettings::units
     RegisterTable table = RegisterTable::holding;
@@ -28,13 +29,17 @@ struct PlannedRequest {
 };
 
 using PollPlan = std::vector<PlannedRequest>;
+/// Asked once for each unit and table of a plan.
 using CostOf = std::function<LinkCost(std::chrono::milliseconds pause)>;
 
 /// Points that were refused are left out; those on trial are read alone. SunSpec points must have been found.
+/// Sorted by unit, table and address, trials at the end. Takes time with the square of the points of one
+/// table.
 PollPlan make_poll_plan(const ModbusSettings& settings, const std::vector<std::uint32_t>& points,
                         const RegisterLessons& lessons, const CostOf& cost);
 
 /// One request for some points of a planned one, in the order of their addresses.
+/// `begin` must be less than `end`.
 PlannedRequest part_of(const PlannedRequest& request, std::size_t begin, std::size_t end,
                        const ModbusSettings& settings);
 

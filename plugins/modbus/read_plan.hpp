@@ -20,6 +20,8 @@ struct RegisterSpan {
     friend auto operator<=>(const RegisterSpan&, const RegisterSpan&) = default;
 };
 
+/// Modbus Application Protocol V1.1b3 allows 125 registers and 2000 coils (sections 6.1 to 6.4); many devices
+/// less.
 struct ReadLimits {
     std::uint32_t most = 125; ///< registers or coils in one request
     std::uint32_t gap = 0;    ///< unasked ones in a row that may be read along
@@ -42,11 +44,14 @@ struct PlannedRead {
 
 /// `wanted` must be sorted. Every wanted span is covered by exactly one request; requests of more than one
 /// span keep all limits. A span that by itself breaks a limit is still read, alone.
+/// The cheapest plan there is, by dynamic programming over the sorted spans; of two equally cheap ones the
+/// first found.
 std::vector<PlannedRead> plan_reads(const std::vector<RegisterSpan>& wanted, RegisterTable table,
                                     const ReadLimits& limits, const LinkCost& cost,
                                     const TableLessons& lessons);
 
 /// The addresses that a request for this span must name.
+/// The span itself, or with `even` made wider to even addresses: one register more at either end.
 RegisterSpan request_span(RegisterSpan span, const ReadLimits& limits);
 
 } // namespace things

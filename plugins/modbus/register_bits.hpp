@@ -10,6 +10,7 @@
 // Registers to one unsigned integer and back, in each of the four orders. For decode and encode only.
 namespace things {
 
+/// See register_value.hpp for what the orders mean.
 inline bool swaps_bytes(RegisterOrder order) {
     return order == RegisterOrder::badc || order == RegisterOrder::dcba;
 }
@@ -20,6 +21,7 @@ inline std::uint16_t swapped(std::uint16_t word) {
     return static_cast<std::uint16_t>(word << 8 | word >> 8);
 }
 
+/// At most four words.
 inline std::uint64_t bits_of(RegisterOrder order, std::span<const std::uint16_t> words) {
     std::uint64_t bits = 0;
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -29,6 +31,8 @@ inline std::uint64_t bits_of(RegisterOrder order, std::span<const std::uint16_t>
     return bits;
 }
 
+/// The inverse of bits_of; bits beyond `count` words are cut off, so the caller has looked at the range
+/// before.
 inline std::vector<std::uint16_t> words_of(RegisterOrder order, std::uint64_t bits, std::size_t count) {
     std::vector<std::uint16_t> words(count);
     for (std::size_t i = 0; i < count; ++i, bits >>= 16) {

@@ -15,10 +15,13 @@
 // that plans made before are made anew. Used on the source's thread.
 namespace things {
 
+/// Of every kind at most 4096 are kept for each table: a device that refuses at random must not fill the
+/// memory. What is over is not learned.
 class RegisterLessons {
 public:
     explicit RegisterLessons(std::size_t units) : tables_(units) {}
 
+    /// `unit` is an index into ModbusSettings::units, not the id on the bus.
     [[nodiscard]] const TableLessons& of(std::uint32_t unit, RegisterTable table) const;
     [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
     /// How often a point was refused so far.
@@ -26,10 +29,12 @@ public:
 
     /// The point's registers were refused although they were read alone: leave the point out for a time that
     /// grows from `first` to an hour.
+    /// Its registers are forbidden ground for joined requests until accept().
     void refuse(std::uint32_t point, const ModbusPoint& where, SteadyTime now, std::chrono::seconds first);
     /// It was read after all. True if it had been refused before.
     bool accept(std::uint32_t point, const ModbusPoint& where);
     /// Left out for the time being.
+    /// Neither this nor is_on_trial() looks at the time: on_time() does.
     [[nodiscard]] bool is_left_out(std::uint32_t point) const;
     /// To be read alone, since it was refused before.
     [[nodiscard]] bool is_on_trial(std::uint32_t point) const;
@@ -38,9 +43,11 @@ public:
 
     /// Both sides can be read, but not together.
     void cut(std::uint32_t unit, RegisterTable table, std::uint32_t address);
+    /// The gap was read across: requests may be joined over it from now on.
     void open_gap(std::uint32_t unit, RegisterTable table, RegisterSpan gap);
     /// The gap was tried and refused.
     void close_gap(std::uint32_t unit, RegisterTable table, RegisterSpan gap);
+    /// True also for a gap that only overlaps one that was refused.
     [[nodiscard]] bool is_closed(std::uint32_t unit, RegisterTable table, RegisterSpan gap) const;
 
 private:

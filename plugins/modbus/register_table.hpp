@@ -24,10 +24,13 @@ std::optional<RegisterTable> table_of(std::string_view name);
 /// True for coils and discrete inputs.
 bool holds_bits(RegisterTable table);
 /// The function that reads the table.
+/// Coils 1, discrete inputs 2, holding registers 3, input registers 4.
 std::uint8_t read_function(RegisterTable table);
 
 /// Reads the one-based notation of data sheets: a table digit (0 coil, 1 discrete, 3 input, 4 holding) and
 /// four or five digits counted from 1; "40101" and "400101" are holding register 100.
+/// Five digits reach 9999 registers, six all 65536. Nothing for other lengths, other table digits, and the
+/// place 0.
 std::optional<RegisterAddress> parse_entity(std::string_view text);
 /// The same notation, five digits where they suffice.
 std::string entity_text(RegisterAddress place);

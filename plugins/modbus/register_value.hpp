@@ -38,6 +38,8 @@ enum class RegisterOrder : std::uint8_t { abcd, cdab, badc, dcba };
 
 using RegisterValue = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
 
+/// At most one of `bit` and `mask` is given; `bit` makes the value a boolean. `invalid` is compared with the
+/// raw value, before scale and offset.
 struct RegisterFormat {
     RegisterType type = RegisterType::uint16;
     RegisterOrder order = RegisterOrder::abcd;
@@ -54,6 +56,7 @@ std::optional<RegisterType> type_of(std::string_view name);
 const char* order_name(RegisterOrder order);
 std::optional<RegisterOrder> order_of(std::string_view name);
 /// How many registers a value takes.
+/// 1, 2 or 4; of strings their length. Coils count as 1.
 std::uint16_t register_count(const RegisterFormat& format);
 /// Bits of an integer or BCD type; 0 for floats and strings.
 unsigned integer_bits(RegisterType type);
@@ -65,6 +68,8 @@ struct Decoded {
     const char* why_not = nullptr;
 };
 /// `words` are register_count() registers as they came; `power` from the scale factor register.
+/// Never guesses: a number that is not finite, a BCD digit above 9, one of `invalid` or a result out of range
+/// is no value. Without scale, offset and power an integer stays an integer.
 Decoded decode(const RegisterFormat& format, std::span<const std::uint16_t> words, int power = 0);
 
 /// What to write, or why it cannot be written.
@@ -73,9 +78,12 @@ struct Encoded {
     std::string error; ///< empty: words are good
 };
 /// `current`: what the registers hold now, looked at only if needs_current().
+/// Rounds to the nearest raw value, halves away from zero; never wraps and never clips: what does not fit is
+/// an error. `invalid` is not looked at.
 Encoded encode(const RegisterFormat& format, const RegisterValue& value,
                std::span<const std::uint16_t> current = {}, int power = 0);
 /// True if only part of the registers is written, so that the rest must be read first.
+/// Bits and masks.
 bool needs_current(const RegisterFormat& format);
 
 /// Makes an `invalid` entry fit the type: integers may be given signed or as their bits. Nothing: it never

@@ -13,15 +13,20 @@ struct _modbus;
 // The port is held exclusively: a second program that opened it would garble every frame.
 namespace things {
 
+/// Two locks, since programs differ in which they respect: flock(2), and TIOCEXCL, which makes any later open
+/// fail. Both go with the descriptor. Speeds without a constant of their own are set with termios2.
 class SerialPort : public DescriptorLink {
 public:
     explicit SerialPort(LinkSettings settings);
     ~SerialPort() override;
+    /// Does not wait, whatever the deadline. Missing, taken and forbidden are told apart. Sets the timer
+    /// slack of the calling thread, whose 50 us would stretch every silence between frames.
     std::optional<LinkTrouble> open(SteadyTime deadline, int wake_fd) override;
     void close() override;
 
 private:
     [[nodiscard]] LinkTrouble explain(int error) const override;
+    /// After libmodbus opened it: the locks, odd speeds, RS-485. The caller closes the port if it fails.
     [[nodiscard]] std::optional<LinkTrouble> claim();
 
     struct Closer {

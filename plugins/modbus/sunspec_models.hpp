@@ -15,6 +15,7 @@
 namespace things {
 
 /// Where a point is, counted from the id register of its model, and how it is read.
+/// Offsets count the id and the length: the first point of a model is at 2.
 struct SunspecPlace {
     std::uint16_t model = 0;
     std::uint16_t offset = 0;
@@ -30,6 +31,8 @@ struct FoundPlace {
     std::optional<SunspecPlace> place;
     std::string error;
 };
+/// Looks at the name alone; whether a device has the model shows when its chain is walked. The error lists
+/// what could have been meant.
 FoundPlace find_sunspec(std::string_view name);
 
 } // namespace things

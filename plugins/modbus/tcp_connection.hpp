@@ -10,10 +10,14 @@
 // libmodbus': its connect cannot be interrupted by a command that waits.
 namespace things {
 
+/// A peer that vanished without a word is noticed after 30 s of silence and three probes 10 s apart, or when
+/// what was sent stays unacknowledged for 30 s.
 class TcpConnection : public DescriptorLink {
 public:
     TcpConnection(std::string host, std::uint16_t port);
     ~TcpConnection() override;
+    /// Looks the name up and tries the addresses in turn, each with its part of the time left. wake_fd ends a
+    /// wait for a connection, not one for the name server; a look-up that is late is left to the C library.
     std::optional<LinkTrouble> open(SteadyTime deadline, int wake_fd) override;
     void close() override;
 

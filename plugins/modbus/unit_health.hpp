@@ -11,16 +11,19 @@ namespace things {
 
 class UnitHealth {
 public:
+    /// unknown: at the start and after one missed answer. dead: next() says when it may be asked again.
     enum class State : unsigned char { unknown, alive, dead };
 
     [[nodiscard]] State state() const { return state_; }
     [[nodiscard]] bool is_due(SteadyTime now) const { return state_ != State::dead || now >= next_; }
     [[nodiscard]] SteadyTime next() const { return next_; }
+    /// Silences in a row since the last answer.
     [[nodiscard]] int failures() const { return failures_; }
 
     /// True if it was dead before.
     bool on_answer();
     /// It did not answer. The wait doubles from twice the timeout up to `longest`; 0: it is always asked.
+    /// At least a second; sixteen doublings at most.
     void on_silence(SteadyTime now, std::chrono::milliseconds timeout, std::chrono::milliseconds longest);
     /// It missed one answer: not known until it is asked again.
     void doubt() { state_ = State::unknown; }
