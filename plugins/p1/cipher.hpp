@@ -12,6 +12,7 @@
 namespace things {
 
 /// Keys of one meter. Wiped when they go; never printed.
+/// Copies wipe themselves as well. The hexadecimal text they came from is the host's to wipe.
 class MeterKeys {
 public:
     /// Both in hexadecimal. `aad`: the additional authenticated data, 17 bytes beginning with 30, or the 16
@@ -24,6 +25,8 @@ public:
 
     /// The plain text, or nothing if the tag says that key, data or frame are wrong. iv: 12 bytes, tag: 12
     /// bytes.
+    /// At most 65,536 bytes. What was deciphered before the tag was found wrong is wiped and never handed
+    /// out.
     [[nodiscard]] std::optional<std::string> decrypt(std::string_view iv, std::string_view ciphertext,
                                                      std::string_view tag) const;
 
@@ -34,6 +37,7 @@ private:
 };
 
 /// Pairs of hexadecimal digits, blanks between them allowed. Nothing if it is anything else.
+/// The caller wipes the result if it is secret.
 [[nodiscard]] std::optional<std::vector<unsigned char>> parse_hex_bytes(std::string_view text);
 
 } // namespace things

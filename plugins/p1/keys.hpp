@@ -20,6 +20,8 @@ namespace things {
 /// The key table of the plugin: pointers that live as long as the shared object.
 [[nodiscard]] const std::vector<const things_key*>& p1_keys();
 
+/// Either `port` or `host` with tcp_port. `baud` and `frame` matter on a port only, `address`, `wake_up`,
+/// `max_baud` and `timeout` in mode C only.
 struct P1Options {
     std::string port, host;
     std::uint16_t tcp_port = 0;
@@ -38,6 +40,7 @@ struct P1Options {
 };
 
 /// A point as configured.
+/// Its index is that of the host's point.
 struct P1Point {
     Selection selection;
     std::string name, unit;
@@ -46,6 +49,7 @@ struct P1Point {
 };
 
 /// Both report mistakes through the host's problem(); `is_good` turns false then.
+/// Goes on after a mistake, so that all are told; what is returned then is not to be used.
 [[nodiscard]] P1Options read_p1_options(const PluginHost& host, const things_source_config& config,
                                         bool& is_good);
 [[nodiscard]] std::vector<P1Point> read_p1_points(const PluginHost& host, const things_source_config& config,

@@ -15,6 +15,7 @@
 namespace things {
 
 /// What is needed to believe and convert a time.
+/// Rules only for what the text leaves open; a mark of summer or winter is always believed.
 struct MeterClockRules {
     int standard_offset_minutes = 60;     ///< of normal time to UTC: 60 for NL, BE, LU, SE
     std::optional<std::int64_t> now = {}; ///< Unix seconds of a clock that can be trusted, if there is one
@@ -22,6 +23,7 @@ struct MeterClockRules {
     static constexpr int min_year = 2005;            ///< factory clocks start at 1970 or 2000
 };
 
+/// `text` is kept even of a time that is not valid, to be shown.
 struct MeterTime {
     std::string text;                         ///< as printed, the list form made YYMMDDhhmmss
     std::optional<std::int64_t> unix_seconds; ///< nothing: not valid (not set, no date, implausible)
@@ -29,6 +31,9 @@ struct MeterTime {
 };
 
 /// Nothing if the text has not the form of a time stamp at all.
+/// Without a mark the summer time of the European Union is assumed, last Sunday of March to last Sunday of
+/// October, 01:00 UTC; the doubled hour then counts as normal time. Not valid: a date that does not exist,
+/// years before 2005 and from 2060 on, more than a day later than `now`.
 [[nodiscard]] std::optional<MeterTime> parse_meter_time(std::string_view text, const MeterClockRules& rules);
 
 } // namespace things

@@ -21,6 +21,7 @@
 namespace things {
 
 /// What the meter says about itself: the speed it offers and whether it waits for an acknowledgement.
+/// Z is a digit in mode C, a letter in mode B (the speed changes without being asked) and neither in mode A.
 struct MeterIdentity {
     std::string header;  ///< without '/'
     char speed_mark = 0; ///< Z
@@ -31,10 +32,13 @@ struct MeterIdentity {
 [[nodiscard]] std::optional<MeterIdentity> parse_identity(std::string_view line);
 /// The acknowledgement, for the highest speed that is offered and no higher than `max_baud`; `baud` receives
 /// it.
+/// 300 baud where `max_baud` is below every speed offered. Mode C only.
 [[nodiscard]] std::string acknowledge(const MeterIdentity& identity, int max_baud, int& baud);
 /// Of the block from behind STX to ETX, both as sent: the data lines, or nothing if `bcc` does not fit.
 [[nodiscard]] std::optional<std::string> check_block(std::string_view block, char bcc);
 
+/// `timeout`: without a byte for so long the readout has failed. `wake_up`: NULs first, for meters whose
+/// optical head sleeps.
 struct ModeCOptions {
     std::string address;
     bool wake_up = false;
@@ -44,16 +48,27 @@ struct ModeCOptions {
 };
 
 /// One readout. It may take longer than one call of the host: `step` goes on where the last one left off.
+/// States, each of which a call of step() may leave and the next resumes:
+///
+///   idle       nothing asked, or all said
+///   wake       66 NULs go out at 300 baud 7E1 (2.2 s), then 1.6 s of silence
+///   sign_on    the request goes out at 300 baud 7E1
+///   identity   the header is read, the acknowledgement sent, the speed changed
+///   data       STX to BCC is read
 class ModeCReadout {
 public:
     enum class Progress : std::uint8_t { busy, done, failed, lost };
     explicit ModeCReadout(ModeCOptions options) : options_(std::move(options)) {}
 
+    /// Begins at the beginning whatever went before. The line is set to 300 7E1 by the first step().
     void start();
     [[nodiscard]] bool is_busy() const { return state_ != State::idle; }
     /// Until the readout is done or has failed, or patience ends (busy). lost: the link is to be opened
     /// again.
+    /// What is sent is sent whole, even if the host wants the thread back meanwhile: half a request helps
+    /// nobody. A character with wrong parity fails the readout.
     Progress step(Stream& stream, const Patience& patience);
+    /// After done, until the next start().
     [[nodiscard]] const Telegram& telegram() const { return telegram_; }
     /// What went wrong, for a technician.
     [[nodiscard]] const std::string& error() const { return error_; }
@@ -65,6 +80,7 @@ private:
     Progress fail(std::string why);
     Progress ask(Stream& stream, const Patience& patience);
     Progress send(Stream& stream, const Patience& patience, std::string_view text);
+    /// The meter's time to answer begins anew.
     void expect_more();
     Progress take(std::string_view bytes, Stream& stream, const Patience& patience);
     Progress take_identity(Stream& stream, const Patience& patience);

@@ -19,8 +19,10 @@ struct ObisCode {
     std::string text;
     bool is_billing = false;
 };
+/// Groups are one to three letters or digits (mode C has C.1.0 and F.F); at most 32 characters in all.
 [[nodiscard]] std::optional<ObisCode> parse_obis(std::string_view text);
 
+/// `fields` are views: the line must outlive them.
 struct ObjectLine {
     ObisCode code;
     std::vector<std::string_view> fields; ///< what stands in the parentheses; views into the line

@@ -24,21 +24,31 @@ struct Arrival {
     bool is_wall_trusted = false;
 };
 
+/// Keeps for each point the last value, the capture time last reported and, of lists, at most 4096 entries.
+/// What the meter marks as not valid is not reported.
 class PointOutput {
 public:
     PointOutput(PluginHost host, std::vector<P1Point> points, bool is_meter_clock);
 
     /// Emits what is due. `only`: these points and nothing else, due or not (a meter that is asked).
+    /// A value with a capture time of its own goes out at most once for each capture. `is_meter_clock`:
+    /// readings carry the meter's time as it is; else capture times of M-Bus devices are put right where the
+    /// meter is more than five minutes off a gateway clock that can be trusted. Entries of lists keep the
+    /// time that the meter gave them.
     void take(const Telegram& telegram, const Arrival& arrival,
               const std::vector<std::uint32_t>* only = nullptr);
     /// Emits the last value of each of these again, marked as unchanged. False if one of them never had a
     /// value.
+    /// The wall time of the capture is kept.
     bool repeat(const std::vector<std::uint32_t>& points);
     /// After some telegrams: points that the meter does not send, as one note, once.
+    /// The caller waits for some telegrams before: not every object comes with each.
     void tell_missing();
     [[nodiscard]] const std::vector<P1Point>& points() const { return points_; }
 
 private:
+    /// Readings in `last` point into `text` and `raw` of the same state: states_ is never resized after the
+    /// start.
     struct State {
         IntervalGrid grid;
         std::optional<std::int64_t> capture; ///< reported last
@@ -49,9 +59,11 @@ private:
         std::string text, raw;
     };
     bool set_value(std::uint32_t index, const Picked& picked);
+    /// False: a counter that the guard does not believe yet; told once.
     [[nodiscard]] bool is_plausible(std::uint32_t index, const Picked& picked, const Arrival& arrival);
     void set_time(State& state, const Picked& picked, const Telegram& telegram, const Arrival& arrival) const;
     void take_point(std::uint32_t index, const Telegram& telegram, const Arrival& arrival, bool is_wanted);
+    /// Tells when the meter's clock is wrong, and when it is right again; keeps skew_ms_.
     void watch_clock(const Telegram& telegram, const Arrival& arrival);
 
     PluginHost host_;

@@ -10,6 +10,7 @@
 namespace things {
 
 /// A unit: how many of the primary SenML unit (RFC 8428, RFC 8798) one of it is: multiplier x 10^exponent.
+/// Rows of a constant table. Units of the same `primary` convert into each other, others never.
 struct UnitScale {
     std::string_view spelling; ///< "kWh"
     std::string_view primary;  ///< "J"
@@ -20,6 +21,7 @@ struct UnitScale {
 /// Without regard to case and blanks around. Null if the unit is not known.
 [[nodiscard]] const UnitScale* find_scale(std::string_view text);
 /// The value in another unit of the same dimension. Nothing if the dimensions differ or it does not fit.
+/// A whole number where the result is one.
 [[nodiscard]] std::optional<Amount> convert(Decimal value, const UnitScale& from, const UnitScale& to);
 
 } // namespace things

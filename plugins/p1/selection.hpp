@@ -22,6 +22,7 @@ struct Selection {
 };
 
 /// A value that was found.
+/// `text` if is_text, else `number` with its unit as printed.
 struct Picked {
     bool is_text = false;
     MeterNumber number;
@@ -32,6 +33,8 @@ struct Picked {
 
 /// Every valid value for the selection: none or one, or the entries of a list, oldest first. Where a meter
 /// sends no total, energyImport and energyExport are the sums of its tariffs; powerNet is import less export.
+/// An entry that the meter marks as not valid is no value; with none left the result is empty, and the caller
+/// cannot tell it from an object that is missing.
 [[nodiscard]] std::vector<Picked> pick(const Telegram& telegram, const Selection& selection);
 
 /// Names that can be asked for beside those of the objects: powerNet.

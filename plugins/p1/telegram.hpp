@@ -23,12 +23,14 @@ struct MeterNumber {
 };
 
 /// An entry of a list: an hour of gas, a month's peak, a threshold.
+/// `month_end` of peaks only: the month it belongs to.
 struct MeterEntry {
     std::optional<MeterTime> month_end, time;
     MeterNumber number;
     [[nodiscard]] bool is_valid() const { return !time || time->is_valid(); }
 };
 
+/// Which members count goes by `kind`: number, text, or entries with `newest`.
 struct MeterObject {
     enum class Kind : std::uint8_t { number, text, list };
     std::string obis, name; ///< name: empty if unknown
@@ -51,12 +53,14 @@ struct MbusDevice {
     std::optional<int> valve;
 };
 
+/// DSMR P1 5.0.2, object 1-0:99.97.0: the end of a long failure and how long it took.
 struct PowerFailure {
     MeterTime end;
     std::int64_t seconds = 0;
     bool is_valid = false;
 };
 
+/// Owns all its text; may outlive the bytes it came from.
 struct Telegram {
     std::string header; ///< without '/'
     std::string version;
@@ -69,12 +73,15 @@ struct Telegram {
     bool has_power_failure_log = false;
     int repeated = 0, unreadable = 0; ///< lines
     /// Version 4.0 or later, or Belgium: such a telegram must carry a checksum.
+    /// A version of 40 and up, or a header that begins with FLU5.
     [[nodiscard]] bool requires_crc() const;
     /// Something in it is known: it is a telegram and no noise.
     [[nodiscard]] bool has_known_object() const;
 };
 
 /// `body`: from '/' up to, and without, the '!'. Takes LF and CR LF.
+/// Never fails and never throws for what a meter may send; at most 1024 objects are looked at. Of a repeated
+/// object the last counts.
 [[nodiscard]] Telegram decode_telegram(std::string_view body, const MeterClockRules& rules);
 
 } // namespace things

@@ -12,6 +12,12 @@
 // silence, with counts, never a line for each telegram. Used on the source's thread.
 namespace things {
 
+/// Three conditions, each told when it begins and when it ends, independent of each other. Times are steady
+/// milliseconds.
+///
+///   damaging   from a damaged telegram until calm_ms without another
+///   silent     from on_silence() until a good telegram
+///   lost       from on_link_lost() until on_open()
 class TelegramHealth {
 public:
     static constexpr std::int64_t calm_ms = 600'000; ///< so long without damage: it is over
@@ -19,8 +25,10 @@ public:
     TelegramHealth(PluginHost host, std::string where) : host_(host), where_(std::move(where)) {}
 
     /// The link was opened; what comes first may be the rest of a telegram.
+    /// The first damage after it is not told, unless it is the line's setting.
     void on_open(std::int64_t now_ms);
     void on_good(std::int64_t now_ms);
+    /// Told at the first, then when the reason changes.
     void on_damaged(const FoundTelegram& found, std::int64_t now_ms);
     /// `explanation` is asked for only if it is needed.
     void on_silence(const std::string& explanation);

@@ -42,6 +42,7 @@ enum class DamageReason : std::uint8_t {
 [[nodiscard]] std::string_view to_text(DamageReason reason);
 
 /// A piece of the stream that was accepted as a telegram, or rejected as a damaged one.
+/// `offset` and `length` say where in the stream, encrypted bytes counted as they came.
 struct FoundTelegram {
     std::uint64_t offset = 0; ///< since the stream began
     std::size_t length = 0;
@@ -53,11 +54,14 @@ struct FoundTelegram {
     std::uint32_t frame_counter = 0;               ///< likewise
 };
 
+/// `clock` is handed to the decoder as it is.
 struct TelegramRules {
     CrcKind crc = CrcKind::automatic;
     MeterClockRules clock;
 };
 
+/// Waits with a telegram until what ends it is certain: two line ends, or four hexadecimal digits behind the
+/// '!'. A telegram whose meter must send a checksum (requires_crc) is never accepted without one.
 class TelegramStream {
 public:
     static constexpr std::size_t max_length = 16 * 1024;
@@ -68,30 +72,41 @@ public:
 
     void feed(std::string_view bytes);
     /// A character arrived damaged at this place.
+    /// Puts a byte there that no telegram has: with a checksum the telegram around it fails, without one as
+    /// well.
     void mark_damaged();
     /// Nothing came for a second: what is there is all there will be.
+    /// Accepts an end whose digits or line end are missing. What has no '!' stays: it may be the beginning of
+    /// one that pauses.
     void flush();
     /// The line was closed, or changed: begins anew. Counts what was open as nothing.
     void reset();
     /// Unix time of a trusted clock, for telegrams from now on.
     void set_now(std::optional<std::int64_t> unix_seconds) { rules_.clock.now = unix_seconds; }
+    /// At most max_length.
     [[nodiscard]] std::size_t held() const { return buffer_.size(); }
 
 private:
     struct End;
     void take(char byte);
+    /// Tells line_setting at a '!' behind 64 or more bytes of even parity over eight bits, more than a fifth
+    /// of them with the top bit set: 7E1 read as 8N1.
     void watch_parity(char byte);
     void scan(bool is_final);
     [[nodiscard]] std::optional<End> read_end(std::size_t bang, bool is_final) const;
+    /// At the beginning of a line or right behind an object; elsewhere a '!' is part of a text.
     [[nodiscard]] bool can_end_at(std::size_t bang) const;
     void finish(const End& end);
     void finish_with_crc(const End& end);
     void finish_without_crc(const End& end);
     bool accept(const End& end, std::size_t start, CrcKind kind, std::uint16_t computed);
+    /// The one kind that the rules name at this moment; learn() changes them.
     [[nodiscard]] std::optional<CrcKind> matching_kind(std::string_view text, std::uint16_t stated) const;
     void learn(const End& end);
     void reject(std::size_t length, DamageReason reason, std::optional<std::uint16_t> stated = {},
                 std::optional<std::uint16_t> computed = {});
+    /// More than max_length without an end: told as too_long up to the second header in it; noise goes
+    /// without a word.
     void shed_overflow();
     void drop(std::size_t length);
     [[nodiscard]] std::size_t find_start(std::size_t from, std::size_t until) const;
