@@ -20,6 +20,9 @@
 //   silence    until nothing came for a time; on_silence() says so
 namespace things {
 
+/// line, delimiter: a frame that is cut or glued costs the next one at most, found again by its end. fixed,
+/// length: after a damaged one every byte is tried as a beginning. silence: how the pieces were cut does not
+/// matter, when they came does.
 enum class FrameKind : std::uint8_t { line, delimiter, fixed, length, silence };
 
 enum class ChecksumKind : std::uint8_t {
@@ -39,6 +42,7 @@ enum class ChecksumKind : std::uint8_t {
     sdi12 ///< CRC-16/ARC as three printable characters (SDI-12, Vaisala WXT)
 };
 
+/// With `is_hex` two digits stand for each byte. `from` and `gap` do not concern nmea.
 struct ChecksumRules {
     ChecksumKind kind = ChecksumKind::none;
     bool is_hex = false;       ///< as hexadecimal digits, not as bytes
@@ -47,6 +51,8 @@ struct ChecksumRules {
     std::size_t gap = 0;       ///< bytes between the last one covered and the checksum
 };
 
+/// `start`: what every frame begins with, "" if nothing; what stands before it is thrown away. `max_length`:
+/// 8 bytes at least; a longer frame is damage, and its rest is skipped.
 struct FrameRules {
     FrameKind kind = FrameKind::line;
     std::string start, delimiter;
@@ -71,11 +77,14 @@ struct Frame {
 /// How many bytes the checksum takes in a frame.
 [[nodiscard]] std::size_t checksum_size(const ChecksumRules& rules);
 /// Whether the checksum of the frame fits.
+/// True without looking where there is no checksum. False as well where the frame is too short to hold one.
 [[nodiscard]] bool is_intact(std::string_view bytes, std::size_t text_length, std::size_t trailing,
                              const ChecksumRules& rules);
 /// The checksum of `covered` as it stands in a frame, for what we send.
 [[nodiscard]] std::string make_checksum(std::string_view covered, const ChecksumRules& rules);
 
+/// Both callbacks are called from within feed(), on_silence() and mark_damaged(); they must not call back
+/// into the reader.
 class FrameReader {
 public:
     using OnFrame = std::function<void(const Frame&)>;
@@ -84,9 +93,14 @@ public:
     /// `on_damage` is told what was thrown away because a checksum or a character was wrong, once a run.
     FrameReader(FrameRules rules, OnFrame on_frame, OnDamage on_damage);
 
+    /// Several frames may come out of one piece. The Frame handed out is valid during the call.
     void feed(std::string_view bytes);
+    /// Nothing came for the source's `silence`: ends a frame of kind silence, drops an unfinished one of
+    /// counted bytes; of the other kinds only the memory of damage goes.
     void on_silence();
+    /// A character with a parity error: the frame it stands in is damage, even if its checksum fits.
     void mark_damaged();
+    /// Drops what was begun, without a word.
     void reset();
     [[nodiscard]] std::size_t held() const { return buffer_.size(); }
     [[nodiscard]] const FrameRules& rules() const { return rules_; }
@@ -94,10 +108,13 @@ public:
 private:
     void take(char byte);
     void take_text(char byte);
+    /// Of fixed and length: takes as many frames as there are whole.
     void scan_counted();
+    /// After it the buffer is empty or begins with as much of `start` as it holds.
     void align();
     [[nodiscard]] std::optional<std::size_t> counted_length() const;
     void finish_text(std::size_t text_length, std::size_t trailing);
+    /// False: the checksum does not fit, nothing was handed out.
     bool deliver(std::string_view bytes, std::size_t text_length, std::size_t trailing);
     void damage(std::string_view bytes);
     void overflow();

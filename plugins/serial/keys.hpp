@@ -20,6 +20,7 @@ namespace things {
 /// The key table of the plugin: pointers that live as long as the shared object.
 [[nodiscard]] const std::vector<const things_key*>& serial_keys();
 
+/// Either `port` with `line`, or `host` with tcp_port. `retries` come on top of the first try.
 struct SerialOptions {
     std::string port, host;
     std::uint16_t tcp_port = 0;
@@ -36,6 +37,7 @@ struct SerialOptions {
 };
 
 /// A point as configured.
+/// Its index is that of the host's point. `expect` and `refuse` are looked at after a write only.
 struct SerialPoint {
     std::string name;
     std::uint32_t device = 0;
@@ -47,6 +49,7 @@ struct SerialPoint {
 };
 
 /// Both report mistakes through the host's problem(); `is_good` turns false then.
+/// Goes on after a mistake, so that all are told; what is returned then is not to be used.
 [[nodiscard]] SerialOptions read_serial_options(const PluginHost& host, const things_source_config& config,
                                                 bool& is_good);
 [[nodiscard]] std::vector<SerialPoint> read_serial_points(const PluginHost& host,

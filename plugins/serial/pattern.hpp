@@ -10,6 +10,7 @@
 // bounded memory. The only user of RE2.
 namespace things {
 
+/// Immutable; at most 1 MiB of memory for each. Not anchored: ^ and $ must be written.
 class Pattern {
 public:
     /// Nothing if the expression is wrong, with the reason in `why`. Bytes count as Latin-1 characters.
@@ -18,10 +19,12 @@ public:
     Pattern& operator=(Pattern&&) noexcept;
     ~Pattern();
 
+    /// More than one is a mistake of the configuration.
     [[nodiscard]] int captures() const;
     [[nodiscard]] bool is_found_in(std::string_view text) const;
     /// The first capture, or all of the match if there is none. Nothing if the text does not match. Views
     /// into text.
+    /// Nothing as well if the first capture took no part in the match.
     [[nodiscard]] std::optional<std::string_view> find_in(std::string_view text) const;
 
 private:

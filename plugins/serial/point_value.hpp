@@ -35,10 +35,14 @@ enum class ValueType : std::uint8_t {
     float64
 };
 [[nodiscard]] std::size_t byte_size(ValueType type); ///< 0: those of texts
+/// As in the modbus plugin: abcd has the most significant byte first, cdab the low word, badc and dcba swap
+/// the bytes of each word.
 enum class ByteOrder : std::uint8_t { abcd, cdab, badc, dcba };
 
 using PointValue = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 
+/// One of match, column, pointer and byte is given; of several the first in this order counts. Columns count
+/// from 0 within Frame::text(), bytes from 0 within Frame::bytes.
 struct PointRules {
     std::optional<Pattern> match;
     std::optional<std::size_t> column, byte;
@@ -54,6 +58,7 @@ struct PointRules {
     std::vector<std::string> invalid; ///< raw values that mean there is none; numbers are compared as numbers
 };
 
+/// `value` of Outcome::value only, `seen` (80 bytes at most) of unreadable only.
 struct Extracted {
     enum class Outcome : std::uint8_t {
         value,
@@ -66,11 +71,16 @@ struct Extracted {
     std::string seen; ///< what could not be read
 };
 
+/// Never throws for what a sensor may send. A guard that is not found makes even an unreadable value
+/// unusable.
 [[nodiscard]] Extracted extract(const Frame& frame, const PointRules& rules, JsonReader& json);
 /// "+  12.34", "- 3", "1,5" (with decimal comma), "1.2e-3": a number with blanks around and behind its sign,
 /// nothing else. Scaled exactly where the digits allow.
+/// With has_decimal_comma points are thousands and are dropped; without it a comma is a mistake. NaN and
+/// infinity are none.
 [[nodiscard]] std::optional<PointValue> read_number(std::string_view text, const PointRules& rules);
 /// raw x scale + offset, exactly where the digits allow.
+/// `fallback`: the raw value as a double, for what has more than 18 digits. Whole results are integers.
 [[nodiscard]] PointValue scaled(Decimal raw, double fallback, double scale, double offset);
 
 } // namespace things

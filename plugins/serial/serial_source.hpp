@@ -20,15 +20,23 @@ namespace things {
 
 class SerialSource {
 public:
+    /// Null: problem() was told what is wrong. The link is opened by the first call that needs it.
     static std::unique_ptr<SerialSource> make(const PluginHost& host, const things_source_config& config);
     SerialSource(PluginHost host, SerialOptions options, std::vector<SerialPoint> points);
     SerialSource(const SerialSource&) = delete;
     SerialSource& operator=(const SerialSource&) = delete;
 
+    /// One request serves all due points that share it. Input is thrown away before a request, unless
+    /// somebody on the line talks by itself. A point that gets no answer within timeout and retries is
+    /// reported.
     int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
+    /// Reads all the time if a point has no request, else only waits: what comes unasked is then thrown away
+    /// by the next request.
     int listen(std::int64_t deadline_ms);
     /// What comes over the line for some seconds, and the answers to the requests of the points.
     int discover(const PluginSettings& options, std::int64_t deadline_ms);
+    /// Not interrupted once begun. With `expect` or `refuse` the answer decides; with `refuse` alone silence
+    /// within the timeout means yes; with neither nobody knows whether it was taken.
     int write(std::uint32_t point, const things_value& value, things_value& written,
               std::int64_t deadline_ms);
 
@@ -36,6 +44,7 @@ public:
     int plan();
 
 private:
+    /// `value` is the last one read, reported or not: what poll repeats for a point that talks.
     struct State {
         IntervalGrid grid;
         bool has_value = false, is_failing = false;
@@ -44,6 +53,8 @@ private:
         std::int64_t wall_ms = 0;
     };
     /// A request or a write that waits for its answer.
+    /// Lives on the stack of await_answer()'s caller; question_ points to it only while the answer is waited
+    /// for.
     struct Question {
         std::vector<std::uint32_t> open;    // points without an outcome
         const SerialPoint* write = nullptr; // or a write
@@ -52,14 +63,19 @@ private:
         LinkTime asked{};
     };
 
+    /// After a failure the next attempt waits 1 s, then twice as long, up to 30 s. Sends `on_open`.
     int open(const Patience& patience);
     void close(std::string why);
+    /// THINGS_OK, THINGS_INTERRUPTED, or THINGS_FAILED with the link closed. Frames are worked on from
+    /// within.
     int read_some(const Patience& patience);
+    /// THINGS_TIMEOUT only with `until_value`: some of these points have had no value yet.
     int run(const Patience& patience, const std::vector<std::uint32_t>* until_value);
     int send(std::string_view bytes, const Patience& patience);
     int ask(const std::string& request, const std::vector<std::uint32_t>& points, const Patience& patience);
     int await_answer(Question& question, const Patience& patience);
     void tell_no_answer(const Question& question, const std::string& request);
+    /// Offers the frame to every point without a request and to those the question is about.
     void on_frame(const Frame& frame);
     void on_damage(std::string_view bytes);
     void offer(const Frame& frame, std::uint32_t index, bool is_asked);
@@ -67,6 +83,8 @@ private:
     void emit(std::uint32_t index, std::uint32_t flags, std::uint32_t duration_us);
     [[nodiscard]] bool have_values(const std::vector<std::uint32_t>& points) const;
     void repeat(const std::vector<std::uint32_t>& points);
+    /// The end of damage (ten minutes without) and the beginning of silence, for lines on which somebody
+    /// talks.
     void look_after(std::int64_t now_ms);
     std::optional<SentValue> to_sent(std::uint32_t index, const things_value& value);
     void set_written(const SerialPoint& point, const std::string& shown, const things_value& value,
@@ -85,6 +103,8 @@ private:
     std::chrono::milliseconds pause_;
     std::int64_t last_byte_ms_ = 0, last_frame_ms_ = 0, last_damage_ms_ = 0;
     std::uint64_t frames_ = 0, damaged_ = 0, bytes_ = 0;
+    /// is_quiet_: the silence since the last byte was told to the reader. is_first_: no frame yet since the
+    /// link was opened; damage before it is the rest of a frame and not told.
     bool is_quiet_ = true, is_lost_ = false, is_silent_ = false, is_damaging_ = false, is_told_ = false;
     bool has_talkers_ = false, is_first_ = true, is_discovering_ = false;
     std::uint64_t unmatched_ = 0;
