@@ -12,6 +12,7 @@
 namespace things {
 
 /// A point, by the name that the program has for it.
+/// `last` is what was emitted last, or what a write said it left.
 struct ExecPoint {
     std::string field;
     std::optional<LineValue> last;
@@ -19,6 +20,7 @@ struct ExecPoint {
 };
 
 /// What the program still owes us.
+/// One at a time; an answer with another id is one that was given up and is dropped.
 struct ExecPending {
     std::uint64_t id = 0;
     std::vector<std::uint32_t> points; ///< of a poll: not heard of yet
@@ -27,27 +29,38 @@ struct ExecPending {
     std::string text;
 };
 
+/// The program is started by the first call and again when it ended, after 1 s, then twice as long, up to 60
+/// s; a run of 60 s begins at 1 s again. In mode talks it prints when it likes; in mode asked it prints what
+/// a poll asks for.
 class ExecSource {
 public:
     ExecSource(const PluginHost& host, const things_source_config& config);
     ~ExecSource() { child_.stop(stop_patience_); }
     ExecSource(const ExecSource&) = delete;
     ExecSource& operator=(const ExecSource&) = delete;
+    /// Null: problem() was told. Starts nothing.
     static std::unique_ptr<ExecSource> make(const PluginHost& host, const things_source_config& config);
 
+    /// Mode talks: takes what was printed so far, then repeats the last values as unchanged. Mode asked: one
+    /// line out, and waits for a reading of each field or for {"done":N}.
     int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
     int listen(std::int64_t deadline_ms);
+    /// Waits for {"done":N} or {"failed":N}; N tells a late answer from this one.
     int write(std::uint32_t point, const things_value& value, things_value& written,
               std::int64_t deadline_ms);
 
 private:
+    /// True: the program runs. Never waits for the pause before a restart.
     bool run();
     int tell_down();
+    /// False: more than 256 KiB were not read by the program.
     bool send(const std::string& line);
     void flush();
+    /// Output, messages, input and the host's wake_fd in one poll(2).
     void turn(std::int64_t until_ms);
     void read_output();
     void read_messages();
+    /// Notes how it ended, fails what is pending, sets the time of the next start.
     void end(const std::string& how);
     void handle(const Line& line);
     void take(const Line& line);
@@ -66,6 +79,7 @@ private:
     LineBuffer output_, messages_;
     std::string unsent_, ended_; ///< ended_: how the program did, last time
     std::int64_t started_ms_ = 0, start_at_ms_ = 0, pause_ms_ = 0;
+    /// is_garbled_: a line was invalid and that was told; until a good one the others are not.
     bool is_failing_ = false, is_garbled_ = false;
     std::uint64_t last_id_ = 0;
     ExecPending pending_;
