@@ -8,6 +8,7 @@
 // with its value for "123456789".
 namespace things {
 
+/// In a telegram of DSMR over all from '/' to '!', four hexadecimal digits, most significant first.
 [[nodiscard]] std::uint16_t crc16_arc(std::string_view bytes);    ///< BB3D: DSMR 4 and later
 [[nodiscard]] std::uint16_t crc16_modbus(std::string_view bytes); ///< 4B37
 [[nodiscard]] std::uint16_t crc16_x25(std::string_view bytes);    ///< 906E: HDLC, Holley meters

@@ -9,6 +9,8 @@
 // of a steady clock.
 namespace things {
 
+/// Starts with the first value. After a pause it goes on with the next place of the grid, without making up
+/// for those that were missed.
 class IntervalGrid {
 public:
     /// A value is there: keeps track of how often that happens. Call it for each, before is_due.
@@ -17,6 +19,8 @@ public:
             period_ms_ += (std::clamp<std::int64_t>(now_ms - seen_ms_, 10, 10'000) - period_ms_) / 4;
         seen_ms_ = now_ms;
     }
+    /// Early by up to half of the usual distance between values, at most half an interval. An interval of 0
+    /// or less: always.
     [[nodiscard]] bool is_due(std::int64_t now_ms, std::int64_t interval_ms) const {
         return due_ms_ == 0 || interval_ms <= 0 || now_ms + tolerance(interval_ms) >= due_ms_;
     }

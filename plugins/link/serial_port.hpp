@@ -15,6 +15,7 @@ namespace things {
 enum class LineParity : std::uint8_t { none, even, odd };
 
 /// How characters travel: "9600 7E1".
+/// data_bits 7 or 8, stop_bits 1 or 2, baud one that is_known_baud().
 struct LineSettings {
     int baud = 9600;
     int data_bits = 8;
@@ -32,8 +33,11 @@ struct LineSettings {
 [[nodiscard]] bool is_known_baud(int baud);
 
 /// Opens a port. The error says what to do: missing, in use by whom it can tell, no permission.
+/// Locked (flock) and exclusive (TIOCEXCL): the lock finds out who came before, TIOCEXCL keeps later ones
+/// out, but not root. Input that waited is thrown away. Does not block.
 [[nodiscard]] OpenedLink open_serial(const std::string& path, const LineSettings& line);
 /// Changes the line settings of an open port at once. Empty: done; else what went wrong.
+/// What was received at the old speed stays in the buffer. A socket takes no settings: done.
 [[nodiscard]] std::string change_line(Stream& stream, const LineSettings& line);
 
 } // namespace things

@@ -36,6 +36,7 @@ enum class LinkOutcome : std::uint8_t {
     closed       ///< unplugged, closed by the peer, or failed; `error` says what. Close it and open it again.
 };
 
+/// `count` counts bytes also where a write ended early.
 struct LinkResult {
     LinkOutcome outcome = LinkOutcome::done;
     std::size_t count = 0; ///< bytes read or written
@@ -57,6 +58,7 @@ private:
     State state_ = State::plain;
 };
 
+/// Invariant: pending_ holds raw bytes only while `marked`, damage_due_ comes before them.
 class Stream {
 public:
     enum class Kind : std::uint8_t { serial, socket };
@@ -70,13 +72,17 @@ public:
     ~Stream();
 
     /// Waits until at least one byte is there, and takes what there is.
+    /// Bytes that are there are handed out before an interruption is told, so that a busy line never starves.
+    /// Up to the first damaged character; the next call tells that.
     [[nodiscard]] LinkResult read(std::span<std::uint8_t> into, const Patience& patience);
     /// Hands all of `bytes` to the kernel.
+    /// A deadline may leave part of them sent.
     [[nodiscard]] LinkResult write(std::span<const std::uint8_t> bytes, const Patience& patience);
     /// Waits until the last written bit has left a serial port (tcdrain has no deadline, so it is asked for
     /// by and by). A socket is done at once.
     [[nodiscard]] LinkResult drain(const Patience& patience);
     /// Throws away what came in and was not read.
+    /// Of a socket at most 256 reads, since a peer that sends without end must not hold the thread.
     void discard_input();
     /// After the line settings changed: parity marks are now expected or not.
     void set_marked(bool marked);
@@ -97,6 +103,7 @@ private:
 };
 
 /// Waits without reading anything: timeout, or interrupted.
+/// Looks at interrupted() every 100 ms where the host has no wake_fd.
 [[nodiscard]] LinkOutcome wait_idle(const Patience& patience);
 
 /// What opening came to: a stream, or why not.

@@ -11,6 +11,7 @@
 namespace things {
 
 /// Connects, and keeps what a look-up that did not end in time still holds. One a source.
+/// Invariant: lookup_ is set only while a look-up is under way, which goes on between calls.
 class TcpConnector {
 public:
     TcpConnector();
@@ -19,6 +20,8 @@ public:
     TcpConnector& operator=(const TcpConnector&) = delete;
 
     /// Tries each address of the host in turn. A dead peer is noticed within about 20 s by keep-alives.
+    /// `host` must be the same in every call. Look-ups may use up the whole deadline; connecting then still
+    /// gets 200 ms. All addresses share the time that is left.
     [[nodiscard]] OpenedLink connect(const std::string& host, std::uint16_t port, const Patience& patience);
 
 private:
