@@ -9,6 +9,7 @@ namespace things {
 
 enum class Shape : std::uint8_t { sine, ramp, square, walk, counter, constant };
 
+/// `period_ms` of sine, ramp and square: their place in it goes by the wall time and the seed.
 struct Wave {
     Shape shape = Shape::sine;
     double minimum = 0, maximum = 100;
@@ -18,6 +19,7 @@ struct Wave {
 };
 
 /// The range in which values of a SenML unit look real.
+/// Units that are not known: 0 to 100.
 Wave wave_for(const std::string& unit);
 
 /// One point's values over time.
@@ -25,6 +27,7 @@ class Generator {
 public:
     Generator(const Wave& wave, std::uint64_t seed);
     /// The value at `time_ms`; walk and counter go on from the last one.
+    /// Steps of walk and counter count calls, not time. Noise may leave the range.
     double next(std::int64_t time_ms);
 
 private:
