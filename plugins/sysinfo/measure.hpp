@@ -12,6 +12,7 @@
 // What the kernel says of the machine, read from files below a root, so that a test can bring its own.
 namespace things {
 
+/// Counts of the kernel are uint64 and start at 0 with the machine, or with the device.
 using Measure = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 
 /// One thing that can be measured.
@@ -29,11 +30,14 @@ struct Measurement {
 [[nodiscard]] bool is_measurement(std::string_view what);
 
 /// Measures one thing. Remembers what a rate needs. Source's thread only.
+/// Opens each file anew, reads at most 64 KiB of it, throws nothing.
 class Machine {
 public:
     explicit Machine(std::filesystem::path root) : root_(std::move(root)) {}
 
     /// Nothing, with the reason in `why`, if this machine does not have it.
+    /// cpu_load is the mean since the last call for it, the first time since the machine started; two points
+    /// of one source would share that. queue_size looks at 10,000 entries of one directory at most.
     [[nodiscard]] std::optional<Measure> measure(std::string_view what, std::string& why);
 
 private:
