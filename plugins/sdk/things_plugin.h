@@ -25,11 +25,14 @@
 extern "C" {
 #endif
 
+/* The host refuses a table with another major version. The minor one grows with every field or flag that is
+ * added; the side that knows less just does not see it. */
 #define THINGS_ABI_MAJOR 1
 #define THINGS_ABI_MINOR 0
 
 /* ---- values ------------------------------------------------------------------------------------------- */
 
+/* An empty value is no reading: the host refuses it. Leave the reading out instead. */
 enum things_kind {
     THINGS_EMPTY = 0,
     THINGS_BOOL = 1,   /* i: 0 or 1 */
@@ -39,6 +42,8 @@ enum things_kind {
     THINGS_TEXT = 5    /* text, length bytes, also terminated by a NUL */
 };
 
+/* `length` is of texts, in bytes without the NUL; at most 4096 are taken. The one struct without a size: it
+ * cannot grow. */
 typedef struct things_value {
     uint32_t kind; /* enum things_kind */
     uint32_t length;
@@ -63,8 +68,12 @@ enum things_status {
 
 /* ---- keys: what may be configured, so that the host validates and documents it ------------------------- */
 
+/* What a key, an event or a problem is about. Indices go with it: of devices and points as in
+ * things_source_config, 0 for the source. */
 enum things_level { THINGS_SOURCE = 0, THINGS_DEVICE = 1, THINGS_POINT = 2 };
 
+/* The host checks type, range and choices before create. What is left to the plugin is what only it can know,
+ * such as two keys that exclude each other. */
 enum things_type {
     THINGS_TYPE_BOOL = 1,
     THINGS_TYPE_INT = 2, /* decimal or 0x hexadecimal */
@@ -76,12 +85,15 @@ enum things_type {
     THINGS_TYPE_MAP = 8       /* scalar to scalar; arrives as items: key, value, key, value ... */
 };
 
+/* A required key that is missing never reaches create. */
 enum things_key_flag {
     THINGS_REQUIRED = 1,
     THINGS_SECRET = 2, /* masked wherever it is shown; may be given as {file: }, {credential: } or {env: } */
     THINGS_INHERIT = 4 /* a device key that a point may override */
 };
 
+/* Lives as long as the table. `name`: small letters, digits, - and _, fewer than 100; once a level. Of the
+ * table's keys at most 1000. */
 typedef struct things_key {
     uint32_t size;
     uint32_t level; /* enum things_level */
@@ -99,6 +111,9 @@ typedef struct things_key {
 /* ---- configuration of one source ------------------------------------------------------------------------
  */
 
+/* A whole number comes as THINGS_INT, or as THINGS_UINT where it is beyond INT64_MAX; of THINGS_TYPE_NUMBER
+ * it may come as an integer, too. A secret comes in the clear: copy it only where it is needed, wipe it,
+ * never put it into a text that leaves here. */
 typedef struct things_setting {
     uint32_t size;
     uint32_t item_count; /* of lists and maps */
@@ -107,6 +122,7 @@ typedef struct things_setting {
     const things_value* items; /* of lists and maps */
 } things_setting;
 
+/* `name`: as in the configuration. */
 typedef struct things_device {
     uint32_t size;
     uint32_t setting_count;
@@ -114,6 +130,8 @@ typedef struct things_device {
     const things_setting* const* settings; /* only what was given; defaults are the plugin's to apply */
 } things_device;
 
+/* The host polls a point when `interval_ms` says so; a plugin that listens thins out by it. `writable`: a
+ * plugin may do without what only a write needs where it is 0. */
 typedef struct things_point {
     uint32_t size;
     uint32_t device; /* index into devices */
@@ -125,6 +143,8 @@ typedef struct things_point {
     const things_setting* const* settings; /* point keys, and device keys that the point overrides */
 } things_point;
 
+/* All of it is valid during create only. Its order is kept for the life of the source: a changed
+ * configuration makes a source anew. */
 typedef struct things_source_config {
     uint32_t size;
     uint32_t setting_count;
@@ -139,11 +159,16 @@ typedef struct things_source_config {
 /* ---- what the host offers -------------------------------------------------------------------------------
  */
 
+/* With THINGS_OWN_TIME the host takes times from the year 2000 to 2100 and refuses others; without it, it
+ * takes the time at which emit was called. An unchanged reading is dropped unless somebody reads the point by
+ * hand. */
 enum things_reading_flag {
     THINGS_OWN_TIME = 1, /* time_ms holds the time at which the device took the value */
     THINGS_UNCHANGED = 2 /* same capture as reported before; the host drops it */
 };
 
+/* A reading of a point that is not in the configuration is refused. The host counts what it refuses and what
+ * exceeds some times the configured rate, and drops it; the call goes on. */
 typedef struct things_reading {
     uint32_t size;
     uint32_t point; /* index into points */
@@ -154,6 +179,8 @@ typedef struct things_reading {
     const char* raw;      /* what came over the wire, for `read` ("0x0102 0x0304"); may be null */
 } things_reading;
 
+/* The host keeps one state for each source, device and point: the last problem told is the one that is shown,
+ * and a recovery ends it, whatever its code. Repetition costs nothing: it is counted. */
 enum things_event_kind {
     THINGS_PROBLEM =
         1, /* something failed; the host logs its beginning, its change and its end, with a count */
@@ -161,6 +188,7 @@ enum things_event_kind {
     THINGS_NOTE = 3       /* worth one line */
 };
 
+/* The host cuts `code` after 100 bytes and `text` after 2000. */
 typedef struct things_event {
     uint32_t size;
     uint32_t kind;    /* enum things_event_kind */
@@ -170,12 +198,17 @@ typedef struct things_event {
     const char* text; /* for a technician: what was asked, what came back, the likely cause, what to try */
 } things_event;
 
+/* Valid, at the same address, from create until destroy has returned. Null functions do not occur. All calls
+ * return at once and none of them fails; what is wrong with an argument is counted and dropped. interrupted()
+ * alone may be called from any thread; calls from other threads than the source's are ignored. */
 typedef struct things_host {
     uint32_t size;
     uint32_t abi_minor; /* of the host */
     void* context;      /* hand it back in every call */
 
     /* Readings leave here; copied before it returns. Readings are strided by readings[0].size. */
+    /* Before it returns the host has copied values, texts and `raw`. An emit outside the points that a poll
+     * asked for is as good as one within. */
     void (*emit)(void* context, const things_reading* readings, uint32_t count);
     /* Failures and recoveries in plain words; the host thins out repetitions. */
     void (*report)(void* context, const things_event* event);
@@ -184,8 +217,10 @@ typedef struct things_host {
      * ("" if none). May be called several times; create then returns THINGS_INVALID. */
     void (*problem)(void* context, uint32_t level, uint32_t index, const char* key, const char* message);
     /* True when the call should return soon: a command waits, or the source is to stop. */
+    /* Cheap: ask between any two steps. */
     int (*interrupted)(void* context);
     /* During discover and plan: one result as a JSON object on one line. */
+    /* At most 64 KiB. */
     void (*found)(void* context, const char* json);
     /* During discover: how far it is, 0 to 1. */
     void (*progress)(void* context, double part);
@@ -198,6 +233,9 @@ typedef struct things_host {
 
 typedef struct things_source things_source; /* the plugin's own */
 
+/* The host copies it; keys and texts stay the plugin's. create, destroy and one of poll and listen must be
+ * there. Sources of one plugin run on threads of their own: what they share (a library with global state) the
+ * plugin must lock. */
 typedef struct things_plugin {
     uint32_t size;
     uint32_t abi_major;
@@ -210,12 +248,19 @@ typedef struct things_plugin {
 
     /* Makes a source; checks what only the plugin can know. Must not touch the device: the link is opened at
      * the first poll, listen, write or discover, and opened again whenever it was lost. */
+    /* On anything but THINGS_OK *source is not looked at and destroy is not called. `host` may be kept,
+     * `config` not. */
     int (*create)(const things_host* host, const things_source_config* config, things_source** source);
+    /* On the source's thread, after its last call has returned. Gives back everything: the same process may
+     * create the source again. */
     void (*destroy)(things_source* source);
 
     /* Reads these points once and emits what came. A point that is neither emitted nor reported stays due
      * only if the call returns THINGS_INTERRUPTED. A plugin that listens gives what came last, and may return
      * THINGS_TIMEOUT without a report while nothing has come yet. Null: cannot be polled. */
+    /* Each point is due; none stands there twice. What came before an interruption counts. A call that still
+     * runs long after its deadline is reported as hanging, and what is asked of its source meanwhile is
+     * refused. */
     int (*poll)(things_source* source, const uint32_t* points, uint32_t count, int64_t deadline_ms);
     /* Waits for bytes that come by themselves until the deadline, emitting all along. Null: does not listen.
      */
@@ -223,6 +268,8 @@ typedef struct things_plugin {
     /* Writes one point. `written` receives the value as it should read back (rounded to what the device can
      * hold); it comes in holding *value, and text in it must live until the next call into this source. Null:
      * nothing can be written. */
+    /* The value is of the kind that the point's command gave: refuse with THINGS_INVALID what does not fit,
+     * never wrap or clip it. THINGS_TIMEOUT: nobody knows whether it was done. */
     int (*write)(things_source* source, uint32_t point, const things_value* value, things_value* written,
                  int64_t deadline_ms);
     /* Looks for devices, or for what one device has; options as the plugin documents them, results through

@@ -52,6 +52,7 @@ inline things_value make_value(const std::string& value) {
     result.text = value.c_str();
     return result;
 }
+/// A literal would become a bool.
 inline things_value make_value(const char*) = delete;
 
 /// The text of a text value; empty for every other kind.
@@ -60,6 +61,7 @@ inline std::string_view text_of(const things_value& value) {
 }
 
 /// A value of any numeric kind as a double; nothing for text and empty values.
+/// Above 2^53 in size it is rounded.
 inline std::optional<double> number_of(const things_value& value) {
     switch (value.kind) {
     case THINGS_BOOL:
@@ -77,6 +79,8 @@ inline std::optional<double> number_of(const things_value& value) {
 // ---- settings ---------------------------------------------------------------------------------------------
 
 /// What was configured at one level. Looks at memory that is valid during one call only: copy what is kept.
+/// A key that was not given and one of another type than asked for look alike: the host has checked the types
+/// of the table before. Every look-up goes through the list.
 class PluginSettings {
 public:
     PluginSettings(const things_setting* const* settings, std::uint32_t count)
@@ -97,6 +101,7 @@ public:
     }
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
+    /// Nothing as well beyond INT64_MAX.
     [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key) const {
         const things_setting* setting = find(key);
         if (!setting)
@@ -110,6 +115,7 @@ public:
     [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t fallback) const {
         return integer(key).value_or(fallback);
     }
+    /// Of a key of type NUMBER, whether it was written as 5 or 5.0.
     [[nodiscard]] std::optional<double> number(std::string_view key) const {
         const things_setting* setting = find(key);
         return setting ? number_of(setting->value) : std::nullopt;
@@ -121,11 +127,13 @@ public:
         const things_setting* setting = find(key);
         return setting && setting->value.kind == THINGS_BOOL ? setting->value.i != 0 : fallback;
     }
+    /// A copy: may be kept.
     [[nodiscard]] std::string text(std::string_view key, std::string_view fallback = "") const {
         const things_setting* setting = find(key);
         return std::string(setting && setting->value.kind == THINGS_TEXT ? text_of(setting->value)
                                                                          : fallback);
     }
+    /// Of a key of type DURATION.
     [[nodiscard]] std::optional<std::chrono::milliseconds> duration(std::string_view key) const {
         const std::optional<std::int64_t> ms = integer(key);
         return ms ? std::optional(std::chrono::milliseconds(*ms)) : std::nullopt;
@@ -135,6 +143,7 @@ public:
         return duration(key).value_or(fallback);
     }
     /// The items of a list, or key, value, key, value ... of a map; empty if not given.
+    /// Texts in it point into the configuration.
     [[nodiscard]] std::vector<things_value> items(std::string_view key) const {
         const things_setting* setting = find(key);
         return setting ? std::vector<things_value>(setting->items, setting->items + setting->item_count)
@@ -148,11 +157,14 @@ private:
 
 // ---- the host ---------------------------------------------------------------------------------------------
 
-/// The host's functions with C++ types. Holds a copy of the host's table, which outlives the source.
+/// The host's functions with C++ types. Points to the host's table, which outlives the source.
+/// One pointer wide: pass it by value. Only within a call of the host and on its thread, interrupted()
+/// excepted.
 class PluginHost {
 public:
     explicit PluginHost(const things_host& host) : host_(&host) {}
 
+    /// One reading, with the time of this moment.
     void emit(std::uint32_t point, const things_value& value, std::uint32_t duration_us = 0,
               const char* raw = nullptr) const {
         things_reading reading{};
@@ -163,10 +175,12 @@ public:
         reading.raw = raw;
         emit(&reading, 1);
     }
+    /// Each with its `size` set; all of one size.
     void emit(const things_reading* readings, std::uint32_t count) const {
         if (count > 0)
             host_->emit(host_->context, readings, count);
     }
+    /// `code` and `text` are copied.
     void report(things_event_kind kind, things_level level, std::uint32_t index, const char* code,
                 const std::string& text) const {
         things_event event{};
@@ -186,6 +200,7 @@ public:
     /// One result as a JSON object on one line; only during discover and plan.
     void found(const std::string& json) const { host_->found(host_->context, json.c_str()); }
     void progress(double part) const { host_->progress(host_->context, part); }
+    /// Never read from it: it stays readable until the host itself empties it.
     [[nodiscard]] int wake_fd() const { return host_->wake_fd; }
 
 private:
@@ -193,6 +208,7 @@ private:
 };
 
 /// CLOCK_MONOTONIC in milliseconds, as deadlines are given.
+/// Never goes back; stands still while the machine is suspended.
 inline std::int64_t monotonic_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
@@ -211,7 +227,9 @@ inline std::int64_t monotonic_ms() {
 /// Take the address of what is offered: table.poll = &PluginBorder<S>::poll. An exception becomes a problem
 /// with the code "bug" and THINGS_FAILED; one thrown by make becomes a problem of the configuration.
 template <class S>
+/// The source that make returned lives until destroy; an exception in its destructor ends the process.
 struct PluginBorder {
+    /// `host` is kept beside it so that complain() can report for a source that is broken.
     struct Held {
         PluginHost host;
         std::unique_ptr<S> source;
@@ -256,6 +274,7 @@ private:
     static Held* held(things_source* source) { return reinterpret_cast<Held*>(source); }
 
     template <class Call>
+    /// Every call but create and destroy. What was emitted before the exception stays emitted.
     static int guarded(things_source* source, Call call) noexcept {
         Held& it = *held(source);
         try {
@@ -282,6 +301,7 @@ private:
 struct KeyRange {
     double minimum = 0, maximum = 0;
 };
+/// All texts must live as long as the table: literals.
 inline things_key make_key(things_level level, const char* name, things_type type, const char* fallback,
                            const char* help, KeyRange range = {}, const char* unit = "",
                            std::uint32_t flags = 0, const char* choices = "", const char* group = "") {
