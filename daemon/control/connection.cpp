@@ -149,6 +149,7 @@ void ControlConnection::handle(const std::string& line) {
     const auto host = host_.lock();
     if (!host || !socket_.is_open())
         return;
+    // Too many requests are slowed down, not refused: a script in a loop then still works.
     if (const auto wait = host->admit(); wait.count() > 0) {
         idle_.expires_after(wait);
         idle_.async_wait([self = shared_from_this(), line](boost::system::error_code error) {
@@ -158,6 +159,7 @@ void ControlConnection::handle(const std::string& line) {
         return;
     }
     read();
+    // Weak: a reply that a handler keeps for long must not keep the connection.
     const auto reply = std::make_shared<Reply>(weak_from_this());
     auto parsed = parse_request(line);
     if (!parsed.request) {
@@ -181,6 +183,7 @@ void ControlConnection::on_answered() {
 void ControlConnection::send(const std::string& line) {
     if (!socket_.is_open())
         return;
+    // A client that asks for much and reads nothing must not fill the memory.
     if (out_.size() + line.size() > limits_.max_pending) {
         log::warning("control: process {} does not read its answer, {} bytes wait; cut off", pid_,
                      out_.size() + writing_.size() + line.size());

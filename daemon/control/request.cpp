@@ -111,6 +111,7 @@ ParsedRequest parse_request(std::string_view line) {
     if (line.empty())
         return refused("an empty line");
     simdjson::dom::parser parser;
+    // The depth is simdjson's to check: it stops before it nests deeper.
     if (parser.allocate(line.size(), max_depth) != simdjson::SUCCESS)
         return refused("no memory to read it");
     const simdjson::padded_string padded(line);
