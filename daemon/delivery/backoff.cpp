@@ -11,6 +11,8 @@ Milliseconds Backoff::next(double random) {
     // Beyond it the shift would overflow; the cap is reached long before.
     constexpr int most_doublings = 30;
     const auto doubled = initial_.count() << std::min(failures_, most_doublings);
+    // Full jitter: anywhere between 0 and the doubled wait, so that gateways which failed together do not
+    // come back together.
     const auto cap = std::min(max_.count(), std::max<Milliseconds::rep>(doubled, 1));
     failures_ = std::min(failures_ + 1, most_doublings);
     successes_ = 0;

@@ -106,6 +106,7 @@ std::optional<UploadPlan> DeviceUpload::plan(const Waiting& waiting, const Thing
 }
 
 PackLimits DeviceUpload::limits(const ThingsConfig& things, const BatchConfig& batch) const {
+    // Where posts are counted, what may not go out more often must go out in larger packs.
     const std::size_t factor = things.min_interval.count() > 0 ? growth : 1;
     PackLimits limits{static_cast<std::size_t>(std::max(1, batch.max_records)) * factor,
                       static_cast<std::size_t>(std::max<std::int64_t>(1, batch.max_bytes)) * factor};
@@ -138,6 +139,7 @@ void DeviceUpload::recover_limits(const ThingsConfig& things, const BatchConfig&
     if (!cut_ || ++packs_since_cut_ < packs_before_recovery)
         return;
     packs_since_cut_ = 0;
+    // In steps of a quarter: the limit that was met is found again with few refused packs.
     cut_->max_records += cut_->max_records / 4 + 1;
     cut_->max_bytes += cut_->max_bytes / 4 + 1;
     const auto records = static_cast<std::size_t>(std::max(1, batch.max_records));
@@ -188,6 +190,7 @@ void DeviceUpload::ask_for_fetch(std::int64_t now_ms) {
         fetches_in_window_ = 0;
     }
     ++fetches_in_window_;
+    // A platform that always has one more downlink must not turn a device into a loop.
     fetch_ms_ = fetches_in_window_ > fetches_a_minute ? fetch_window_ms_ + minute_ms : now_ms;
 }
 

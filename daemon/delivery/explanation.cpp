@@ -125,6 +125,7 @@ std::string find_clock_difference(const Answer& answer, const Circumstances& aro
     if (!theirs)
         return {};
     const std::int64_t off = around.now_wall_ms / 1000 - *theirs;
+    // Two minutes: less is the time the answer took, and does no harm.
     if (std::llabs(off) < 120)
         return {};
     return fmt::format(" This machine's clock is {} s {} of the platform's.", std::llabs(off),

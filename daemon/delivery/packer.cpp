@@ -6,6 +6,7 @@
 namespace things {
 
 const Packer::Series& Packer::find(SeriesId id) {
+    // Doubled, since series are met one by one at the start.
     if (id >= series_.size())
         series_.resize(std::max<std::size_t>(std::size_t{id} + 1, 2 * series_.size()));
     Series& series = series_[id];
@@ -51,6 +52,8 @@ Pack Packer::pack(std::string_view base_name, const Batch& batch, std::size_t fr
             ++pack.used;
             continue;
         }
+        // Two values of one name at one time cannot be told apart by the platform: the second begins the next
+        // pack.
         if (is_repeated(batch, from, i) ||
             !writer_.add(series.text.members, reading.stamp.ms, reading.value, limits.max_bytes))
             break;

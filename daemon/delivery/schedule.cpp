@@ -7,6 +7,7 @@ void Schedule::set_due(DeviceId device, std::int64_t when_ms) {
     if (const auto found = places_.find(device);
         found != places_.end() && !found->second.is_ready && found->second.when_ms == when_ms)
         return;
+    // A device stands in one place only.
     forget(device);
     places_[device] = {false, Rank::first, when_ms, 0};
     due_.emplace(when_ms, device);

@@ -109,6 +109,7 @@ void UploadWork::on_delivered(DeviceUpload& device, Flight flight, const Answer&
         device.again.clear();
     const Reading& last = slice.batch->readings[slice.from + slice.count - 1];
     if (!device.newest || device.newest->stamp.ms <= last.stamp.ms)
+        // By its own time: a pack of the backlog that is delivered later holds older ones.
         device.newest = last;
     device.backoff.succeed();
     device.not_before_ms = 0;
@@ -149,6 +150,7 @@ void UploadWork::on_retry(DeviceUpload& device, Flight flight, const Answer& ans
     } else if (flight.purpose != Purpose::repeat) {
         settle(flight, Fate::kept);
         // It may have arrived: what is sent again must be the same bytes, so that doubles can be told.
+        // A redirect took nothing in: the next pack may be put together anew.
         if (verdict.next == Next::misdirected)
             device.again.clear();
         else if (answer.sent || answer.status != 0)
@@ -187,6 +189,7 @@ void UploadWork::on_refused_device(DeviceUpload& device, Flight flight, const An
         device.rechecks.push_back({flight.slice, clock_.boot_ms() + recheck_after_ms, {}});
     else
         settle(flight, Fate::kept);
+    // A device that is refused altogether says nothing about single readings.
     for (const Slice& slice : device.suspects)
         keep(slice);
     device.suspects.clear();
@@ -218,6 +221,7 @@ void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Verdict
                       verdict.reason + ": one reading alone is larger than the platform takes");
         return;
     }
+    // The platform's limit is not known, only that this was beyond it.
     device.cut_limits(flight.slice.count / 2, flight.bytes / 2);
     log::info("upload: {}: {} for {} bytes; packs are at most {} bytes from now on", device.device.name,
               verdict.reason, flight.bytes, flight.bytes / 2);

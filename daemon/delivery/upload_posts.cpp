@@ -81,6 +81,7 @@ void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
     DeviceUpload* device = find(id);
     if (device == nullptr)
         return;
+    // They were taken before that happened: the queue is to have them back.
     if (is_closed_ || device->is_removed) {
         if (!batch.readings.empty())
             backlog_.settle(batch, 0, batch.readings.size(), Fate::kept, {});
@@ -113,6 +114,7 @@ void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
 /// Packs what fits of the batch, settles the rest, and leaves what is in the pack.
 Batch UploadWork::pack_batch(DeviceUpload& device, Purpose purpose, Batch batch, Pack& pack) {
     const std::size_t taken = batch.readings.size();
+    // The same readings as before, even if the limits have changed: doubles can be told only by equal bytes.
     const PackLimits limits = purpose == Purpose::again ? no_limits : device.limits(things_, batch_);
     pack = packer_.pack(device.base_name, batch, 0, taken, limits);
     for (const Refused& refused : pack.refused) {
@@ -148,6 +150,7 @@ void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
     device.flight = std::move(flight);
     std::string token = signer_.sign(body, device.device.secret);
     auto handler = [weak = weak_from_this(), &loop = loop_, id = device.device.id](Answer answer) {
+        // The handler is called on the upload thread.
         boost::asio::post(loop, [weak, id, answer = std::move(answer)]() mutable {
             if (const auto self = weak.lock())
                 self->on_answer(id, std::move(answer));

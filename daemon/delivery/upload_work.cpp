@@ -173,6 +173,7 @@ void UploadWork::look_at(DeviceUpload& device) {
     const std::int64_t now = clock_.boot_ms();
     const auto plan = device.plan(backlog_.waiting(id), things_, batch_, is_flushing_, now);
     if (!plan)
+        // Nothing waits: notify() brings it back.
         schedule_.forget(id);
     else if (plan->when_ms <= now)
         schedule_.set_ready(id, rank_of(plan->purpose));

@@ -144,6 +144,7 @@ Verdict judge_status(const Answer& answer, std::int64_t now_wall_ms) {
     } else if (status == 413) {
         verdict.next = Next::halve;
     } else if (status == 408 || status == 425 || status == 429 || status >= 500 || status < 200) {
+        // These are about the platform or the account, the others may be one device's.
         verdict.scope = status == 429 || status == 503 ? Scope::uplink : Scope::device;
         verdict.counts_for_breaker = true;
         verdict.wait = parse_retry_after(answer.retry_after, answer.date, now_wall_ms);
@@ -204,6 +205,7 @@ std::optional<Milliseconds> parse_retry_after(std::string_view retry_after, std:
     if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
         std::int64_t count = 0;
         const auto end = std::from_chars(text.data(), text.data() + text.size(), count);
+        // A proxy's "come back tomorrow" must not silence the gateway for a day.
         if (end.ec != std::errc() || count > seconds(hours(1)).count())
             return longest_wait;
         return seconds(count);
@@ -211,6 +213,7 @@ std::optional<Milliseconds> parse_retry_after(std::string_view retry_after, std:
     const auto until = parse_http_date(text);
     if (!until)
         return std::nullopt;
+    // By the clock that wrote both headers, since ours may be wrong.
     const std::int64_t now = parse_http_date(date).value_or(now_wall_ms / 1000);
     return std::clamp<Milliseconds>(seconds(*until - now), Milliseconds(0), longest_wait);
 }
