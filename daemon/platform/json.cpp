@@ -73,6 +73,7 @@ std::string json_string(std::string_view text) {
             // A length of one is ASCII; everything longer is UTF-8 that JSON takes as it is.
             append_ascii(out, text.front());
         else if (length == 0)
+            // U+FFFD for each byte that is no UTF-8: the document stays valid JSON.
             out += "\xEF\xBF\xBD";
         else
             out += text.substr(0, length);

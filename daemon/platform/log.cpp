@@ -60,6 +60,7 @@ bool stderr_is_journal() {
 
 std::string printable(std::string_view text) {
     std::string out(text);
+    // Texts of devices and plugins come through here: a line end in one would forge a record.
     for (char& c : out)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
             c = ' ';
@@ -90,6 +91,7 @@ void open(Level level) {
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     logger->set_level(spdlog::level::debug);
     spdlog::set_default_logger(logger);
+    // The threshold is ours: write() has looked at it before.
     spdlog::set_level(spdlog::level::debug);
 }
 

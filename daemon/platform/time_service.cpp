@@ -12,6 +12,7 @@ bool ask_timedated() {
     sd_bus* bus = nullptr;
     if (sd_bus_open_system(&bus) < 0)
         return false;
+    // Half a second: the loop may be the one that asks, and the default is 25 s.
     sd_bus_set_method_call_timeout(bus, 500'000);
     int answer = 0;
     const int result =
@@ -30,6 +31,7 @@ bool TimeService::is_synchronised(std::int64_t boot_ms) const {
     // next.
     if (boot_ms < due || !ask_again_ms_.compare_exchange_strong(due, boot_ms + 10'000))
         return is_synchronised_.load();
+    // systemd-timesyncd leaves this file; asking timedated is what works with other services, and costs more.
     const bool answer = access("/run/systemd/timesync/synchronized", F_OK) == 0 || ask_timedated();
     is_synchronised_.store(answer);
     ask_again_ms_.store(boot_ms + (answer ? 60'000 : 5'000));
