@@ -57,6 +57,7 @@ std::vector<SourceEvent> EventFilter::feed(SourceEvent event, std::int64_t now_m
 
 void EventFilter::show(const Key& key, Subject& subject, std::int64_t now_ms, std::vector<SourceEvent>& out) {
     const std::string& present = subject.failing ? subject.code : std::string();
+    // Repetition, or a change and back while it waited: nobody was told, so nothing is to be told.
     if (subject.shown == present)
         return;
     if (!subject.allowance.take(now_ms)) {

@@ -52,10 +52,13 @@ std::optional<Confinement> limit_host(const HostLimits& limits) {
         return std::nullopt; // it died before the line above
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "plugin-host");
+    // What the gateway has open is not the plugin's: database, sockets, other sources' ports.
     close_from(static_cast<unsigned>(std::max(limits.socket, limits.wake) + 1));
     for (const int fd : {limits.socket, limits.wake})
         fcntl(fd, F_SETFD, FD_CLOEXEC); // not for programs that the plugin starts
+    // A core would hold the source's secrets.
     set_limit(RLIMIT_CORE, 0);
+    // A leak ends in this process, not in the machine.
     set_limit(RLIMIT_NOFILE, 256);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they map terabytes
     if (limits.memory > 0) {

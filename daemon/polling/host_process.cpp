@@ -158,6 +158,7 @@ std::string HostProcess::bury(Milliseconds patience) {
     const auto until = std::chrono::steady_clock::now() + patience;
     pid_t ended = 0;
     while ((ended = waitpid(pid_, &status, WNOHANG)) == 0 && std::chrono::steady_clock::now() < until)
+        // waitpid has no timeout.
         ::poll(nullptr, 0, 5);
     const pid_t pid = pid_;
     if (ended == 0) {

@@ -76,6 +76,7 @@ std::optional<Frame> HostFrameReader::next() {
     Frame frame;
     in.get(size);
     in.get(frame.type, FrameType::create, FrameType::progress);
+    // A stream that is out of step never comes back into it: nothing more of it is read.
     if (!in.is_good() || size > longest_) {
         is_broken_ = true;
         buffer_.clear();

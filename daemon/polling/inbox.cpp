@@ -25,6 +25,7 @@ Inbox::~Inbox() {
 bool Inbox::post(Request& request) {
     const std::lock_guard lock(mutex_);
     auto& queue = requests_.at(request.index());
+    // A bound, so that a hanging plugin does not collect requests without end.
     if (is_closed() || queue.size() >= most_waiting)
         return false;
     queue.push_back(std::move(request));

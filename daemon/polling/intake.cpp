@@ -22,6 +22,7 @@ Intake::Intake(const SourceWork& work) : rate_(spare_rate) {
         if (points_.back().filter.aggregates())
             aggregating_.push_back(static_cast<std::uint32_t>(points_.size() - 1));
         const auto interval = std::max<std::int64_t>(1, point.config.interval.count());
+        // Four times what the intervals say: against floods, not against readings that come early.
         rate_ += 4 * 1000.0 / static_cast<double>(interval);
     }
     // Every point at once must fit in any case: that is what a start looks like.
@@ -44,6 +45,7 @@ Intake::Result Intake::take(std::vector<RawReading> raw, std::int64_t now_ms, co
     Result result;
     result.readings.reserve(raw.size());
     for (RawReading& reading : raw) {
+        // Who reads by hand wants to see the last value, new or not.
         if (reading.unchanged && !(by_hand && *by_hand == reading.point))
             continue;
         std::string why;

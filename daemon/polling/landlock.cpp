@@ -77,6 +77,7 @@ void allow(int ruleset, const char* path, std::uint64_t rights, std::uint64_t ha
         constexpr std::uint64_t of_files = read_file | write_file | execute | truncate_file;
         landlock_path_beneath_attr rule{};
         rule.parent_fd = place;
+        // Rights that only directories have make add_rule fail for a file.
         rule.allowed_access = rights & handled & (S_ISDIR(status.st_mode) ? ~std::uint64_t{0} : of_files);
         (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     }
@@ -92,6 +93,7 @@ bool hide_files(const std::filesystem::path& plugin) {
         return false;
     Ruleset attributes;
     attributes.files = first_version | (version >= 2 ? refer : 0) | (version >= 3 ? truncate_file : 0);
+    // Else it could reach abstract sockets, and signal the gateway, whose user it has.
     attributes.scoped = version >= 6 ? abstract_sockets_and_signals : 0;
     const auto ruleset =
         static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, size_of_ruleset(version), 0));

@@ -92,6 +92,7 @@ void Outlet::dismiss(Request request, BusResult::Status status, const std::strin
 
 void Outlet::dismiss(BusResult::Status status, const std::string& text) {
     const std::lock_guard lock(mutex_);
+    // Only what never began may be called stopped; the command's value has to be read back.
     if (present_ && std::holds_alternative<WriteRequest>(*present_) && status == BusResult::Status::stopped)
         status = BusResult::Status::failed; // it had begun
     if (present_)
@@ -99,6 +100,7 @@ void Outlet::dismiss(BusResult::Status status, const std::string& text) {
 }
 
 void Outlet::cut() {
+    // After this returns the thread that hangs can touch nothing of its former owner.
     const std::scoped_lock lock(mutex_, clock_mutex_);
     clock_ = nullptr;
     listener_ = nullptr;

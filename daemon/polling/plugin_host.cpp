@@ -104,6 +104,7 @@ private:
 
 bool Host::serve(const Frame& frame) {
     CallResult result = carry_out(frame);
+    // What a plugin throws may be any text.
     if (result.text.size() > 4000)
         result.text.resize(4000);
     wire_.send(FrameType::result, encode(result));
@@ -199,6 +200,7 @@ int run_plugin_host(int argc, char** argv) {
         limit_host({arguments.fd, arguments.wake, arguments.memory, arguments.parent, arguments.plugin});
     if (!confinement)
         return 0; // the gateway is gone already
+    // Programs and sockets of a plugin end; the plugin is to see EPIPE.
     (void)std::signal(SIGPIPE, SIG_IGN);
     Wire wire(arguments.fd, arguments.wake);
     HelloFrame hello;

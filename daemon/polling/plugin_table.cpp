@@ -81,6 +81,7 @@ KeyDescription describe(const things_key& key) {
     description.choices = words_of(text_of(key.choices, longest_text));
     description.group = text_of(key.group, longest_name);
     description.help = text_of(key.help, longest_text);
+    // No value could ever be right.
     if (description.type == SettingType::choice && description.choices.empty())
         refuse(fmt::format("its key {} is a choice without choices", description.name));
     return description;

@@ -135,6 +135,7 @@ CallResult RemoteDriver::create() {
 void RemoteDriver::destroy() {
     if (process_.is_running()) {
         is_ending_ = true;
+        // ask() adds the grace again.
         (void)ask({FrameType::destroy, {}}, steady_ms() + destroy_time_ms - options_.grace.count());
         process_.kill();
     }
@@ -181,6 +182,7 @@ CallResult RemoteDriver::die(const std::string& how) {
     process_.kill();
     fault_.clear();
     text = "the plugin's process " + text;
+    // A failed assertion or a dynamic linker says there what no status does.
     if (!last_line_.empty())
         text += fmt::format("; its last words: {}", last_line_);
     return {CallResult::Status::dead, text, {}};

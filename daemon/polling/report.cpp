@@ -59,6 +59,7 @@ std::optional<Value> remove_labels(const Labels& labels, Value value) {
 }
 
 ReportFilter::ReportFilter(const Report& rules) : rules_(rules) {
+    // Both mean nothing without it.
     if (rules_.deadband > 0 || rules_.heartbeat.count() > 0)
         rules_.on_change = true;
     if (rules_.window.count() <= 0)

@@ -50,6 +50,8 @@ Schedule::Schedule(const std::vector<TimedPoint>& points, std::int64_t now_ms) {
             group.interval = interval;
             group.device = point.device;
             group.phase = static_cast<std::int64_t>(point.seed % static_cast<std::uint64_t>(interval));
+            // The first reading of all soon, so that a start shows what works; the phase comes with the
+            // second.
             const auto spread = static_cast<std::uint64_t>(std::min(interval, first_within_ms));
             group.due = now_ms + static_cast<std::int64_t>(point.seed % spread);
             shortest = std::min(shortest, interval);
@@ -141,6 +143,7 @@ void Schedule::done(std::int64_t now_ms, std::int64_t duration_ms, const std::ve
         const double share = static_cast<double>(group.points.size()) /
                              static_cast<double>(std::max<std::size_t>(1, finished));
         const double cost = static_cast<double>(duration_ms) * std::min(1.0, share);
+        // Half of what was, half of what is: a single timeout is forgotten after some polls.
         group.cost_ms += smoothing * (cost - group.cost_ms);
         advance(group, now_ms);
         waiting_.emplace(group.due, number);

@@ -57,6 +57,7 @@ void SourceThread::run() noexcept {
     sigset_t all; // signals are for the loop's thread; a broken pipe is for nobody
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    // Of this thread only; the kernel's default is 50 us.
     prctl(PR_SET_TIMERSLACK, timer_slack_ns, 0, 0, 0);
     try {
         while (!inbox_.is_closed())
@@ -84,6 +85,7 @@ void SourceThread::turn() {
             Outlet::dismiss(std::move(*request), BusResult::Status::failed, "the plugin is down: " + said_);
         return;
     }
+    // Before waiting: what is posted from now on must wake this thread up.
     inbox_.begin(Urgency::poll);
     if (!created_) {
         wait(create_at_ms_);

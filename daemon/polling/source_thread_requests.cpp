@@ -35,6 +35,7 @@ void SourceThread::serve(const WriteRequest& request) {
         outlet_.dismiss(BusResult::Status::refused, "there is no such point");
         return;
     }
+    // Here, on the bus's own turn: a command that waited behind a slow poll may be too old by now.
     if (clock_.boot_ms() > request.not_after_boot_ms) {
         outlet_.dismiss(BusResult::Status::timeout,
                         "not written: it waited too long for its turn on the bus");
@@ -65,6 +66,7 @@ void SourceThread::serve(const ReadRequest& request) {
         outlet_.dismiss(BusResult::Status::refused, "there is no such point");
         return;
     }
+    // The reading goes to who asked; the point's report rules are left out for it.
     wanted_point_ = request.point;
     wanted_.reset();
     const std::int64_t start = steady_us();

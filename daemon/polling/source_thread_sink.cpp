@@ -67,6 +67,7 @@ void SourceThread::on_event(SourceEvent event) {
         on_garbage(1, fmt::format("an event about number {} of {}", event.index, most));
         return;
     }
+    // An event without a code could not end: the filter takes "" for none.
     if (event.code.empty())
         event.code = "failed";
     if (event.kind == SourceEvent::Kind::note && event.code != "stderr")
@@ -90,6 +91,7 @@ void SourceThread::on_problem(SettingProblem problem) {
 
 void SourceThread::on_found(std::string json) {
     progress_ms_ = steady_ms();
+    // A scan that was interrupted starts over and finds the same again.
     if (found_.size() < most_found && found_.insert(json).second)
         outlet_.found(std::move(json));
 }

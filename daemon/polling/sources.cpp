@@ -135,6 +135,7 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
     std::erase(slots_, nullptr);
     stop_slots();
     (void)join(stop_patience);
+    // What the stopped ones delivered last is still theirs: before their slots go.
     drain();
     for (const auto& slot : slots_)
         changed.push_back(slot->running.work->config.name);
