@@ -43,6 +43,7 @@ std::string check_text(const std::string& text) {
 /// Labels to raw values, 0 and 1 to booleans, whole numbers to integers.
 std::string resolve(const PointConfig& point, ValueKind kind, Value& value) {
     const bool was_text = std::holds_alternative<std::string>(value);
+    // The platform may send the label or the value behind it.
     value = without_label(point, value);
     if (!point.labels.empty() && was_text && std::holds_alternative<std::string>(value))
         return fmt::format("{} is none of its labels", in_words(point, value));
@@ -50,6 +51,7 @@ std::string resolve(const PointConfig& point, ValueKind kind, Value& value) {
         if (!std::isfinite(*number))
             return "not a finite number";
         constexpr double exact = 9007199254740992.0; // 2^53
+        // JSON has one kind of number: 21 and 21.0 are the same command.
         if (*number == std::floor(*number) && std::abs(*number) <= exact)
             value = static_cast<std::int64_t>(*number);
     }
@@ -208,6 +210,7 @@ Checked check(const Downlink& downlink, const DeviceConfig& device, const CheckC
     checked.records.reserve(downlink.records.size());
     for (const auto& record : downlink.records)
         checked.records.push_back(check_record(record, device, context));
+    // By the time they are due, as the intervals between writes need it; what is overdue counts as now.
     std::stable_sort(checked.records.begin(), checked.records.end(),
                      [](const CheckedRecord& a, const CheckedRecord& b) {
                          return std::max<std::int64_t>(a.delay_ms, 0) < std::max<std::int64_t>(b.delay_ms, 0);

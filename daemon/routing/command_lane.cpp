@@ -30,6 +30,7 @@ std::vector<CommandLane::Item> CommandLane::extract(const std::function<bool(con
 }
 
 void CommandLane::put(Item item) {
+    // By id, which is the order of arrival: what is due at the same time runs in it.
     const auto at = std::upper_bound(items_.begin(), items_.end(), item, [](const Item& a, const Item& b) {
         return a.command.id < b.command.id;
     });
@@ -115,6 +116,7 @@ void CommandLane::arm() {
         wait = std::min(wait, in);
     }
     const auto at = ports_.clock.boot_ms() + wait;
+    // A timer that fires sooner is enough: it arms the next one.
     if (items_.empty() || (armed_boot_ms_ <= at && armed_boot_ms_ > ports_.clock.boot_ms()))
         return;
     armed_boot_ms_ = at;
@@ -136,6 +138,7 @@ void CommandLane::take(std::vector<Item>::iterator item) {
         return;
     }
     const auto* device = host_.find_device(dvnuuid_);
+    // Not for permission: what was begun is read back even if writes are switched off meanwhile.
     const CheckedRecord checked = device != nullptr
                                       ? check_again(taken.command, *device, host_.context(*device), true)
                                       : CheckedRecord();
@@ -250,6 +253,7 @@ void CommandLane::on_run_end(RunEnd end) {
 }
 
 void CommandLane::settle(RunEnd end) {
+    // It ended before: only what the point reads is news.
     if (end.command.state == CommandState::repeated) {
         host_.tell(end);
         return;
@@ -307,6 +311,7 @@ void CommandLane::forget(std::uint64_t pack) {
     for (const auto& item : items_)
         if (item.command.pack == pack && !is_revert(item.command))
             return;
+    // Nothing of the pack is left that could ask.
     step_checked_.erase(pack);
     written_.erase(written_.lower_bound({pack, std::string()}),
                    written_.lower_bound({pack + 1, std::string()}));

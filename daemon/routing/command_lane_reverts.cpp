@@ -31,6 +31,7 @@ void CommandLane::settle_reverts(const RunEnd& end) {
         drop_reverts(command.point, command.pack);
         return;
     }
+    // Another record of the same pack wrote the point, or is still to: the revert is its.
     if (written_.count({command.pack, command.point}) != 0 || has_main(command.pack, command.point))
         return;
     auto needless = extract([&command](const Item& item) {
@@ -61,6 +62,7 @@ void CommandLane::try_again(Command revert, const std::string& reason) {
     revert.state = CommandState::waiting;
     revert.verdict.clear();
     revert.ended_wall_ms = 0;
+    // Never given up: the safe value is what the operator relies on.
     put({std::move(revert), Way::carry_out, ports_.clock.boot_ms() + revert_pause_ms_});
 }
 

@@ -26,6 +26,7 @@ CommandRun::CommandRun(RunPorts& ports, Command command, PointConfig point,
 
 /// The handler of a bus call: the answer to this very step, or the words of impatience.
 std::function<void(BusAnswer)> CommandRun::next(Step step) {
+    // An answer that comes after its patience, or twice, is one to a step that is over.
     const auto number = ++step_;
     auto handler = [weak = weak_from_this(), number, step](BusAnswer answer) {
         const auto run = weak.lock();
@@ -96,6 +97,7 @@ void CommandRun::write() {
 
 void CommandRun::on_written(BusAnswer answer) {
     // Even a failed write is read back: an answer that got lost is the commonest failure on a bus.
+    // The device may hold less than was asked (rounding): compare with what the plugin says it wrote.
     write_error_ = answer.ok ? std::string() : answer.text;
     expected_ = answer.ok ? std::move(answer.value) : command_.value;
     const auto settle = point_.writable->settle;

@@ -21,6 +21,7 @@ CommandTime command_time(const Command& command, const Clock& clock, bool clock_
     const auto begin = std::max<std::int64_t>(command.delay_ms, 0);
     const bool is_forever = command.ttl_ms >= command_forever_ms;
     const auto known = elapsed_ms(command, clock, clock_trusted);
+    // After a reboot without a clock: at least the time since this boot has passed.
     const auto elapsed = known.value_or(clock.boot_ms());
     if (!is_forever && elapsed > command.delay_ms + command.ttl_ms)
         return {State::over, 0};

@@ -138,6 +138,7 @@ std::string_view read_label(std::string_view label, element value, Labels& label
 
 /// Reads the labels of one record. Returns why it cannot be used, or "".
 std::string read_labels(simdjson::dom::object object, Labels& labels) {
+    // JSON parsers differ in which of two equal keys they take: neither is safe to carry out.
     std::array<std::string_view, max_labels> seen;
     std::size_t count = 0;
     for (const auto field : object) {
@@ -147,6 +148,7 @@ std::string read_labels(simdjson::dom::object object, Labels& labels) {
         if (count == max_labels)
             return fmt::format("more than {} labels", max_labels);
         seen[count++] = field.key;
+        // A label that must be understood could change what the record asks for.
         if (!field.key.empty() && field.key.back() == '_')
             return fmt::format("'{}' must be understood (RFC 8428 4.4) and is not", shortened(field.key));
         const auto wanted = read_label(field.key, field.value, labels);
@@ -245,6 +247,7 @@ bool starts_with_any_case(std::string_view text, std::string_view start) {
 std::optional<std::string_view> own_name(std::string_view full, std::string_view device, bool has_base) {
     if (starts_with_any_case(full, device))
         return full.substr(device.size());
+    // Without a base name the record is about the device that was asked for.
     if (!has_base && !starts_with_any_case(full, "urn:"))
         return full;
     return std::nullopt;

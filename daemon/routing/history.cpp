@@ -47,6 +47,7 @@ void add_reverts(const Checked& checked, const Receipt& receipt, std::vector<Com
             last[record.point] = &record;
     for (const auto& [point, record] : last) {
         const auto& revert = record->config->writable->revert;
+        // A command to the safe value itself leaves nothing to fall back from.
         if (!revert || is_same(*record->config, record->value, revert->to))
             continue;
         auto command = start_command(receipt);
@@ -134,6 +135,7 @@ std::vector<Command> previous_pack(const std::vector<Command>& commands) {
     };
     std::uint64_t newest = 0;
     for (const auto& command : commands)
+        // What was a repetition itself is not what the next downlink is compared with.
         if (counts(command) && command.state != CommandState::repeated)
             newest = std::max(newest, command.pack);
     std::vector<Command> pack;

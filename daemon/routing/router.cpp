@@ -112,6 +112,7 @@ CheckContext Router::Core::context(const DeviceConfig& device) {
 }
 
 void Router::Core::start() {
+    // Numbers of packs go on where they stopped, so that a repeated number never joins two downlinks.
     for (const auto& newest : ports_.store.audit({}, 1))
         last_pack_ = std::max(last_pack_, newest.pack);
     std::map<std::string, std::vector<Command>> unfinished;
