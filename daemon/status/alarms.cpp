@@ -36,6 +36,7 @@ void Alarms::raise(const std::string& key, const std::string& text, const std::s
              key);
         return;
     }
+    // An alarm that stands has been logged; its text may count on without a word.
     at->second.text = text;
     at->second.advice = advice;
     at->second.urgent = urgent;

@@ -40,6 +40,7 @@ void History::add(double value, std::int64_t boot_ms) {
         count_[static_cast<std::size_t>(s) % slots] = 0;
     newest_ = slot;
     const auto at = static_cast<std::size_t>(slot) % slots;
+    // Beyond that the mean of the slot becomes a sliding one.
     if (count_[at] < UINT16_MAX)
         ++count_[at];
     // A slot that is used anew still holds the mean of three hours ago.

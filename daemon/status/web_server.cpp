@@ -61,6 +61,7 @@ bool is_host_allowed(std::string_view host, std::string_view hostname) {
     const std::string_view name = without_port(host);
     boost::system::error_code error;
     asio::ip::make_address(std::string(name), error);
+    // An address cannot be taken over by a foreign name server (DNS rebinding), a name can.
     if (!error)
         return true;
     if (is_same_word(name, "localhost"))
@@ -95,6 +96,7 @@ public:
     void read(std::chrono::seconds limit) {
         parser_.emplace();
         parser_->header_limit(most_header_bytes);
+        // GET and HEAD have none.
         parser_->body_limit(0);
         stream_.expires_after(limit);
         http::async_read(stream_, buffer_, *parser_,
@@ -126,6 +128,7 @@ private:
         const std::string site = text("Sec-Fetch-Site"), origin = text(http::field::origin);
         // A link on another site that is followed by a person is a navigation; what its scripts fetch is not.
         const bool navigation = text("Sec-Fetch-Mode") == "navigate";
+        // A link from elsewhere may open the page; scripts of elsewhere may read nothing of it.
         if ((site == "cross-site" && !navigation) ||
             (!origin.empty() && !origin.ends_with("://" + text(http::field::host))))
             return {403, "text/plain; charset=utf-8", "cross-site requests are refused\n"};
@@ -163,6 +166,7 @@ private:
         if (!error && response_.keep_alive())
             return read(idle_limit);
         boost::system::error_code ignored;
+        // Closing at once could reset the connection and take the answer's end with it.
         stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
     }
 
