@@ -37,6 +37,7 @@ void CipherStream::feed(std::string_view bytes) {
 void CipherStream::flush() {
     while (!buffer_.empty()) {
         Head head;
+        // A head whose rest never came is damage; behind its first byte another frame may begin.
         if (read_head(head) == Shape::head)
             reject(DamageReason::incomplete);
         else
@@ -65,6 +66,7 @@ CipherStream::Shape CipherStream::read_head(Head& head) const {
         return Shape::partial;
     unsigned first = at(buffer_, place);
     std::size_t more = first < 0x80 ? 0 : first - 0x80;
+    // BER: 81 and 82 say that one or two bytes of length follow, 80 is the indefinite form.
     if (more > 2 || first == 0x80)
         return Shape::none;
     if (buffer_.size() <= place + more + 1)
@@ -109,6 +111,7 @@ void CipherStream::finish(const Head& head) {
     }
     title_ = title;
     decoded_.reset();
+    // A frame is one telegram: nothing is carried over from the one before.
     plain_.reset();
     plain_.feed(*plain);
     plain_.flush();

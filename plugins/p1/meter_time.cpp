@@ -73,6 +73,7 @@ std::optional<MeterTime> parse_meter_time(std::string_view text, const MeterCloc
     if (!local || (mark != 'S' && mark != 'W' && mark != ' '))
         return result;
     sys_seconds utc = *local - std::chrono::minutes(rules.standard_offset_minutes);
+    // Without a mark the doubled hour counts as normal time: summer only if both ways to read it are.
     if (mark == 'S' || (mark == ' ' && is_summer(utc - std::chrono::hours(1)) && is_summer(utc)))
         utc -= std::chrono::hours(1);
     std::int64_t seconds = utc.time_since_epoch().count();

@@ -13,6 +13,7 @@ namespace things {
 namespace {
 
 constexpr char stx = '\x02', etx = '\x03', ack = '\x06';
+// By the Z of the identification as a digit; in mode B the letter A stands for 600 and so on.
 constexpr std::array speeds{300, 600, 1200, 2400, 4800, 9600, 19200};
 
 using std::chrono::milliseconds;
@@ -104,8 +105,10 @@ ModeCReadout::Progress ModeCReadout::ask(Stream& stream, const Patience& patienc
         constexpr std::size_t wake_up_bytes = 66; // 2.2 s at 300 baud
         begin_ = std::chrono::steady_clock::now() + milliseconds(1600);
         state_ = State::sign_on;
+        // Not interrupted by the host: a wake-up that is cut short wakes nobody.
         if (Progress sent = send(stream, patience, std::string(wake_up_bytes, '\0')); sent != Progress::busy)
             return sent;
+        // From the end of sending, not from its beginning.
         begin_ = std::chrono::steady_clock::now() + milliseconds(1600);
         return Progress::busy;
     }
@@ -173,6 +176,7 @@ ModeCReadout::Progress ModeCReadout::take(std::string_view bytes, Stream& stream
 
 ModeCReadout::Progress ModeCReadout::take_identity(Stream& stream, const Patience& patience) {
     std::string_view line = without_line_end(buffer_);
+    // The last one: an optical head may send our own request back in front of it.
     std::size_t start = line.rfind('/');
     std::optional<MeterIdentity> identity =
         start == std::string_view::npos ? std::nullopt : parse_identity(line.substr(start));
@@ -202,6 +206,7 @@ ModeCReadout::Progress ModeCReadout::take_data() {
         check_block(std::string_view(buffer_).substr(begin + 1, end - begin), buffer_[end + 1]);
     if (!data)
         return fail("the check character of the readout does not fit; nothing of it is used");
+    // In the shape of a P1 telegram, so that one decoder serves both.
     telegram_ = decode_telegram("/" + identity_.header + "\r\n\r\n" + *data, options_.clock);
     state_ = State::idle;
     return Progress::done;

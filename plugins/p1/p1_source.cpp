@@ -69,6 +69,7 @@ int P1Source::poll(const std::uint32_t* points, std::uint32_t count, std::int64_
     Patience patience{link_time(deadline_ms), &host_};
     std::vector<std::uint32_t> asked(points, points + count);
     if (options_.is_mode_c) {
+        // A readout that an earlier call began may still run: its points stay wanted.
         for (std::uint32_t point : asked)
             if (std::find(wanted_.begin(), wanted_.end(), point) == wanted_.end())
                 wanted_.push_back(point);
@@ -136,6 +137,7 @@ int P1Source::open(const Patience& patience) {
     }
     OpenedLink opened = options_.port.empty() ? connector_.connect(options_.host, options_.tcp_port, patience)
                                               : open_serial(options_.port, line_.current());
+    // An interruption is no failure: the pause must not grow for it.
     if (!opened.stream && patience.is_interrupted())
         return THINGS_INTERRUPTED;
     if (!opened.stream) {
@@ -167,6 +169,7 @@ int P1Source::run(const Patience& patience, bool until_telegram) {
     for (;;) {
         if (int status = open(patience); status != THINGS_OK)
             return status;
+        // Twice in the time that ends a telegram, so that one without a line end is flushed soon after.
         LinkTime next_look = std::chrono::steady_clock::now() + milliseconds(end_of_telegram_ms / 2);
         LinkResult read = stream_->read(bytes, {std::min(patience.deadline, next_look), patience.host});
         std::int64_t at = monotonic_ms();
@@ -196,6 +199,7 @@ void P1Source::feed(std::string_view bytes) {
     observer_.see(bytes);
     Arrival arrival = now();
     std::optional<std::int64_t> trusted;
+    // With `clock: meter` the meter is believed even where it is ahead of the gateway.
     if (arrival.is_wall_trusted && !options_.is_meter_clock)
         trusted = arrival.wall_ms / 1000;
     std::visit(
@@ -219,6 +223,7 @@ void P1Source::on_found(FoundTelegram found) {
     }
     line_.on_telegram(arrival.monotonic_ms);
     health_.on_good(arrival.monotonic_ms);
+    // What came in before explains no later silence.
     observer_.clear();
     output_.take(*found.telegram, arrival);
     if (std::exchange(is_discovering_, false))
@@ -243,12 +248,14 @@ void P1Source::look_after(std::int64_t now_ms) {
 }
 
 void P1Source::change_to_current_line() {
+    // The line's settings are those of the serial server, out of reach from here.
     if (stream_->kind() == Stream::Kind::socket)
         return;
     if (std::string error = change_line(*stream_, line_.current()); !error.empty()) {
         close(fmt::format("{}: {}", options_.where(), error));
         return;
     }
+    // It came at the old speed.
     stream_->discard_input();
     std::visit([](auto& decoder) { decoder.reset(); }, decoder_);
     is_flushed_ = true;

@@ -74,6 +74,7 @@ void PointOutput::take_point(std::uint32_t index, const Telegram& telegram, cons
             continue;
         if (!is_plausible(index, picked, arrival))
             continue;
+        // Entries of a list go by their own time, not by the interval: each is reported once.
         bool is_due_now = is_list || is_wanted || state.grid.is_due(arrival.monotonic_ms, point.interval_ms);
         bool is_repeated = picked.capture && !is_new;
         if (!is_due_now && state.has_value)

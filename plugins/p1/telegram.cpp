@@ -11,6 +11,7 @@ namespace things {
 namespace {
 
 constexpr std::size_t max_lines = 1024; // far above any telegram; a 16 KiB one of short lines stays bounded
+// 2^31 - 1 seconds: an entry that was never a power failure.
 constexpr std::int64_t factory_duration = 2147483647;
 
 } // namespace

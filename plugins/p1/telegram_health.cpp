@@ -53,6 +53,7 @@ void TelegramHealth::on_damaged(const FoundTelegram& found, std::int64_t now_ms)
     // A reader that comes in the middle of a telegram finds the rest of it: not worth a word.
     if (std::exchange(is_first_, false) && found.reason != DamageReason::line_setting)
         return;
+    // What ends this spell is to count it alone.
     if (!is_damaging_) {
         damaged_before_ = damaged_;
         good_before_ = good_;

@@ -11,6 +11,7 @@ namespace things {
 namespace {
 
 constexpr std::size_t none = std::string_view::npos;
+// Bit 7 is set, which no telegram without a checksum may have, and which spoils any checksum.
 constexpr char damaged_character = '\xff';
 
 bool is_letter(char c) {
@@ -233,6 +234,7 @@ std::size_t TelegramStream::find_start(std::size_t from, std::size_t until) cons
 void TelegramStream::finish_with_crc(const End& end) {
     std::string_view text(buffer_);
     std::optional<std::uint16_t> computed;
+    // The oldest header for which the sum fits: one that was cut in front must not take a whole one with it.
     for (std::size_t at = find_start(0, end.bang); at != none; at = find_start(at + 1, end.bang)) {
         std::string_view covered = text.substr(at, end.bang + 1 - at);
         if (std::optional<CrcKind> kind = matching_kind(covered, *end.stated); kind) {
@@ -240,6 +242,7 @@ void TelegramStream::finish_with_crc(const End& end) {
             accept(end, at, *kind, *end.stated);
             return;
         }
+        // For the message alone: the sum from the first header on.
         if (!computed)
             computed = checksum(rules_.crc, covered);
     }
@@ -249,6 +252,7 @@ void TelegramStream::finish_with_crc(const End& end) {
 
 /// Some meters use the other polynomial. Three in a row that fit it leave one chance in 2^48 of an error.
 void TelegramStream::learn(const End& end) {
+    // Where arc fitted once the kind is settled; damaged telegrams do not change it any more.
     if (rules_.crc != CrcKind::automatic || accepted_with_crc_ > 0)
         return;
     std::size_t start = find_start(0, end.bang);
