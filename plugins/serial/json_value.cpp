@@ -15,6 +15,7 @@ JsonReader::~JsonReader() = default;
 
 std::optional<JsonValue> JsonReader::find(std::string_view text, std::string_view pointer) {
     simdjson::dom::element root, value;
+    // true: a copy with room behind it is made, since simdjson reads some bytes beyond the end.
     if (parser_->parser.parse(text.data(), text.size(), true).get(root) != simdjson::SUCCESS ||
         root.at_pointer(pointer).get(value) != simdjson::SUCCESS)
         return std::nullopt;

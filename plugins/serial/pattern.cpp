@@ -23,8 +23,11 @@ Pattern::~Pattern() = default;
 
 std::optional<Pattern> Pattern::parse(const std::string& text, std::string& why) {
     RE2::Options options;
+    // In UTF-8 a byte that is none would be matched by nothing, not even by a dot.
     options.set_encoding(RE2::Options::EncodingLatin1);
+    // RE2 would write them to standard error.
     options.set_log_errors(false);
+    // RE2's own default is 8 MiB for each expression, and each point may have several.
     options.set_max_mem(1 << 20);
     auto expression = std::make_unique<Expression>(text, options);
     if (!expression->re2.ok()) {

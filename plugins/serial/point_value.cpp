@@ -155,6 +155,7 @@ PointValue scaled_real(double real, Decimal digits, const PointRules& rules) {
 
 Extracted from_real(std::uint64_t bits, const PointRules& rules) {
     double real = 0;
+    // Room for any double in fixed notation: "-0.", 323 zeros and 17 digits.
     std::array<char, 400> digits{};
     std::to_chars_result end{};
     if (rules.type == ValueType::float32) {
@@ -282,6 +283,7 @@ std::optional<PointValue> read_number(std::string_view text, const PointRules& r
 }
 
 Extracted extract(const Frame& frame, const PointRules& rules, JsonReader& json) {
+    // Of several places the first in this order counts.
     Extracted result;
     if (rules.match) {
         std::optional<std::string_view> found = rules.match->find_in(frame.text());

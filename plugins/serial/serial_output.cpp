@@ -46,6 +46,7 @@ void SerialSource::on_frame(const Frame& frame) {
     if (std::exchange(is_silent_, false))
         host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "silence",
                      "frames come in again on " + options_.where());
+    // Only here: a frame that the guard does not let through still says that the line is alive.
     if (options_.guard && !options_.guard->is_found_in(frame.text()))
         return;
     if (question_ != nullptr && question_->write != nullptr)
@@ -194,6 +195,7 @@ std::optional<SentValue> SerialSource::to_sent(std::uint32_t index, const things
         return std::nullopt;
     sent.number = (*number - rules.offset) / rules.scale;
     // 21.5 / 0.1 is 215, not 214.99999999999997.
+    // Six places of numbers up to 1e9 are what a double holds for sure.
     if (std::optional<Decimal> digits = to_decimal(std::round(sent.number * 1e6) / 1e6);
         digits && std::fabs(sent.number) < 1e9)
         sent.number = to_double(to_amount(*digits));

@@ -182,6 +182,7 @@ int SerialSource::run(const Patience& patience, const std::vector<std::uint32_t>
     for (;;) {
         if (int status = open(patience); status != THINGS_OK)
             return status;
+        // For look_after: an alarm of silence must come without a byte.
         LinkTime next_look = std::chrono::steady_clock::now() + milliseconds(500);
         int status = read_some({std::min(patience.deadline, next_look), patience.host});
         if (status != THINGS_OK)
@@ -216,6 +217,8 @@ int SerialSource::ask(const std::string& request, const std::vector<std::uint32_
         if (int status = open(patience); status != THINGS_OK)
             return status;
         LinkTime now = std::chrono::steady_clock::now();
+        // The first try is made even if others on the line have used the time up; else a late point would
+        // never be read.
         if (now >= patience.deadline && tries > 0)
             break;
         if (options_.pause.count() > 0 && wait_idle({std::min(now + options_.pause, patience.deadline),
