@@ -41,8 +41,10 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // set-user-ID programs do not become another user
+    // The parent died between fork and prctl: the signal would never come.
     if (getppid() != parent)
         _exit(127);
+    // exec keeps ignored signals ignored; a program may expect the defaults.
     struct sigaction plain {};
     plain.sa_handler = SIG_DFL; // NOLINT: the system's macro
     for (int number = 1; number < 32; ++number)
@@ -54,8 +56,10 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     dup2(output, 1);
     dup2(messages, 2);
     dup2(failure, 3);
+    // dup2 leaves it open at exec, but its closing is how the parent learns that exec worked.
     fcntl(3, F_SETFD, FD_CLOEXEC);
 #ifdef SYS_close_range
+    // Whatever a library opened without O_CLOEXEC.
     syscall(SYS_close_range, 4U, ~0U, 0);
 #endif
     execvpe(command[0], command.data(), environment.data());
@@ -109,6 +113,7 @@ std::string Child::start(const std::vector<std::string>& command,
 bool Child::wait(std::chrono::milliseconds patience, int& status) {
     const auto until = std::chrono::steady_clock::now() + patience;
     while (true) {
+        // waitpid has no timeout, hence the small steps.
         const pid_t ended = waitpid(pid_, &status, WNOHANG);
         if (ended != 0)
             return true;

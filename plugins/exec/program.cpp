@@ -96,6 +96,7 @@ void ExecSource::turn(std::int64_t until_ms) {
         return;
     if (ready[3].revents != 0)
         flush();
+    // Before the output: its end may be found there, and what the program said before that belongs first.
     if (ready[2].revents != 0)
         read_messages();
     if (ready[1].revents != 0)
@@ -107,6 +108,7 @@ void ExecSource::read_output() {
     const ssize_t count = ::read(child_.output(), buffer.data(), buffer.size());
     if (count < 0)
         return;
+    // At the end a line without its line end counts, too.
     output_.feed(count == 0 ? std::string_view("\n")
                             : std::string_view(buffer.data(), static_cast<std::size_t>(count)));
     while (const auto line = output_.next())
@@ -151,6 +153,7 @@ void ExecSource::handle(const Line& line) {
         return;
     case Line::Kind::problem:
         host_.report(THINGS_PROBLEM, level, index, line.code.c_str(), line.text);
+        // A point with a problem brings no reading: do not wait for it.
         if (has_point)
             std::erase(pending_.points, index);
         return;
