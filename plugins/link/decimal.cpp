@@ -52,6 +52,7 @@ std::optional<Decimal> parse_decimal(std::string_view text) {
 std::optional<Decimal> to_decimal(double value) {
     if (!std::isfinite(value) || std::fabs(value) >= 1e18)
         return std::nullopt;
+    // Room for any double in fixed notation: "-0.", 323 zeros and 17 digits.
     std::array<char, 400> text{};
     auto [end, error] =
         std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
