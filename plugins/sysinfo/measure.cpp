@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Files of /proc and /sys do not say how long they are.
 constexpr std::size_t longest_file = 64UL * 1024;
 
 std::vector<std::string_view> words_of(std::string_view text) {
@@ -137,6 +138,7 @@ std::optional<Measure> Machine::cpu_load(std::string& why) {
     }
     const std::uint64_t busy = total - idle;
     const std::uint64_t spent = total - total_, used = busy - busy_;
+    // The kernel's iowait may go back a little, as proc(5) says.
     const bool is_sane = total >= total_ && busy >= busy_ && spent > 0;
     total_ = total;
     busy_ = busy;
@@ -191,6 +193,7 @@ std::optional<Measure> Machine::network(std::string_view name, const std::string
     }
     const std::string base = "/sys/class/net/" + device + "/";
     if (name == "net_up") {
+        // "unknown" is what drivers without a notion of it say (loopback, tun): they work.
         const std::string state = read(base + "operstate", why);
         return state.empty() ? std::nullopt : std::optional(Measure(state == "up" || state == "unknown"));
     }
