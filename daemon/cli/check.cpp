@@ -32,6 +32,7 @@ std::string problems_json(const std::vector<Problem>& problems) {
 
 int check(const Common& common, const CheckOptions& options) {
     const PluginDirectory plugins = installed_plugins(common);
+    // Secrets are read as well: a file that is missing, or open to all, is a mistake like any other.
     const Checked checked = check_config(common.config, plugins, Secrets::to_check);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());

@@ -26,6 +26,7 @@ public:
         app_.add_option("--plugin-dir", common_.plugin_dirs, "Directory of plugins; may be repeated")
             ->allow_extra_args(false);
         app_.require_subcommand(1);
+        // --config may stand behind the subcommand, where people put it.
         app_.fallthrough();
         app_.footer("Exit codes: 0 done, 1 failed, 64 usage, 69 device or platform did not answer, "
                     "78 configuration.");
@@ -52,6 +53,7 @@ public:
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& e) {
             const int code = app_.exit(e, std::cout, std::cerr);
+            // CLI11 has codes of its own for each kind of mistake; --help and --version are 0.
             return code == 0 ? done : usage;
         }
         return action_();

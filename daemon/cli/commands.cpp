@@ -34,6 +34,7 @@ std::string audit_of_closed_queue(const Config& config, const CommandsOptions& o
                              views.push_back(view_of(command));
                          loop.stop();
                      });
+    // The answer comes from the archive's thread: the loop must not run dry before.
     auto keep_running = boost::asio::make_work_guard(loop);
     loop.run();
     return commands_json(views);

@@ -60,6 +60,7 @@ void take(Line& line, const std::string& word) {
         line.pending = nullptr;
         return;
     }
+    // A single dash is a word.
     if (word.size() > 1 && word[0] == '-') {
         const std::size_t equals = word.find('=');
         const CLI::Option* option = find_option(line, word.substr(0, equals));
@@ -69,6 +70,7 @@ void take(Line& line, const std::string& word) {
             note_value(line, option, word.substr(equals + 1));
         return;
     }
+    // Behind a first argument no subcommand can follow.
     const CLI::App* sub = line.positionals.empty() ? find_subcommand(*line.app, word) : nullptr;
     if (sub)
         line.app = sub;

@@ -15,6 +15,7 @@ DaemonAnswer ask(const Config& config, const std::string& request, Milliseconds 
     if (config.control_socket.empty())
         return {};
     ControlAnswer answer = ask_daemon(config.control_socket, request, patience, on_progress);
+    // Only then may the caller open bus and queue itself: a daemon that does not answer still holds them.
     if (answer.status == ControlAnswer::Status::absent)
         return {};
     if (answer.status == ControlAnswer::Status::ok)

@@ -37,6 +37,7 @@ OpenBus::OpenBus(const Config& config, const PluginDirectory& plugins,
             continue;
         auto line = std::make_unique<Line>();
         const auto library = plugins.find(work.config.plugin);
+        // A plugin that only listens thins out by the interval: there it must stay.
         if (library->description().polls)
             for (SourcePoint& point : work.points)
                 point.config.interval = never;
@@ -49,6 +50,7 @@ OpenBus::OpenBus(const Config& config, const PluginDirectory& plugins,
 
 OpenBus::~OpenBus() {
     for (const auto& line : lines_)
+        // All first, then wait: sources end side by side.
         line->source->stop();
     for (const auto& line : lines_)
         (void)line->source->join(seconds(2));

@@ -16,6 +16,7 @@ int provision(const Common& common, const ProvisionOptions& options) {
     request.prefix = options.prefix;
     request.first = static_cast<std::size_t>(options.first);
     request.names = options.names;
+    // Secret files stand beside the configuration, whatever the working directory.
     const std::filesystem::path folder = std::filesystem::absolute(common.config).parent_path();
     request.beside = folder;
     request.directory = options.directory.empty() ? folder / "secrets" : options.directory;

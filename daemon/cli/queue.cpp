@@ -158,6 +158,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;
+    // Else a slip in the name would look like a device without dead letters.
     if (!options.device.empty() && !find_device(*config, options.device))
         return usage;
     DaemonAnswer answer = ask(*config, request_of(verb, options), seconds(30));

@@ -35,11 +35,14 @@ CheckedConfig keep(Checked checked, const PluginDirectory& plugins) {
 
 /// Keeps secrets out of core dumps and other processes' reach, and memory from spreading over many arenas.
 void protect_process() {
+    // Also keeps ptrace and /proc/PID/mem of the same user away.
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     const rlimit none{0, 0};
     setrlimit(RLIMIT_CORE, &none);
     signal(SIGPIPE, SIG_IGN);
+    // glibc makes up to eight arenas a core, and every source is a thread.
     mallopt(M_ARENA_MAX, 2);
+    // Queue, hot log and socket are nobody else's; who needs more rights sets them himself.
     umask(0077);
 }
 

@@ -88,6 +88,7 @@ public:
                                                       : simdjson::minify(value));
             fmt::print("{}\n", text);
         }
+        // A scan takes minutes, and its results may go into a pipe.
         std::fflush(stdout);
     }
     void progress(double part) {

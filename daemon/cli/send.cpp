@@ -137,6 +137,7 @@ int send(const Common& common, const SendOptions& options) {
                    device->name);
         return unavailable;
     }
+    // Read late: all that can go wrong before needs no secret.
     const std::optional<Config> known = load_config(common, plugins, Secrets::to_send);
     if (!known)
         return configuration;

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 /// installed.
 fs::path build_tree() {
     std::error_code error;
+    // Not argv[0], which the caller may choose.
     const fs::path self = fs::read_symlink("/proc/self/exe", error);
     const fs::path root = self.parent_path().parent_path();
     const bool built =
@@ -75,6 +76,7 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
         if (parser.parse(line).get(object) != simdjson::SUCCESS)
             continue;
         double cycle = 0;
+        // Only the line about the whole source has it.
         if (object["cycle_ms"].get(cycle) != simdjson::SUCCESS) {
             plan.lines.push_back(plan_line(object));
             continue;
@@ -91,6 +93,7 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
 void check_sources(const Config& config, const PluginDirectory& plugins, Checked& checked) {
     for (const SourceWork& work : make_work(config).sources) {
         const auto library = plugins.find(work.config.plugin);
+        // Told by the loader already, or nothing that could be wrong.
         if (!library || work.points.empty())
             continue;
         const Validation validation = validate(work, *library);

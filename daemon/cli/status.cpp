@@ -91,6 +91,7 @@ int status(const Common& common, const StatusOptions& options) {
         if (answer.exit_code != done)
             return answer.exit_code;
         if (options.watch && isatty(1) != 0)
+            // Top left, then clear (ECMA-48): no library for two codes.
             fmt::print("\x1b[H\x1b[2J");
         if (common.json)
             fmt::print("{}\n", answer.result);

@@ -56,6 +56,7 @@ int write_by_hand(const Config& config, const PluginDirectory& plugins, const De
                 return source.name == (point.source.empty() ? device.source : point.source);
         return false;
     });
+    // It answers at once, from within the call: no thread, no wait.
     DirectBus bus(open);
     const DeviceId id = queue.device(device.dvnuuid);
     Router router({bus, queue, clock, make_after(loop),
