@@ -86,6 +86,7 @@ void read_queue(Section& section, QueueConfig& config, bool& keep_removed) {
 }
 
 void read_listen(const Section& section, const std::string& listen, WebConfig& config, Problems& problems) {
+    // The last one: an IPv6 address is full of them.
     const std::size_t colon = listen.rfind(':');
     std::string address = listen.substr(0, colon == std::string::npos ? 0 : colon);
     const std::int64_t port =
@@ -95,6 +96,7 @@ void read_listen(const Section& section, const std::string& listen, WebConfig& c
         address = address.substr(1, address.size() - 2);
     const bool is_ipv6 = address.find(':') != std::string::npos;
     constexpr std::string_view characters = "0123456789abcdefABCDEF:.%";
+    // The web server takes addresses only, and must not depend on a resolver at start.
     if (address == "localhost")
         address = "127.0.0.1";
     if (address.empty() || is_ipv6 != is_bracketed ||
@@ -150,6 +152,7 @@ void read_daemon_sections(Section& main, Config& config, Problems& problems) {
                  [&config](Section& section) { read_queue(section, config.queue, config.keep_removed); });
     with_section(main.node("time"), "time", time_keys(), problems,
                  [&config](Section& section) { read_time(section, config.time); });
+    // `web: null` switches it off, a missing key does not.
     config.web.on = !main.has("web") || main.node("web") != nullptr;
     with_section(main.node("web"), "web", web_keys(), problems,
                  [&config, &problems](Section& section) { read_web(section, config.web, problems); });

@@ -68,6 +68,7 @@ void DeviceReader::check_once(Firsts& firsts, const std::string& text, const Pla
     if (text.empty())
         return;
     std::string key = text;
+    // UUIDs are the same in either case; names that differ in it alone are not worth the confusion.
     std::transform(key.begin(), key.end(), key.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     const auto [first, is_new] = firsts.emplace(std::move(key), place);

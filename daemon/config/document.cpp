@@ -221,6 +221,7 @@ void note_syntax(const std::string& text, const std::string& file, const YAML::E
                  Problems& problems) {
     const int line = error.mark.is_null() ? 0 : error.mark.line;
     const int column = error.mark.is_null() ? 0 : error.mark.column;
+    // yaml-cpp complains behind the cause; the commonest causes are looked for in the text itself.
     const std::string bad = line_of(text, line);
     const std::size_t first = bad.find_first_not_of(' ');
     if (first != std::string::npos && bad[first] == '\t') {
@@ -228,6 +229,7 @@ void note_syntax(const std::string& text, const std::string& file, const YAML::E
                        "a tab in the indentation; YAML wants spaces");
         return;
     }
+    // Such a key joins the next line, which is where the parser stumbles.
     for (int near = line; near >= 0 && near >= line - 1; --near) {
         const std::size_t colon = tight_colon(line_of(text, near));
         if (colon == std::string::npos)
@@ -323,6 +325,7 @@ std::optional<Node> parse_yaml(const std::string& text, const std::string* file,
             return std::nullopt;
         }
         std::optional<Node> root = builder.take();
+        // Everything behind a second --- would be left out without a word.
         Builder second(file, problems);
         if (parser.HandleNextDocument(second)) {
             const std::optional<Node> more = second.take();
@@ -365,6 +368,7 @@ const std::string* Documents::keep(const std::string& file) {
 }
 
 Node* Documents::keep(Node node) {
+    // A deque: what was handed out stays where it is.
     return &nodes_.emplace_back(std::move(node));
 }
 

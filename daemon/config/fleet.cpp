@@ -30,6 +30,7 @@ public:
         : text_(text), file_(file), problems_(problems) {
         if (text_.compare(0, 3, "\xef\xbb\xbf") == 0)
             at_ = 3;
+        // Spreadsheets of countries with a decimal comma write semicolons.
         const std::string head = text_.substr(at_, text_.find('\n', at_) - at_);
         separator_ = head.find(',') == std::string::npos && head.find(';') != std::string::npos ? ';' : ',';
     }
@@ -57,6 +58,7 @@ private:
             ++line_;
             column_ = 0;
         }
+        // Columns count characters, not the bytes of UTF-8.
         if ((static_cast<unsigned char>(text_[at_]) & 0xc0U) != 0x80U)
             ++column_;
         ++at_;
@@ -146,10 +148,12 @@ bool check_header(const Row& header, const std::string* file, Problems& problems
 Node row_node(const Row& header, const Row& row, const std::string* file) {
     Node map = make_node(file, row.front(), Node::Kind::map, "");
     for (std::size_t i = 0; i < header.size(); ++i) {
+        // An empty cell is a key that was not given.
         if (row[i].text.empty())
             continue;
         const std::string& name = header[i].text;
         Node value = make_node(file, row[i], Node::Kind::scalar, row[i].text);
+        // A column secret_file becomes secret: {file: ...}, as in YAML.
         if (name.rfind("secret_", 0) != 0) {
             map.children.push_back(make_node(file, header[i], Node::Kind::scalar, name));
             map.children.push_back(std::move(value));

@@ -95,11 +95,13 @@ Loaded Loader::run() {
         for (const Parts& parts : parts_)
             if (parts.devices)
                 read_devices(*parts.devices, reader);
+        // A mistake in a profile shows before a device uses it.
         for (const Profile* profile : profiles_.unused())
             reader.check_profile(*profile);
         check_uniqueness(config_, options_.find_plugin, problems_);
         check_use();
     }
+    // Half a configuration is none: what would be missing nobody would notice.
     if (problems_.errors() == 0)
         loaded.config = std::move(config_);
     loaded.problems = problems_.take();
@@ -162,6 +164,7 @@ void Loader::include_pattern(const Node& pattern) {
         return;
     }
     glob_t found{};
+    // A pattern that fits nothing is no mistake: devices.d may be empty.
     if (::glob(path.c_str(), 0, nullptr, &found) == 0)
         for (std::size_t i = 0; i < found.gl_pathc; ++i)
             include_file(found.gl_pathv[i], pattern.place());
@@ -308,6 +311,7 @@ void Loader::check_use() {
 
 LoadOptions system_load_options(const std::filesystem::path& file) {
     LoadOptions options;
+    // The local one first: it may replace a shipped profile.
     options.profile_directories = {file.parent_path() / "profiles", THINGS_PROFILE_DIR};
     // NOLINTBEGIN(concurrency-mt-unsafe): nobody sets variables
     options.environment = [](const std::string& name) -> std::optional<std::string> {

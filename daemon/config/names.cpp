@@ -61,6 +61,7 @@ constexpr std::array units{
 struct Spelling {
     std::string_view written, unit;
 };
+// What people write, and the unit they mean; an error names it.
 constexpr std::array spellings{
     Spelling{"\u00b0C", "Cel"},
     Spelling{"degC", "Cel"},
@@ -146,6 +147,7 @@ std::string nearest_unit(std::string_view wrong) {
 }
 
 std::string unit_remark(std::string_view unit) {
+    // Both are SenML units, with another meaning than most expect.
     if (unit == "%")
         return "unit \"%\" is a ratio from 0 to 1 in SenML; for 0 to 100 use \"/100\", or %RH for humidity "
                "and %EL for a "

@@ -114,12 +114,14 @@ ProfileStore::Known* ProfileStore::load_file(const std::string& name, const Plac
     std::error_code ignored;
     for (const std::filesystem::path& directory : options_.profile_directories) {
         const std::filesystem::path file = directory / (name + ".yaml");
+        // The name becomes part of a path: no slash, no dots in front.
         if (!is_plain_name(name, why) || !std::filesystem::exists(file, ignored))
             continue;
         const std::size_t before = problems_.errors();
         Known known;
         if (const Node* body = documents_.load(file, asked))
             known.profile = read_profile(name, *body, problems_);
+        // Told once, not again for each device that uses it.
         known.is_broken = problems_.errors() != before;
         return &known_.emplace(name, std::move(known)).first->second;
     }

@@ -55,6 +55,7 @@ public:
                 fail(path_, "cannot write", errno);
             done += count > 0 ? static_cast<std::size_t>(count) : 0;
         }
+        // The secret goes into the Portal too: it must not be lost to a power cut meanwhile.
         if (::fsync(number_) != 0)
             fail(path_, "cannot write", errno);
     }
@@ -85,6 +86,7 @@ void make_private_directory(const std::filesystem::path& path) {
 void write_secret(const Provisioned& device) {
     struct stat directory {};
     const std::filesystem::path parent = device.secret_file.parent_path();
+    // Root makes secrets for the service: they belong to whom the directory belongs to.
     const bool gives = is_root() && ::stat(parent.empty() ? "." : parent.c_str(), &directory) == 0;
     NewFile made(device.secret_file);
     try {
@@ -92,6 +94,7 @@ void write_secret(const Provisioned& device) {
             made.give_to(directory.st_uid, directory.st_gid);
         made.write(device.secret.reveal() + "\n");
     } catch (...) {
+        // A file without its secret would be in the way of the next attempt.
         ::unlink(device.secret_file.c_str());
         throw;
     }
@@ -158,6 +161,7 @@ void system_random(std::span<unsigned char> bytes) {
 std::string make_dvnuuid(const RandomBytes& random) {
     std::array<unsigned char, 16> bytes{};
     random(bytes);
+    // Version 4, variant 10 (RFC 9562, section 5.4).
     bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0fU) | 0x40U);
     bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3fU) | 0x80U);
     std::string text;

@@ -51,6 +51,8 @@ std::optional<std::int64_t> with_suffix(std::string_view text, const Table& tabl
             continue;
         const std::optional<double> number = parse_plain(text.substr(0, split));
         const double value = number ? *number * static_cast<double>(suffix.factor) : -1;
+        // Beyond 9e15 a double is no longer exact; what would round to 0 is a mistake, since 0 often means
+        // "never".
         if (value < 0 || value > 9e15 || (value > 0 && value < 0.5))
             return std::nullopt;
         return std::llround(value);
@@ -126,6 +128,7 @@ Scalar guess_scalar(const Node& node) {
         return {};
     if (node.quoted || text.empty())
         return text;
+    // "on", "off", "yes" and "no" are texts here, as in YAML 1.2; only true and false are not.
     if (text[0] != 'o' && text[0] != 'O' && text[0] != 'y' && text[0] != 'Y' && text[0] != 'n' &&
         text[0] != 'N')
         if (const std::optional<bool> boolean = parse_boolean(text))
@@ -133,6 +136,7 @@ Scalar guess_scalar(const Node& node) {
     if (const std::optional<std::int64_t> whole = parse_integer(text))
         return *whole;
     std::uint64_t large = 0;
+    // Beyond int64: register masks and serial numbers.
     const bool hexadecimal = is_hexadecimal(text);
     if (parse_whole(hexadecimal ? std::string_view(text).substr(2) : std::string_view(text), large,
                     hexadecimal ? 16 : 10))

@@ -31,6 +31,7 @@ std::optional<std::string> read_private(const std::filesystem::path& path, const
     }
     struct stat status {};
     constexpr mode_t others = S_IRWXG | S_IRWXO;
+    // Modes of credentials are systemd's own.
     if (!is_credential && ::stat(path.c_str(), &status) == 0 && (status.st_mode & others) != 0) {
         problems.error(
             place, fmt::format("the secret in {0} can be read by others (mode {1:04o}); run: chmod 600 {0}",
