@@ -31,6 +31,7 @@ void check_unit(const Section& section, const PointConfig& point, Problems& prob
 }
 
 void check_report(const Section& section, const PointConfig& point, Problems& problems) {
+    // With a window shorter than the interval every value is its own mean.
     if (point.report.aggregate != Aggregate::none && point.report.window.count() > 0 &&
         point.report.window < point.interval)
         problems.error(

@@ -111,6 +111,7 @@ Report read_report(const Node& node, Problems& problems) {
     section.read("heartbeat", report.heartbeat);
     section.read("window", report.window);
     if (const std::optional<std::size_t> choice = section.choice("aggregate"))
+        // 0 is none, which the key has no word for.
         report.aggregate = static_cast<Aggregate>(*choice + 1);
     if (section.has("on_change") && !report.on_change &&
         (report.deadband > 0 || report.heartbeat.count() > 0))
@@ -130,6 +131,7 @@ Report read_report(const Node& node, Problems& problems) {
 std::optional<Writable> read_writable(const Node& node, Problems& problems) {
     Writable writable;
     if (node.is_scalar()) {
+        // "true" in quotes is a text.
         const std::optional<bool> is_writable = node.quoted ? std::nullopt : parse_boolean(node.text);
         if (!is_writable)
             problems.error(
@@ -185,6 +187,7 @@ std::vector<std::pair<std::int64_t, std::string>> read_labels(const Node& node, 
     for (const auto& [key, word] : entries_of(node)) {
         std::optional<std::int64_t> number = parse_integer(key->text);
         if (!number)
+            // Labels of a boolean may be written {false: ..., true: ...}.
             if (const std::optional<bool> boolean = parse_boolean(key->text))
                 number = *boolean ? 1 : 0;
         const auto same = [&number](const auto& label) {

@@ -24,6 +24,7 @@ std::string duration(Milliseconds value) {
 
 std::string path_text(const std::filesystem::path& path) {
     std::error_code error;
+    // The printed file must mean the same wherever it is put.
     const std::filesystem::path full = std::filesystem::absolute(path, error);
     return yaml_text((error ? path : full).lexically_normal().string());
 }
@@ -107,6 +108,7 @@ std::string source_text(const SourceConfig& source, const PluginDescription* plu
 
 std::string secret_text(const DeviceConfig& device) {
     const std::size_t space = device.secret_origin.find(' ');
+    // Only a secret that stands in the file itself has no name to print.
     if (space == std::string::npos)
         return masked;
     const std::string kind = device.secret_origin.substr(0, space),

@@ -22,6 +22,7 @@ std::map<std::string, std::filesystem::path> files_of(const std::vector<std::fil
         std::error_code error;
         for (const auto& entry : std::filesystem::directory_iterator(directory, error))
             if (entry.path().extension() == ".yaml")
+                // emplace keeps the first: earlier directories hide later ones.
                 files.emplace(entry.path().stem().string(), entry.path());
     }
     return files;

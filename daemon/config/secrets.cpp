@@ -57,6 +57,7 @@ std::optional<FoundSecret> from_credential(const std::string& name, const Place&
                        fmt::format("credential: {} is not a name of a systemd credential", quote(name)));
         return std::nullopt;
     }
+    // `check` run by a person: the file is right as far as can be seen from here.
     if (options.credentials_directory.empty() && !options.is_service) {
         problems.warning(place, fmt::format("credential {}: only the service can see it", quote(name)));
         return FoundSecret{stand_in_secret, "credential " + name};

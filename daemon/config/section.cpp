@@ -19,6 +19,8 @@ Entries entries_of(const Node& map) {
         const auto same = [&key](const Entry& entry) {
             return entry.first->text == key.text;
         };
+        // The parser has told of doubles; here the first one counts. Not looked for in long mappings, where
+        // that would take the square of their length.
         if (key.is_scalar() && key.text != "<<" &&
             (map.children.size() > 128 || std::none_of(entries.begin(), entries.end(), same)))
             entries.emplace_back(&key, &map.children[i + 1]);
@@ -81,6 +83,7 @@ void Section::check_names(const OtherKeys& others) {
         const std::vector<std::string_view> more =
             others.names ? others.names() : std::vector<std::string_view>();
         names.insert(names.end(), more.begin(), more.end());
+        // A slip in a key that must be there: one mistake, not two.
         const bool is_meant = !nearest(name, missing).empty();
         const std::string where = others.where_it_goes && !is_meant ? others.where_it_goes(name) : "";
         problems_.error(entry.first->place(), fmt::format("unknown key {} in {}{}", quote(name), what_,
@@ -187,6 +190,7 @@ void Section::read(std::string_view name, double& out) {
 void Section::read(std::string_view name, std::optional<double>& out) {
     double value = std::numeric_limits<double>::quiet_NaN();
     read(name, value);
+    // NaN: nothing was read.
     if (value == value)
         out = value;
 }
@@ -239,6 +243,7 @@ std::string quote(const std::string& text) {
     if (text.size() <= most)
         return fmt::format("\"{}\"", text);
     std::size_t cut = most;
+    // Not within a character.
     while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xc0U) == 0x80U)
         --cut;
     return fmt::format("\"{}...\"", std::string_view(text).substr(0, cut));

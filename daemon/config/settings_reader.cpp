@@ -74,6 +74,7 @@ public:
         setting.key = key_.name;
         setting.place = node_.place();
         setting.secret = key_.secret;
+        // Before the types: a secret may be a mapping that says where it is.
         if (key_.secret)
             return read_hidden(setting);
         if (key_.type == SettingType::list)
@@ -224,6 +225,7 @@ OtherKeys other_keys(const PluginDescription* plugin, Level level, const LoadOpt
                 const PluginDescription* other = installed->find_plugin(other_name);
                 return other && find_key(*other, level, name) != nullptr;
             };
+            // Nobody knows the keys, so none is wrong.
             if (!installed || !installed->find_plugin || installed->plugin_names.empty())
                 return true;
             return std::any_of(installed->plugin_names.begin(), installed->plugin_names.end(), has_it);
