@@ -66,6 +66,7 @@ Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
           }(),
           source_hooks()),
       control_(loop_) {
+    // Readings that got their time late, and dead letters that came back, bring no other sign.
     queue_.on_available([this](DeviceId device) { uploader_.notify(device); });
     if (config_.config.web.on)
         web_.emplace(loop_, config_.config.web, pages());
@@ -88,6 +89,7 @@ void Gateway::start() {
     add_devices(config_.config);
     tell_unknown(config_.config);
     sources_.apply(make_work(config_.config), config_.plugins);
+    // The sources have their own copy; secrets and settings of thousands of points need not stand here twice.
     forget_settings(config_.config);
     router_.start();
     wait_second();
@@ -168,6 +170,7 @@ void Gateway::on_readings(const RunningSource& source, std::vector<PointReading>
     for (PointReading& reading : readings) {
         const SourcePoint& point = source.work->points[reading.point];
         const std::string& device = source.work->devices[point.device].name;
+        // Before the report rules: the page shows what was read, not only what is sent.
         live_.set(key_of(device, point.config.name), reading.value,
                   reading.stamp.clock == Stamp::Clock::wall ? reading.stamp.ms : wall_ms, boot_ms);
         if (!reading.report)
@@ -266,6 +269,7 @@ void Gateway::on_second() {
         for (const auto& [name, id] : ids_)
             alarms_.clear("device/" + name + "/dead");
     queued_history_.add(static_cast<double>(queue.queued), boot_ms);
+    // Called each second, shown for each minute.
     uploads_history_.add(static_cast<double>(queue.books.accepted - uploaded_before_) * 60, boot_ms);
     uploaded_before_ = queue.books.accepted;
     for (const Sources::View& source : sources_.view()) {

@@ -114,6 +114,7 @@ void Gateway::apply(CheckedConfig next) {
     if (!frozen.empty())
         log::warning("reload: these changed and take effect after a restart: {}", frozen);
     log::set_level(level_of(next.config.log_level));
+    // Queue and uploads first: what the sources deliver from here on falls under the new limits.
     queue_.configure(next.config.queue, next.config.time,
                      static_cast<std::size_t>(next.config.batch.max_records));
     uploader_.configure(next.config.things, next.config.batch);
@@ -141,6 +142,7 @@ void Gateway::apply(CheckedConfig next) {
 }
 
 void Gateway::begin_reload() {
+    // At most one at a time; one more is remembered, however many were asked for.
     if (reloader_.joinable()) {
         reload_again_ = true;
         return;
@@ -180,6 +182,7 @@ void Gateway::begin_stop() {
     log::info("stopping");
     notify::stopping();
     second_.cancel();
+    // Nobody may ask for anything any more; what was asked is answered by what ends below.
     control_.close();
     web_.reset();
     router_.stop();
@@ -203,6 +206,7 @@ void Gateway::wait_for_sources(std::int64_t until_boot_ms) {
 
 void Gateway::flush_and_end() {
     uploader_.shutdown(uploads_stop_within, [this] {
+        // What is still in flight is kept by the queue and sent at the next start.
         https_->stop(Milliseconds(0));
         queue_.shutdown([this](bool stored) {
             if (!stored)

@@ -86,6 +86,7 @@ void Gateway::add_verbs() {
         },
         true);
     control_.add("commands", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        // The audit of a long time is on flash: the answer comes when it was read.
         const auto most = numbers_of(request.list("most"));
         queue_.load_audit(request.text("device"), most.empty() ? 50 : most.front(),
                           [reply](std::vector<Command> commands) {
@@ -136,6 +137,7 @@ void Gateway::add_bus_verbs() {
         Source* source = sources_.find(request.text("source"));
         if (!source)
             return reply->fail(exit_usage, fmt::format("no running source \"{}\"", request.text("source")));
+        // The calls below come from the source's thread; replies belong to the loop.
         const ScanRelay relay{loop_, std::move(reply)};
         source->discover(
             scan_options(request),
@@ -239,6 +241,7 @@ void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply>
             device.name, point.name,
             [this, id, since, missing, reply, name = device.name, point = point.name](BusResult result) {
                 const PointConfig* config = sources_.find_point(name, point);
+                // Like an outcome: queued and shown, although its report rules may say otherwise.
                 if (result.status == BusResult::Status::ok && config)
                     on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
                 if (--*missing == 0) {

@@ -127,6 +127,7 @@ void Gateway::view_sources(Snapshot& view) const {
         source.plugin = running->work->config.plugin;
         source.state = status.state;
         source.healthy = status.healthy;
+        // The thread runs, but what it reads from does not answer.
         if (source.healthy && alarms_.find("source/" + source.name)) {
             source.healthy = false;
             source.state = "failing"; // the alarm says how

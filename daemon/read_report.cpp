@@ -29,6 +29,7 @@ std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& 
     Packer packer([&results](SeriesId id) {
         return SeriesText{results[id].point->name, results[id].point->unit};
     });
+    // Limits that no device reaches: a report is one pack.
     return packer.pack(senml_base_name(device.dvnuuid), batch, 0, batch.readings.size(), {10'000, 1U << 24})
         .body;
 }

@@ -281,6 +281,8 @@ bool SenmlWriter::add(std::string_view members, std::int64_t wall_ms, const Valu
     const auto* text = std::get_if<std::string>(&value);
     const std::size_t longest =
         128 + base_name_.size() + members.size() + (text != nullptr ? text->size() * 6 : 0);
+    // For the worst case at once, so that nothing below has to look at the end of the buffer: six bytes for
+    // each of a text, 128 for numbers and punctuation.
     char* to = reserve(longest);
     if (is_empty_) {
         to = put(put(put(to, R"([{"bn":")"), base_name_), R"(","bt":)");
@@ -295,6 +297,7 @@ bool SenmlWriter::add(std::string_view members, std::int64_t wall_ms, const Valu
     to = put_value(to, value);
     *to++ = '}';
     const auto length = static_cast<std::size_t>(to - buffer_.data());
+    // One byte is for the closing bracket. The first record goes in whatever it takes, or it never would.
     if (!is_empty_ && length + 1 > max_bytes)
         return false;
     if (is_empty_)
