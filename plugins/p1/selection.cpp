@@ -194,6 +194,7 @@ std::vector<Picked> pick(const Telegram& telegram, const Selection& selection) {
                          [](const Picked& a, const Picked& b) { return a.capture < b.capture; });
         return all;
     }
+    // What the meter says itself goes before what can be derived from it.
     std::optional<Picked> picked = pick_object(telegram, selection);
     if (!picked)
         picked = pick_device(telegram, selection);

@@ -122,6 +122,7 @@ void TelegramDecoder::decode_two_lines(MeterObject& object,
     object.status = std::string(trimmed_blanks(fields[1]));
     std::optional<int> period = parse_small(fields[2]);
     if (object.time->is_valid() && period)
+        // The time is that of the first value; the last one is as many periods later.
         *object.time->unix_seconds += static_cast<std::int64_t>(fields.size() - 7) * *period * 60;
 }
 
