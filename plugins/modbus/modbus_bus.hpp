@@ -80,6 +80,7 @@ private:
     [[nodiscard]] Exchange attempt(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_rtu(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_tcp(const BusRequest& request, const BusTiming& timing);
+    [[nodiscard]] bool came_damaged(const Exchange& result, const BusRequest& request) const;
     [[nodiscard]] bool keep_silence(std::chrono::milliseconds pause);
     [[nodiscard]] bool await_debts(const BusRequest& request);
     void settle_debts(Bytes received);
@@ -105,7 +106,7 @@ private:
     std::chrono::nanoseconds character_{0}; ///< on a serial line
     std::chrono::nanoseconds silence_{0};
     SteadyTime quiet_since_{}; ///< last byte sent or received
-    std::vector<Debt> debts_;
+    std::vector<Debt> debts_;  ///< in the order in which they were sent
     std::vector<std::uint8_t> last_answer_;
     int sent_ = 0;        ///< requests of the exchange that runs
     bool echoes_ = false; ///< the line sends back what we send
