@@ -95,6 +95,8 @@ void Queue::Impl::tick() {
         else
             last_commit_ms_ = any_change_ ? last_commit_ms_ : clock_.boot_ms();
     }
+    if (is_settling_due() && !is_committing_)
+        start_commit(Scope::settlements);
     sample_written();
     if (clock_.boot_ms() - flood_ms_ >= flood_told_ms)
         clear_alarm("flood");

@@ -124,16 +124,21 @@ private:
     // queue_commit.cpp
     [[nodiscard]] std::int64_t commit_interval_ms() const;
     [[nodiscard]] bool is_commit_due() const;
+    [[nodiscard]] bool is_settling_due() const;
     [[nodiscard]] bool has_work() const;
     [[nodiscard]] std::vector<std::uint64_t> finished_segments() const;
-    void start_commit();
-    [[nodiscard]] CommitRequest build_request();
+    /// What a commit takes to flash: everything, or all but the readings that are not there yet.
+    enum class Scope : std::uint8_t { all, settlements };
+    void start_commit(Scope scope = Scope::all);
+    [[nodiscard]] CommitRequest build_request(Scope scope);
+    [[nodiscard]] QueueState stored_snapshot(std::uint64_t hot_number) const;
     void add_readings(CommitRequest& request);
     void after_commit(CommitResult result);
     void mark_stored(const CommitResult& result);
     void forget_storage();
     bool begin_hot(std::uint64_t number);
     void rotate_hot();
+    bool repeat_in_hot();
     void remove_hot_files();
     void add_hot_appends(DeviceId id);
     [[nodiscard]] std::int64_t unstored_bytes() const;
@@ -194,10 +199,11 @@ private:
     // Commit in progress and the wish for one
     bool is_committing_ = false;
     bool wants_commit_ = false;
-    bool flash_changed_ = false;      ///< something on flash must be mended or told
-    std::uint64_t flash_settled_ = 0; ///< readings on flash that were settled since it was told
-    bool any_change_ = false;         ///< books or numbers changed
-    std::int64_t last_commit_ms_ = 0; ///< boot time of the last start
+    bool flash_changed_ = false;        ///< something on flash must be mended or told
+    std::uint64_t flash_settled_ = 0;   ///< readings on flash that were settled since it was told
+    std::int64_t settled_since_ms_ = 0; ///< boot time at which the first of them was
+    bool any_change_ = false;           ///< books or numbers changed
+    std::int64_t last_commit_ms_ = 0;   ///< boot time of the last start
     std::vector<std::function<void(bool)>> waiters_, served_waiters_;
     std::size_t saved_devices_ = 0, saved_series_ = 0; ///< catalogue entries on flash
     std::size_t hot_devices_ = 0, hot_series_ = 0;     ///< catalogue entries in the hot log

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -40,13 +41,18 @@ struct DiskCounters {
     std::atomic<std::uint64_t> syncs{0};
 };
 
+/// Bytes that are read in place of those of a database's file: for one whose own are damaged.
+struct Patch {
+    std::int64_t offset = 0;
+    std::string bytes;
+};
+
 class Connection {
 public:
     /// Opens or creates a database through a counting layer over the file layer `vfs` (empty: the system's).
-    /// Its first bytes are read as `head`, whatever stands there: for a file whose own are damaged. Throws
-    /// SqliteError.
+    /// Throws SqliteError.
     Connection(const std::string& path, const std::string& vfs, DiskCounters& counters,
-               std::string head = {});
+               std::vector<Patch> patches = {});
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;

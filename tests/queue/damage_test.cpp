@@ -2,6 +2,7 @@
 #include "queue/queue.hpp"
 
 #include "platform/log.hpp"
+#include "queue/sqlite.hpp"
 #include "support/queue_rig.hpp"
 
 #include <doctest/doctest.h>
@@ -55,6 +56,16 @@ struct DamageRig : QueueRig {
         REQUIRE(bytes.size() > 300'000);
     }
     ~DamageRig() { log::set_level(log::Level::info); }
+    /// Where the root page of a table begins.
+    [[nodiscard]] std::size_t root_of(const std::string& table) const {
+        DiskCounters unused;
+        Connection connection(options.config.path.string(), "", unused);
+        connection.exec("PRAGMA locking_mode = EXCLUSIVE");
+        return (static_cast<std::size_t>(
+                    connection.number("SELECT rootpage FROM sqlite_master WHERE name = '" + table + "'")) -
+                1) *
+               1024;
+    }
     void damage(const std::string& damaged) {
         spill(options.config.path, damaged);
         std::filesystem::remove(options.config.path.string() + "-wal");
@@ -206,6 +217,19 @@ TEST_CASE("without its first page a queue is saved all the same") {
     DamageRig rig;
     std::string damaged = rig.bytes;
     damaged.replace(0, 1024, 1024, '\0');
+    rig.damage(damaged);
+    rig.open();
+    CHECK(rig.drain() == 80'003);
+}
+
+TEST_CASE("without the root of its blocks a queue is saved all the same") {
+    DamageRig rig;
+    std::string damaged = rig.bytes;
+    damaged.replace(rig.root_of("block"), 1024, 1024, '\0');
+    SUBCASE("alone") {}
+    SUBCASE("and without its first page") {
+        damaged.replace(0, 1024, 1024, '\0');
+    }
     rig.damage(damaged);
     rig.open();
     CHECK(rig.drain() == 80'003);
