@@ -82,6 +82,7 @@ struct CommitRequest {
 
 struct CommitResult {
     bool ok = false;
+    bool was_gone = false;  ///< the file had been removed or replaced; all it held is in a new one
     bool was_reset = false; ///< the file was replaced: write everything in memory again
     std::string problem;
     std::shared_ptr<ArchiveContent>
@@ -122,6 +123,9 @@ public:
     [[nodiscard]] std::string layout() { return layout(connection_); }
     /// Moves the write-ahead log into the database and empties it.
     void settle_log() { connection_.checkpoint(true); }
+    /// Writes all that it holds to a new file at `path`: its own may have no name any more. Throws
+    /// SqliteError.
+    void copy_to(const std::string& path, const std::string& vfs, DiskCounters& counters);
 
 private:
     struct Statements;

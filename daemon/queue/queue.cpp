@@ -48,7 +48,7 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     if (is_volatile_)
         set_alarm("flash", "Flash cannot be used, readings are kept in memory: " + problem);
     if (!content.damage.empty())
-        tell_damage();
+        tell_damage(was_damaged);
     recover(std::move(content));
     last_commit_ms_ = clock_.boot_ms();
     on_clock(trust_->update());

@@ -360,6 +360,9 @@ void Queue::Impl::after_commit(CommitResult result) {
     if (result.ok) {
         ++commits_;
         mark_stored(result);
+        if (result.was_gone)
+            tell_damage(
+                "The queue's file was removed or replaced while in use; a new one was written; see the log");
         remove_hot_files();
         clear_alarm("flash");
         clear_old_alarms();
@@ -455,12 +458,12 @@ void Queue::Impl::forget_storage() {
         unsaved_dead_.insert(id);
     for (const auto& [id, command] : commands_)
         unsaved_commands_.insert(id);
-    tell_damage();
+    tell_damage(was_damaged);
 }
 
-void Queue::Impl::tell_damage() {
+void Queue::Impl::tell_damage(const std::string& text) {
     damaged_ms_ = clock_.boot_ms();
-    set_alarm("damaged", "The queue's database was damaged and replaced; see the log");
+    set_alarm("damaged", text);
 }
 
 /// Gives up memory for readings that are on flash as blocks, device after device.

@@ -146,7 +146,8 @@ private:
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
     void clear_old_alarms();
-    void tell_damage();
+    static constexpr const char* was_damaged = "The queue's database was damaged and replaced; see the log";
+    void tell_damage(const std::string& text);
 
     // queue_limits.cpp
     void apply_limits(CommitRequest& request);

@@ -204,6 +204,15 @@ void Connection::checkpoint(bool truncate) {
         fail(db_, "checkpoint");
 }
 
+void Connection::copy_to(Connection& target) {
+    sqlite3_backup* backup = sqlite3_backup_init(target.db_, "main", db_, "main");
+    if (backup == nullptr)
+        fail(target.db_, "copy");
+    (void)sqlite3_backup_step(backup, -1);
+    if (sqlite3_backup_finish(backup) != SQLITE_OK)
+        fail(target.db_, "copy");
+}
+
 Statement::Statement(Connection& connection, const char* sql) : db_(connection.get()) {
     if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) != SQLITE_OK)
         fail(db_, sql);

@@ -65,6 +65,8 @@ public:
     [[nodiscard]] sqlite3* get() const { return db_; }
     /// Moves as much of the write-ahead log into the database as it can; `truncate` empties the log too.
     void checkpoint(bool truncate);
+    /// Makes `target`, a new database, its double, page by page. Throws SqliteError.
+    void copy_to(Connection& target);
 
 private:
     class CountingVfs;
