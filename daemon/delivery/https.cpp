@@ -1,261 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "delivery/https.hpp"
 
+#include "delivery/https_transfer.hpp"
 #include "platform/heartbeat.hpp"
 #include "platform/log.hpp"
 
 #include <curl/curl.h>
-#include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <csignal>
-#include <deque>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
-#include <strings.h>
 
 namespace things {
 
 namespace {
 
-using Moment = std::chrono::steady_clock::time_point;
+using Moment = Transfer::Moment;
 
-constexpr std::size_t longest_header_value = 256;
 constexpr Milliseconds longest_sleep = minutes(1);
 constexpr Milliseconds renewal_time = seconds(5);
-
-template <typename T>
-void set(CURL* easy, CURLoption option, T value) {
-    if (const CURLcode code = curl_easy_setopt(easy, option, value); code != CURLE_OK)
-        throw std::runtime_error(fmt::format("libcurl does not take option {}: {}", static_cast<int>(option),
-                                             curl_easy_strerror(code)));
-}
-
-template <typename T>
-T info(CURL* easy, CURLINFO which) {
-    T value{};
-    curl_easy_getinfo(easy, which, &value);
-    return value;
-}
-
-/// Shared by the thread and each transfer that was made with them.
-using SharedSettings = std::shared_ptr<const HttpsSettings>;
-
-/// One post under way, and the easy handle that is kept for the next one.
-struct Transfer {
-    explicit Transfer(SharedSettings all) : settings(std::move(all)) {}
-    Transfer(const Transfer&) = delete;
-    Transfer& operator=(const Transfer&) = delete;
-    ~Transfer() {
-        curl_easy_cleanup(easy);
-        curl_slist_free_all(headers);
-    }
-    const SharedSettings settings;
-    CURL* easy = nullptr;
-    curl_slist* headers = nullptr; ///< the first one holds the token
-    std::array<char, CURL_ERROR_SIZE> detail{};
-    Post post;
-    Https::Handler handler;
-    Answer answer;
-    Moment start;
-    std::size_t header_count = 0, header_bytes = 0;
-    bool is_over_limit = false;
-};
-
-void read_header(Answer& answer, std::string_view line) {
-    struct Wanted {
-        std::string_view name;
-        std::string Answer::*value;
-    };
-    static constexpr std::array wanted = {Wanted{"retry-after:", &Answer::retry_after},
-                                          Wanted{"date:", &Answer::date},
-                                          Wanted{"location:", &Answer::location}};
-    for (const Wanted& header : wanted) {
-        if (line.size() < header.name.size() ||
-            strncasecmp(line.data(), header.name.data(), header.name.size()) != 0)
-            continue;
-        std::string_view value = line.substr(header.name.size(), longest_header_value);
-        while (!value.empty() && (value.front() == ' ' || value.front() == '\t'))
-            value.remove_prefix(1);
-        while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' '))
-            value.remove_suffix(1);
-        answer.*header.value = value;
-    }
-}
-
-std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self) {
-    Transfer& transfer = *static_cast<Transfer*>(self);
-    const std::size_t bytes = size * count;
-    transfer.header_bytes += bytes;
-    if (++transfer.header_count > transfer.settings->max_headers ||
-        transfer.header_bytes > transfer.settings->max_header_bytes) {
-        transfer.is_over_limit = true;
-        return 0;
-    }
-    read_header(transfer.answer, {data, bytes});
-    return bytes;
-}
-
-std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) {
-    Transfer& transfer = *static_cast<Transfer*>(self);
-    const std::size_t bytes = size * count;
-    if (transfer.answer.body.size() + bytes > transfer.settings->max_answer) {
-        transfer.is_over_limit = true;
-        return 0;
-    }
-    transfer.answer.body.append(data, bytes);
-    return bytes;
-}
-
-/// Data that nobody acknowledges must not hold a post for the quarter of an hour that Linux tries.
-int on_socket(void* self, curl_socket_t socket, curlsocktype /*purpose*/) {
-    const auto& settings = *static_cast<const HttpsSettings*>(self);
-    const auto limit = static_cast<unsigned>(settings.timeout.count() * 2 / 3);
-    setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
-    return CURL_SOCKOPT_OK;
-}
-
-void set_up_tls(CURL* easy, const HttpsSettings& settings, CURLSH* share) {
-    set(easy, CURLOPT_PROTOCOLS_STR, "https");
-    set(easy, CURLOPT_REDIR_PROTOCOLS_STR, "https");
-    set(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    set(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    set(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    set(easy, CURLOPT_SHARE, share);
-    if (!settings.ca_file.empty()) {
-        set(easy, CURLOPT_CAINFO, settings.ca_file.c_str());
-        set(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
-    }
-    if (!settings.proxy.empty())
-        set(easy, CURLOPT_PROXY, settings.proxy.c_str());
-    set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-}
-
-void set_up_times(CURL* easy, const HttpsSettings& settings) {
-    set(easy, CURLOPT_NOSIGNAL, 1L);
-    // Else a transfer that times out during a slow name look-up blocks all others until the look-up ends.
-    set(easy, CURLOPT_QUICK_EXIT, 1L);
-    set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(settings.connect_timeout.count()));
-    set(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(settings.timeout.count()));
-    set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(easy, CURLOPT_LOW_SPEED_TIME, 30L);
-    set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    set(easy, CURLOPT_TCP_KEEPIDLE, 30L);
-    set(easy, CURLOPT_TCP_KEEPINTVL, 10L);
-    set(easy, CURLOPT_SOCKOPTFUNCTION, &on_socket);
-    set(easy, CURLOPT_SOCKOPTDATA, const_cast<HttpsSettings*>(&settings));
-    set(easy, CURLOPT_MAXAGE_CONN, 110L);
-    set(easy, CURLOPT_DNS_CACHE_TIMEOUT, 60L);
-}
-
-std::unique_ptr<Transfer> make_transfer(const SharedSettings& shared, CURLSH* share) {
-    const HttpsSettings& settings = *shared;
-    auto transfer = std::make_unique<Transfer>(shared);
-    transfer->easy = curl_easy_init();
-    if (transfer->easy == nullptr)
-        throw std::runtime_error("libcurl cannot make a handle");
-    CURL* easy = transfer->easy;
-    const std::string token = "Things-Message-Token: " + std::string(64, '0');
-    for (const char* header : {token.c_str(), "Content-Type: application/json", "Expect:"})
-        transfer->headers = curl_slist_append(transfer->headers, header);
-    set(easy, CURLOPT_URL, settings.url.c_str());
-    set(easy, CURLOPT_USERAGENT, settings.user_agent.c_str());
-    set(easy, CURLOPT_POST, 1L);
-    set(easy, CURLOPT_HTTPHEADER, transfer->headers);
-    set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-    set(easy, CURLOPT_PIPEWAIT, 1L);
-    set(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-    set(easy, CURLOPT_BUFFERSIZE, 4096L); // answers are small; every connection has one
-    set(easy, CURLOPT_ERRORBUFFER, transfer->detail.data());
-    set(easy, CURLOPT_HEADERFUNCTION, &on_header);
-    set(easy, CURLOPT_HEADERDATA, static_cast<void*>(transfer.get()));
-    set(easy, CURLOPT_WRITEFUNCTION, &on_body);
-    set(easy, CURLOPT_WRITEDATA, static_cast<void*>(transfer.get()));
-    set(easy, CURLOPT_PRIVATE, static_cast<void*>(transfer.get()));
-    set_up_tls(easy, settings, share);
-    set_up_times(easy, settings);
-    return transfer;
-}
-
-bool says(const Transfer& transfer, const char* word) {
-    return std::string_view(transfer.detail.data()).find(word) != std::string_view::npos;
-}
-
-TransportError find_timeout_phase(const Transfer& transfer) {
-    CURL* easy = transfer.easy;
-    if (says(transfer, "SSL"))
-        return TransportError::tls;
-    if (info<curl_off_t>(easy, CURLINFO_PRETRANSFER_TIME_T) > 0 ||
-        info<long>(easy, CURLINFO_NUM_CONNECTS) == 0) {
-        const bool is_unresolved = info<curl_off_t>(easy, CURLINFO_NAMELOOKUP_TIME_T) == 0 &&
-                                   info<long>(easy, CURLINFO_REQUEST_SIZE) == 0;
-        return is_unresolved ? TransportError::resolve : TransportError::timeout;
-    }
-    if (info<curl_off_t>(easy, CURLINFO_CONNECT_TIME_T) == 0)
-        return TransportError::connect;
-    return info<curl_off_t>(easy, CURLINFO_APPCONNECT_TIME_T) == 0 ? TransportError::tls
-                                                                   : TransportError::timeout;
-}
-
-TransportError classify(const Transfer& transfer, CURLcode code) {
-    switch (code) {
-    case CURLE_OK:
-        return TransportError::none;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return TransportError::resolve;
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_PROXY:
-        return TransportError::proxy;
-    case CURLE_COULDNT_CONNECT:
-        return TransportError::connect;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_INVALIDCERTSTATUS:
-        return TransportError::certificate;
-    case CURLE_SSL_CONNECT_ERROR:
-        // OpenSSL sometimes reports a detail of a bad certificate before the verdict on it.
-        return says(transfer, "certificate") && !says(transfer, "alert") ? TransportError::certificate
-                                                                         : TransportError::tls;
-    case CURLE_SSL_CIPHER:
-    case CURLE_USE_SSL_FAILED:
-        return TransportError::tls;
-    case CURLE_OPERATION_TIMEDOUT:
-        return find_timeout_phase(transfer);
-    case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR:
-        return info<long>(transfer.easy, CURLINFO_HTTP_CONNECTCODE) >= 300 ? TransportError::proxy
-                                                                           : TransportError::broken;
-    case CURLE_GOT_NOTHING:
-    case CURLE_PARTIAL_FILE:
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-    case CURLE_SSL_SHUTDOWN_FAILED:
-        return TransportError::broken;
-    case CURLE_UNSUPPORTED_PROTOCOL: // "Received HTTP/0.9 when not allowed"
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_BAD_CONTENT_ENCODING:
-        return TransportError::bad_answer;
-    case CURLE_WRITE_ERROR:
-        return transfer.is_over_limit ? TransportError::too_large : TransportError::bad_answer;
-    case CURLE_FILESIZE_EXCEEDED:
-        return TransportError::too_large;
-    case CURLE_ABORTED_BY_CALLBACK:
-        return TransportError::cancelled;
-    default:
-        return TransportError::internal;
-    }
-}
 
 /// See https.hpp. The members below `mutex_` are shared with callers, the rest belongs to the thread.
 class CurlHttps : public Https {
@@ -266,8 +35,8 @@ public:
         share_ = curl_share_init();
         curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
         multi_ = make_multi();
-        idle_.push_back(
-            make_transfer(settings_, share_)); // so that an option that libcurl lacks shows at start
+        // So that an option that libcurl lacks shows at start.
+        idle_.push_back(std::make_unique<Transfer>(settings_, share_));
         thread_ = std::thread(&CurlHttps::run, this);
     }
     ~CurlHttps() override {
@@ -400,7 +169,7 @@ private:
         std::unique_ptr<Transfer> transfer;
         if (idle_.empty()) {
             try {
-                transfer = make_transfer(settings_, share_);
+                transfer = std::make_unique<Transfer>(settings_, share_);
             } catch (const std::exception& error) {
                 Answer answer;
                 answer.error = TransportError::internal;
@@ -412,28 +181,10 @@ private:
             transfer = std::move(idle_.back());
             idle_.pop_back();
         }
-        transfer->post = std::move(next.post);
-        transfer->handler = std::move(next.handler);
-        transfer->start = std::chrono::steady_clock::now();
-        prepare(*transfer);
-        curl_multi_add_handle(multi_, transfer->easy);
+        transfer->begin(std::move(next.post), std::move(next.handler),
+                        std::chrono::steady_clock::now() < renewed_until_);
+        curl_multi_add_handle(multi_, transfer->handle());
         active_.push_back(std::move(transfer));
-    }
-
-    void prepare(Transfer& transfer) const {
-        transfer.answer = Answer();
-        transfer.header_count = transfer.header_bytes = 0;
-        transfer.is_over_limit = false;
-        transfer.detail.front() = '\0';
-        const std::string& token = transfer.post.token;
-        char* const text = transfer.headers->data;
-        char* const value = text + std::char_traits<char>::length("Things-Message-Token: ");
-        std::fill_n(value, 64, '0');
-        std::copy_n(token.begin(), std::min<std::size_t>(token.size(), 64), value);
-        curl_easy_setopt(transfer.easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                         static_cast<curl_off_t>(transfer.post.body.size()));
-        curl_easy_setopt(transfer.easy, CURLOPT_POSTFIELDS, transfer.post.body.data());
-        curl_easy_setopt(transfer.easy, CURLOPT_FRESH_CONNECT, transfer.start < renewed_until_ ? 1L : 0L);
     }
 
     void finish_ended() {
@@ -441,15 +192,9 @@ private:
         while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
             if (message->msg != CURLMSG_DONE)
                 continue;
-            Transfer* transfer = nullptr;
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-            const CURLcode code = message->data.result;
-            transfer->answer.error = classify(*transfer, code);
-            if (code != CURLE_OK) {
-                const char* words = transfer->detail.data();
-                transfer->answer.detail = *words != '\0' ? words : curl_easy_strerror(code);
-            }
-            end(*transfer);
+            Transfer& transfer = Transfer::of(message->easy_handle);
+            transfer.note_result(message->data.result);
+            end(transfer);
         }
     }
 
@@ -460,20 +205,11 @@ private:
     }
 
     void end(Transfer& transfer) {
-        Answer answer = std::move(transfer.answer);
-        const long status = info<long>(transfer.easy, CURLINFO_RESPONSE_CODE);
-        answer.status = status >= 200 && status <= 999 ? static_cast<int>(status) : 0;
-        const bool is_before_request =
-            answer.error == TransportError::resolve || answer.error == TransportError::connect ||
-            answer.error == TransportError::proxy || answer.error == TransportError::certificate ||
-            answer.error == TransportError::tls;
-        answer.sent = !is_before_request && info<long>(transfer.easy, CURLINFO_REQUEST_SIZE) > 0;
+        Answer answer = transfer.take_answer();
         must_rebuild_ = must_rebuild_ || doubts_network(answer.error);
-        answer.duration =
-            std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - transfer.start);
-        curl_multi_remove_handle(multi_, transfer.easy);
-        const Handler handler = std::move(transfer.handler);
-        const bool is_current = transfer.settings == settings_;
+        curl_multi_remove_handle(multi_, transfer.handle());
+        const Handler handler = transfer.take_handler();
+        const bool is_current = transfer.settings() == settings_;
         const auto place = std::find_if(active_.begin(), active_.end(),
                                         [&transfer](const auto& other) { return other.get() == &transfer; });
         std::swap(*place, active_.back());
@@ -484,8 +220,7 @@ private:
     }
 
     void cancel(Transfer& transfer, const char* why) {
-        transfer.answer.error = TransportError::cancelled;
-        transfer.answer.detail = why;
+        transfer.note_cancelled(why);
         end(transfer);
     }
 
@@ -493,7 +228,7 @@ private:
         const Moment now = std::chrono::steady_clock::now();
         std::vector<Transfer*> hanging;
         for (const auto& transfer : active_)
-            if (now - transfer->start >= settings_->hanging_after)
+            if (now - transfer->start() >= settings_->hanging_after)
                 hanging.push_back(transfer.get());
         for (Transfer* transfer : hanging)
             cancel(*transfer, "the network changed");

@@ -26,8 +26,8 @@ std::string prepared(const std::string& path) {
 
 Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
                  std::string& problem)
-    : loop_(std::move(loop)), options_(std::move(options)), lock_(prepared(options_.path)),
-      ballast_(options_.path, options_.ballast) {
+    : loop_(std::move(loop)), options_(std::move(options)),
+      lock_(std::make_unique<PlaceLock>(prepared(options_.path))), ballast_(options_.path, options_.ballast) {
     thread_ = std::thread([this] { run(); });
     std::promise<void> opened;
     submit([this, &content, &problem, &opened] {
@@ -171,6 +171,7 @@ void Archive::open(ArchiveContent* content) {
             throw;
         replace_damaged(e.what(), &found);
     }
+    place_ = identity_of(options_.path).value_or(PlaceIdentity{});
     had_state_ = had_state_ || found.state.has_value();
     for (const std::string& note : found.notes)
         log::warning("queue {}: {}", options_.path, note);
@@ -207,6 +208,30 @@ void Archive::open_again() {
     was_reset_ = was_reset_ || (had_state_ && is_new);
 }
 
+/// If the file was removed or replaced while we use it: writes a new one, of which the store is then. Throws
+/// SqliteError or QueueError; the store is what it was then.
+bool Archive::bring_back() {
+    const std::optional<PlaceIdentity> now = identity_of(options_.path);
+    if (!now || *now == place_)
+        return false;
+    std::string aside;
+    if (now->file == place_.file) {
+        store_->settle_log(); // its log alone is gone
+    } else {
+        lock_.reset(); // its file may be gone too, and another gateway may have come in
+        lock_ = std::make_unique<PlaceLock>(prepared(options_.path));
+        aside = now->file == FileIdentity{} ? "" : put_aside(options_.path);
+        store_->copy_to(options_.path, options_.vfs, counters_);
+    }
+    store_.reset();
+    sync_folder(options_.path);
+    store_ =
+        std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
+    log::error("queue {} was removed or replaced while in use; all it held is in a new one{}", options_.path,
+               aside.empty() ? "" : ", what stood there is kept as " + aside);
+    return true;
+}
+
 /// Closes the database after an error, to be opened again by the next request.
 void Archive::give_up(const std::exception& error) {
     const auto* sqlite = dynamic_cast<const SqliteError*>(&error);
@@ -229,7 +254,10 @@ CommitResult Archive::try_commit(const CommitRequest& request) {
             result.problem = "the database was replaced";
             return result;
         }
+        const bool was_gone = bring_back();
         result = store_->commit(request);
+        result.was_gone = was_gone;
+        place_ = identity_of(options_.path).value_or(place_);
         had_state_ = true;
         if (options_.ballast > 0)
             ballast_.make();

@@ -21,7 +21,9 @@
 // After any I/O error the database is closed; the next request opens it again and moves the write-ahead log
 // into the database before anything else is written, because pages whose sync failed once may be called clean
 // without being on flash. Nothing that failed is assumed to be there. What is damaged is put aside, its
-// readable rows are carried over (queue/rescue.hpp), and the queue is told to write again what it holds.
+// readable rows are carried over (queue/rescue.hpp), and the queue is told to write again what it holds. A
+// file that is removed or replaced while in use is seen by the next commit: it is still open, and copied to a
+// new one.
 namespace things {
 
 class Archive {
@@ -78,6 +80,8 @@ private:
     [[nodiscard]] CommitResult try_commit(const CommitRequest& request);
     /// Deletions make room only after the write-ahead log was moved, hence the order: log, commit, log.
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request, const std::string& problem);
+    /// True: what stood at the path was not ours any more; all that we hold is in a new file there.
+    [[nodiscard]] bool bring_back();
     void replace_damaged(const std::string& why, ArchiveContent* content);
 
     boost::asio::any_io_executor loop_;
@@ -85,9 +89,10 @@ private:
     DiskCounters counters_;
     std::shared_ptr<int> alive_ =
         std::make_shared<int>(0); ///< weak copies tell a late handler that it is over
-    PlaceLock lock_;
+    std::unique_ptr<PlaceLock> lock_;
     Ballast ballast_;
-    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next five
+    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next six
+    PlaceIdentity place_;                 ///< the store's files, at the last commit
     bool had_state_ = false;
     bool was_reset_ = false;
     bool was_opened_ = false;

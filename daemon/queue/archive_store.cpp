@@ -119,6 +119,12 @@ std::string ArchiveStore::layout(Connection& connection) {
     return connection.text("SELECT group_concat(name || rootpage || sql) FROM sqlite_master");
 }
 
+void ArchiveStore::copy_to(const std::string& path, const std::string& vfs, DiskCounters& counters) {
+    Connection target(path, vfs, counters);
+    target.exec("PRAGMA locking_mode = EXCLUSIVE");
+    connection_.copy_to(target);
+}
+
 CommitResult ArchiveStore::commit(const CommitRequest& request) {
     CommitResult result;
     Transaction transaction(connection_);

@@ -34,8 +34,10 @@
 // given out after the last commit are given out again after a power cut. Segments are few and always in
 // memory; blocks are read when their readings are to be sent. Example: device 3's numbers 10 ... 19 are
 // committed in segment 7; 10 ... 14 are accepted; the next commit writes state {3: next 20, outstanding 15
-// ... 19}. 15 ... 19 are accepted: the next one deletes segment 7. A commit for settlements alone waits for
-// 5,000 of them or ten minutes: as many readings a power cut may cause to be sent again.
+// ... 19}. 15 ... 19 are accepted: the next one deletes segment 7. Settlements wait for the next commit of
+// readings; when none comes they are committed alone, without the readings that came since, after 5/4 of the
+// interval, or a second after the first of 5,000. What was accepted within that time a power cut causes to be
+// sent again, with the same names, times and values: to rule that out each answer would need a commit.
 namespace things {
 
 /// Part of a chunk that goes into a block on flash.
@@ -86,6 +88,7 @@ struct CommitRequest {
 /// helped.
 struct CommitResult {
     bool ok = false;
+    bool was_gone = false;  ///< the file had been removed or replaced; all it held is in a new one
     bool was_reset = false; ///< the file was replaced: write everything in memory again
     std::string problem;
     std::shared_ptr<ArchiveContent>
@@ -133,6 +136,9 @@ public:
     [[nodiscard]] std::string layout() { return layout(connection_); }
     /// Moves the write-ahead log into the database and empties it.
     void settle_log() { connection_.checkpoint(true); }
+    /// Writes all that it holds to a new file at `path`: its own may have no name any more. Throws
+    /// SqliteError.
+    void copy_to(const std::string& path, const std::string& vfs, DiskCounters& counters);
 
 private:
     struct Statements;

@@ -105,6 +105,18 @@ std::string newest_aside(const std::string& path) {
     return numbers.empty() ? std::string() : fmt::format("{}.damaged-{}", path, numbers.back());
 }
 
+std::optional<PlaceIdentity> identity_of(const std::string& path) {
+    PlaceIdentity identity;
+    for (auto [name, found] : {std::pair(path, &identity.file), std::pair(path + "-wal", &identity.log)}) {
+        struct stat file {};
+        if (::stat(name.c_str(), &file) == 0)
+            *found = {file.st_dev, file.st_ino};
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return std::nullopt;
+    }
+    return identity;
+}
+
 void sync_folder(const std::string& path) {
     const std::string folder = std::filesystem::path(path).parent_path().string();
     const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

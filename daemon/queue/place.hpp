@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 // The files around the queue's database: the lock that keeps a second gateway out, the ballast that makes
 // room on a full disk, and the putting aside of what cannot be used. Archive's thread, and the opening one.
@@ -44,6 +46,14 @@ private:
 std::string put_aside(const std::string& path);
 /// The newest of them; empty: none.
 [[nodiscard]] std::string newest_aside(const std::string& path);
+/// Tells files apart, also under the same name: device and inode; 0, 0: there is none.
+using FileIdentity = std::pair<std::uint64_t, std::uint64_t>;
+struct PlaceIdentity {
+    FileIdentity file, log;
+    friend bool operator==(const PlaceIdentity&, const PlaceIdentity&) = default;
+};
+/// What stands at PATH and PATH-wal. None: that cannot be told now.
+[[nodiscard]] std::optional<PlaceIdentity> identity_of(const std::string& path);
 /// Makes renamings beside PATH durable.
 void sync_folder(const std::string& path);
 /// Whether something that is not a regular file of ours stands in its place: directory, link, other owner.

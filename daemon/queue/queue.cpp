@@ -48,7 +48,7 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     if (is_volatile_)
         set_alarm("flash", "Flash cannot be used, readings are kept in memory: " + problem);
     if (!content.damage.empty())
-        tell_damage();
+        tell_damage(was_damaged);
     recover(std::move(content));
     last_commit_ms_ = clock_.boot_ms();
     on_clock(trust_->update());
@@ -95,6 +95,8 @@ void Queue::Impl::tick() {
         else
             last_commit_ms_ = any_change_ ? last_commit_ms_ : clock_.boot_ms();
     }
+    if (is_settling_due() && !is_committing_)
+        start_commit(Scope::settlements);
     sample_written();
     if (clock_.boot_ms() - flood_ms_ >= flood_told_ms)
         clear_alarm("flood");

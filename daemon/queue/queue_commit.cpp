@@ -16,7 +16,8 @@ namespace things {
 namespace {
 
 constexpr std::int64_t broken_hot_interval_ms = 1000;
-constexpr std::uint64_t most_repeats = 5000; // readings that a power cut alone may cause to be sent again
+constexpr std::uint64_t many_settled = 5000;        // so many readings on flash do not wait for the interval,
+constexpr std::int64_t many_settled_ms = 1000;      // but this long
 constexpr std::int64_t quiet_interval_ms = 600'000; // the books alone are written this often
 constexpr std::size_t most_segments = 64;
 constexpr std::int64_t most_segment_bytes = 256 * 1024;
@@ -105,15 +106,21 @@ bool Queue::Impl::begin_hot(std::uint64_t number) {
         return false;
     }
     clear_alarm("hot");
-    if (!was_broken)
-        return true;
-    // What was appended meanwhile is in no file yet.
+    return !was_broken || repeat_in_hot(); // what was appended meanwhile is in no file yet
+}
+
+/// Writes all readings that are not on flash into the present file: then it needs none of those before it.
+bool Queue::Impl::repeat_in_hot() {
     for (DeviceId id = 0; id < devices_.size(); ++id) {
         for (Chunk& chunk : devices_[id].log.chunks())
             chunk.hot = is_stored(chunk) ? chunk.end : BlockPosition{};
         add_hot_appends(id);
     }
-    return hot_->flush();
+    if (!hot_->flush())
+        return false;
+    for (HotFile& file : hot_files_)
+        file.next.clear();
+    return true;
 }
 
 void Queue::Impl::remove_hot_files() {
@@ -150,6 +157,25 @@ QueueState Queue::Impl::snapshot(std::uint64_t hot_number) const {
     return s;
 }
 
+/// What a commit of settlements alone says: nothing of readings that are not on flash.
+QueueState Queue::Impl::stored_snapshot(std::uint64_t hot_number) const {
+    QueueState s = snapshot(hot_number);
+    for (DeviceState& d : s.devices) {
+        const DeviceLog& log = devices_[d.device].log;
+        const std::uint64_t end = std::min(log.safe_to(), d.next);
+        s.books.read -= log.outstanding_in({end, d.next});
+        d.next = end;
+        std::erase_if(d.outstanding, [end](const Span& span) { return span.first >= end; });
+        std::erase_if(d.held, [end](const HeldSpan& held) { return held.span.first >= end; });
+        for (Span& span : d.outstanding)
+            span.last = std::min(span.last, end);
+        for (HeldSpan& held : d.held)
+            held.span.last = std::min(held.span.last, end);
+    }
+    std::erase_if(s.devices, [](const DeviceState& d) { return d.next == 0; });
+    return s;
+}
+
 std::int64_t Queue::Impl::commit_interval_ms() const {
     const std::int64_t interval = options_.config.commit_interval.count();
     return hot_->is_broken() ? std::min(interval, broken_hot_interval_ms) : interval;
@@ -169,14 +195,23 @@ std::vector<std::uint64_t> Queue::Impl::finished_segments() const {
     return out;
 }
 
+/// Whether flash should be told that readings on it were settled, and only that. The hot log knows it, and a
+/// power cut would only send them again: so they wait for a commit of readings, but not much longer than that
+/// would have to come, and not at all when they are many.
+bool Queue::Impl::is_settling_due() const {
+    if (flash_settled_ == 0 || hot_->is_broken() || !delete_blocks_.empty() || !thins_.empty())
+        return false;
+    const std::int64_t waited_ms = clock_.boot_ms() - settled_since_ms_;
+    return waited_ms >= commit_interval_ms() * 5 / 4 ||
+           (flash_settled_ >= many_settled && waited_ms >= many_settled_ms);
+}
+
 /// Whether flash would be told something that a crash must not undo. Readings that are younger than the
-/// interval are most often accepted before they reach it, and then never touch flash. That some of what is
-/// there was accepted can wait: the hot log knows it, and a power cut would only send it again.
+/// interval are most often accepted before they reach it, and then never touch flash.
 bool Queue::Impl::has_work() const {
-    const std::uint64_t settled = hot_->is_broken() ? 1 : most_repeats; // else it knows of each one
-    if (flash_changed_ || flash_settled_ >= settled || alarms_.contains("flash") || !unsaved_dead_.empty() ||
-        !unsaved_dead_gone_.empty() || !unsaved_commands_.empty() || !delete_blocks_.empty() ||
-        !thins_.empty())
+    if (flash_changed_ || (flash_settled_ > 0 && hot_->is_broken()) || alarms_.contains("flash") ||
+        !unsaved_dead_.empty() || !unsaved_dead_gone_.empty() || !unsaved_commands_.empty() ||
+        !delete_blocks_.empty() || !thins_.empty())
         return true;
     const std::int64_t too_old_ms = clock_.boot_ms() - commit_interval_ms();
     for (const Device& d : devices_)
@@ -198,9 +233,9 @@ void Queue::Impl::commit(std::function<void(bool)> handler) {
     start_commit();
 }
 
-void Queue::Impl::start_commit() {
+void Queue::Impl::start_commit(Scope scope) {
     if (is_committing_) {
-        wants_commit_ = true;
+        wants_commit_ = wants_commit_ || scope == Scope::all;
         return;
     }
     if (is_cut_off_) {
@@ -214,25 +249,35 @@ void Queue::Impl::start_commit() {
     is_committing_ = true;
     wants_commit_ = false;
     served_waiters_ = std::exchange(waiters_, {});
-    last_commit_ms_ = clock_.boot_ms();
-    archive_->commit(build_request(), [this](CommitResult result) { after_commit(std::move(result)); });
+    if (scope == Scope::all)
+        last_commit_ms_ = clock_.boot_ms();
+    archive_->commit(build_request(scope), [this](CommitResult result) { after_commit(std::move(result)); });
 }
 
-CommitRequest Queue::Impl::build_request() {
+CommitRequest Queue::Impl::build_request(Scope scope) {
     if (const std::optional<std::int64_t> anchor = trust_->anchor()) {
         saved_wall_ms_ = clock_.boot_ms() + *anchor; // back too: the clock may have been ahead
         trust_->remember(saved_wall_ms_ - 1000);
     }
     CommitRequest request;
     progress_ = {};
-    apply_limits(request);
-    flush_hot();
-    add_readings(request);
-    rotate_hot();
+    if (scope == Scope::settlements) {
+        flush_hot();
+        rotate_hot();
+        if (!repeat_in_hot())
+            scope = Scope::all; // what flash is not given must be somewhere
+    }
+    if (scope == Scope::all) {
+        apply_limits(request);
+        flush_hot();
+        add_readings(request);
+        rotate_hot();
+    }
     progress_.hot_number = hot_->number();
-    request.state = encode(snapshot(progress_.hot_number));
+    request.state =
+        encode(scope == Scope::all ? snapshot(progress_.hot_number) : stored_snapshot(progress_.hot_number));
     for (const Device& d : devices_)
-        progress_.next.push_back(d.log.next());
+        progress_.next.push_back(scope == Scope::all ? d.log.next() : d.log.safe_to());
     progress_.delete_segments = finished_segments();
     request.delete_segments = progress_.delete_segments;
     if (progress_.is_fold) {
@@ -315,6 +360,9 @@ void Queue::Impl::after_commit(CommitResult result) {
     if (result.ok) {
         ++commits_;
         mark_stored(result);
+        if (result.was_gone)
+            tell_damage(
+                "The queue's file was removed or replaced while in use; a new one was written; see the log");
         remove_hot_files();
         clear_alarm("flash");
         clear_old_alarms();
@@ -410,12 +458,12 @@ void Queue::Impl::forget_storage() {
         unsaved_dead_.insert(id);
     for (const auto& [id, command] : commands_)
         unsaved_commands_.insert(id);
-    tell_damage();
+    tell_damage(was_damaged);
 }
 
-void Queue::Impl::tell_damage() {
+void Queue::Impl::tell_damage(const std::string& text) {
     damaged_ms_ = clock_.boot_ms();
-    set_alarm("damaged", "The queue's database was damaged and replaced; see the log");
+    set_alarm("damaged", text);
 }
 
 /// Gives up memory for readings that are on flash as blocks, device after device.

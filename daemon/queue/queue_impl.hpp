@@ -154,14 +154,19 @@ private:
     /// One second while the hot log is broken: then flash is all there is.
     [[nodiscard]] std::int64_t commit_interval_ms() const;
     [[nodiscard]] bool is_commit_due() const;
+    [[nodiscard]] bool is_settling_due() const;
     [[nodiscard]] bool has_work() const;
     [[nodiscard]] std::vector<std::uint64_t> finished_segments() const;
+    /// What a commit takes to flash: everything, or all but the readings that are not there yet.
+    enum class Scope : std::uint8_t { all, settlements };
     // A commit is one transaction: new readings as one segment, what was settled, dead letters, commands,
     // books. Until it returned, the hot files that hold the same stay.
-    void start_commit();
+    void start_commit(Scope scope = Scope::all);
     /// Applies the limits, ends the hot file and takes everything unsaved into `progress_`; a failure puts it
-    /// back.
-    [[nodiscard]] CommitRequest build_request();
+    /// back. For settlements alone no limit is applied, and what flash is not given goes into the new hot
+    /// file; where that fails the commit becomes one of everything.
+    [[nodiscard]] CommitRequest build_request(Scope scope);
+    [[nodiscard]] QueueState stored_snapshot(std::uint64_t hot_number) const;
     void add_readings(CommitRequest& request);
     /// On the loop. Handlers are called last, since they may commit again.
     void after_commit(CommitResult result);
@@ -171,6 +176,7 @@ private:
     bool begin_hot(std::uint64_t number);
     /// Begins the next file. Chunks are sealed, so that no 'A' record reaches over two files.
     void rotate_hot();
+    bool repeat_in_hot();
     /// Only while no letter or command waits for flash: their records stand in these files.
     void remove_hot_files();
     void add_hot_appends(DeviceId id);
@@ -180,7 +186,8 @@ private:
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
     void clear_old_alarms();
-    void tell_damage();
+    static constexpr const char* was_damaged = "The queue's database was damaged and replaced; see the log";
+    void tell_damage(const std::string& text);
 
     // queue_limits.cpp
     // Age, size and memory, applied before a commit so that it carries what they decided.
@@ -237,10 +244,11 @@ private:
     // Commit in progress and the wish for one
     bool is_committing_ = false;
     bool wants_commit_ = false;
-    bool flash_changed_ = false;      ///< something on flash must be mended or told
-    std::uint64_t flash_settled_ = 0; ///< readings on flash that were settled since it was told
-    bool any_change_ = false;         ///< books or numbers changed
-    std::int64_t last_commit_ms_ = 0; ///< boot time of the last start
+    bool flash_changed_ = false;        ///< something on flash must be mended or told
+    std::uint64_t flash_settled_ = 0;   ///< readings on flash that were settled since it was told
+    std::int64_t settled_since_ms_ = 0; ///< boot time at which the first of them was
+    bool any_change_ = false;           ///< books or numbers changed
+    std::int64_t last_commit_ms_ = 0;   ///< boot time of the last start
     std::vector<std::function<void(bool)>> waiters_, served_waiters_;
     std::size_t saved_devices_ = 0, saved_series_ = 0; ///< catalogue entries on flash
     std::size_t hot_devices_ = 0, hot_series_ = 0;     ///< catalogue entries in the hot log

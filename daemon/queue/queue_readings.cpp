@@ -300,8 +300,11 @@ std::uint64_t Queue::Impl::drop(DeviceId id, Span span, DropReason reason) {
 void Queue::Impl::note_change(DeviceId id, Span span) {
     any_change_ = true;
     const std::uint64_t safe_to = devices_[id].log.safe_to();
-    if (span.first < safe_to)
-        flash_settled_ += std::min(span.last, safe_to) - span.first;
+    if (span.first >= safe_to)
+        return;
+    if (flash_settled_ == 0)
+        settled_since_ms_ = clock_.boot_ms();
+    flash_settled_ += std::min(span.last, safe_to) - span.first;
 }
 
 void Queue::Impl::write_ended(DeviceId id, std::uint8_t how, const std::vector<Span>& spans) {

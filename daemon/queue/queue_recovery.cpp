@@ -117,10 +117,14 @@ void Queue::Impl::restore_devices(HotReplay& replay, const ArchiveContent& conte
         devices_[id].log.restore(found.next, found.outstanding.spans(), found.held);
         devices_[id].blocks = found.blocks;
     }
-    if (content.state)
-        for (const DeviceState& d : content.state->devices)
-            if (d.device < devices_.size())
-                devices_[d.device].log.set_safe_to(d.next);
+    for (const DeviceState& d : content.state ? content.state->devices : std::vector<DeviceState>())
+        if (d.device < devices_.size()) {
+            DeviceLog& log = devices_[d.device].log;
+            log.set_safe_to(d.next);
+            for (const Span& s : d.outstanding) // what the hot log knows more than flash
+                flash_settled_ += s.size() - log.outstanding_in(s);
+        }
+    settled_since_ms_ = clock_.boot_ms();
     insert_segments(content);
     for (auto& [id, found] : replay.devices) {
         if (id >= devices_.size())

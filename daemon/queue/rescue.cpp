@@ -4,6 +4,7 @@
 #include "queue/archive_store.hpp"
 #include "queue/bytes.hpp"
 #include "queue/command_record.hpp"
+#include "queue/leaves.hpp"
 #include "queue/place.hpp"
 #include "queue/span_set.hpp"
 
@@ -23,6 +24,9 @@
 namespace things {
 
 namespace {
+
+const char* const segment_columns = "id, crc, data";
+const char* const block_columns = "id, device, first, last, boot, oldest, newest, crc, data";
 
 /// Far above any id that was ever given out; leaps double, so that they end well below the largest number.
 constexpr std::int64_t most_key = std::int64_t{1} << 60;
@@ -67,7 +71,7 @@ std::optional<Keys> visit_rows(Connection& connection, const std::string& select
 void for_each_row(Connection& connection, const std::string& table, const std::string& columns, Found& found,
                   const std::function<bool(const Statement&)>& visit) {
     constexpr int most_errors = 2000, patience = 100;
-    const std::string select = fmt::format("SELECT id, {} FROM {}", columns, table);
+    const std::string select = fmt::format("SELECT {} FROM {}", columns, table);
     const auto note = [&](const Statement& row) {
         if (!visit(row))
             ++found.rows_lost;
@@ -142,7 +146,7 @@ bool take_block(Found& found, const Statement& row) {
 void read_catalogue(Connection& from, Found& found) {
     std::map<std::pair<std::size_t, std::size_t>, std::string> parts;
     for (const char* table : {"catalogue", "spare"})
-        for_each_row(from, table, "crc, data, device, series", found, [&parts](const Statement& row) {
+        for_each_row(from, table, "id, crc, data, device, series", found, [&parts](const Statement& row) {
             if (!fits(row, 1, 2))
                 return false;
             parts[{static_cast<std::size_t>(row.integer(3)), static_cast<std::size_t>(row.integer(4))}] =
@@ -155,12 +159,12 @@ void read_catalogue(Connection& from, Found& found) {
 }
 
 void read_small_tables(Connection& from, Found& found) {
-    for_each_row(from, "state", "data", found, [&found](const Statement& row) {
+    for_each_row(from, "state", "id, data", found, [&found](const Statement& row) {
         found.state = decode_state(row.blob(1));
         return found.state.has_value();
     });
     read_catalogue(from, found);
-    for_each_row(from, "dead", "crc, data", found, [&found](const Statement& row) {
+    for_each_row(from, "dead", "id, crc, data", found, [&found](const Statement& row) {
         std::optional<StoredLetter> letter = decode_letter(row.blob(2));
         if (!letter || !fits(row, 1, 2) || letter->device >= found.catalogue.devices().size() ||
             letter->reading.series >= found.catalogue.all_series().size())
@@ -168,7 +172,7 @@ void read_small_tables(Connection& from, Found& found) {
         found.dead.push_back(std::move(*letter));
         return true;
     });
-    for_each_row(from, "command", "crc, data", found, [&found](const Statement& row) {
+    for_each_row(from, "command", "id, crc, data", found, [&found](const Statement& row) {
         std::optional<Command> command = decode_command(row.blob(2));
         if (!command || !fits(row, 1, 2))
             return false;
@@ -187,24 +191,35 @@ void write_frames(Found& found, ArchiveStore& store) {
     (void)store.commit(request);
 }
 
-void carry_over(Connection& from, Found& found, ArchiveStore& store) {
+/// How the rows of segments and blocks are visited; false: one was no good.
+using Visit = std::function<bool(const Statement&)>;
+
+/// Calls `for_each` for both tables of readings with what takes their rows in.
+void carry_over(Found& found, ArchiveStore& store,
+                const std::function<void(const char* table, const char* columns, const Visit&)>& for_each) {
     constexpr std::size_t at_once = 256;
-    const auto write_some = [&found, &store] {
-        if (found.frames.size() >= at_once)
-            write_frames(found, store);
+    const auto taken_by = [&found, &store](bool (*take)(Found&, const Statement&)) {
+        return [&found, &store, take](const Statement& row) {
+            const bool is_good = take(found, row);
+            if (found.frames.size() >= at_once)
+                write_frames(found, store);
+            return is_good;
+        };
     };
-    for_each_row(from, "segment", "crc, data", found, [&found, &write_some](const Statement& row) {
-        const bool is_good = take_segment(found, row);
-        write_some();
-        return is_good;
-    });
-    for_each_row(from, "block", "device, first, last, boot, oldest, newest, crc, data", found,
-                 [&found, &write_some](const Statement& row) {
-                     const bool is_good = take_block(found, row);
-                     write_some();
-                     return is_good;
-                 });
+    for_each("segment", segment_columns, taken_by(take_segment));
+    for_each("block", block_columns, taken_by(take_block));
     write_frames(found, store);
+}
+
+/// Whether the state counts readings that were not found.
+bool lacks_readings(const Found& found) {
+    for (const DeviceState& d : found.state ? found.state->devices : std::vector<DeviceState>()) {
+        const auto numbers = found.numbers.find(d.device);
+        for (const Span& span : d.outstanding)
+            if (numbers == found.numbers.end() || numbers->second.count(span) < span.size())
+                return true;
+    }
+    return false;
 }
 
 /// Without a readable state everything that was found counts as outstanding: better twice than not at all.
@@ -265,22 +280,43 @@ std::string first_page(ArchiveStore& store, const std::string& path) {
     return head;
 }
 
-/// Opens the damaged file, if need be with the first page of a new one in place of its own. Null: it is no
-/// queue, or too damaged to be read at all.
-std::unique_ptr<Connection> open_damaged(const std::string& damaged, const std::string& vfs,
-                                         DiskCounters& counters, ArchiveStore& fresh,
-                                         const std::string& head) {
+struct Damaged {
+    std::unique_ptr<Connection> connection; ///< null: it is no queue, or too damaged to be read at all
+    std::string head;                       ///< what is read in place of its first page; empty: its own
+};
+
+/// Opens the damaged file, if need be with the first page of a new one in place of its own.
+Damaged open_damaged(const std::string& damaged, const std::string& vfs, DiskCounters& counters,
+                     ArchiveStore& fresh, const std::string& head) {
     for (const std::string& page : {std::string(), head})
         try {
-            auto from = std::make_unique<Connection>(damaged, vfs, counters, page);
+            auto from = std::make_unique<Connection>(damaged, vfs, counters, std::vector<Patch>{{0, page}});
             from->exec("PRAGMA locking_mode = EXCLUSIVE");
             if (ArchiveStore::layout(*from) == fresh.layout())
-                return from;
+                return {std::move(from), page};
         } catch (const SqliteError& e) {
             if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
                 throw;
         }
-    return nullptr;
+    return {};
+}
+
+void carry_over(Damaged& from, const std::string& path, const std::string& vfs, Found& found,
+                ArchiveStore& store) {
+    carry_over(found, store, [&](const char* table, const char* columns, const Visit& visit) {
+        for_each_row(*from.connection, table, columns, found, visit);
+    });
+    if (!lacks_readings(found))
+        return; // without a state too: what was deleted long ago would come back
+    std::map<std::string, std::int64_t> roots;
+    for (const char* table : {"segment", "block"})
+        roots[table] = from.connection->number(
+            fmt::format("SELECT rootpage FROM sqlite_master WHERE name = '{}'", table));
+    from.connection.reset(); // moves its log into the file
+    carry_over(found, store, [&](const char* table, const char* columns, const Visit& visit) {
+        for_each_leaf_row(
+            {path, vfs, from.head, fmt::format("SELECT {} FROM {}", columns, table), roots[table]}, visit);
+    });
 }
 
 } // namespace
@@ -294,11 +330,12 @@ RescueReport rescue(const std::string& damaged, const std::string& path, const s
     {
         ArchiveStore store(unfinished, vfs, counters);
         DiskCounters unused;
-        if (const auto from = open_damaged(damaged, vfs, unused, store, first_page(store, unfinished))) {
-            read_small_tables(*from, found);
+        if (Damaged from = open_damaged(damaged, vfs, unused, store, first_page(store, unfinished));
+            from.connection) {
+            read_small_tables(*from.connection, found);
             report.has_catalogue = !found.catalogue.devices().empty();
             if (report.has_catalogue)
-                carry_over(*from, found, store);
+                carry_over(from, damaged, vfs, found, store);
         }
         report.rows_lost = found.rows_lost;
         report.has_state = found.state.has_value();

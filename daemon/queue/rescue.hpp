@@ -21,7 +21,8 @@ struct RescueReport {
 
 /// Reads `damaged` row by row, every table by itself, and writes what is sound to a new database at `path`.
 /// If its first page is damaged, that of the new one is read in its place; names come from the catalogue or
-/// its copy. What only a damaged inner page of a table's tree leads to is not found.
+/// its copy. Where readings are missing that the state counts, the file's leaves are searched
+/// (queue/leaves.hpp).
 /// Never throws for damage; throws SqliteError if the new one cannot be written.
 /// Written as PATH.rescue and renamed when complete: a power cut meanwhile finds the damaged one again. Takes
 /// minutes for a large one on a worn card.

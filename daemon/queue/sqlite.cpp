@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <utility>
@@ -50,9 +51,9 @@ SqliteError::SqliteError(int code, const std::string& text)
 // counters need no global; its name is its address.
 class Connection::CountingVfs {
 public:
-    CountingVfs(const std::string& base, DiskCounters& counters, std::string head)
+    CountingVfs(const std::string& base, DiskCounters& counters, std::vector<Patch> patches)
         : base_(sqlite3_vfs_find(base.empty() ? nullptr : base.c_str())), counters_(counters),
-          head_(std::move(head)) {
+          patches_(std::move(patches)) {
         if (base_ == nullptr)
             throw SqliteError(SQLITE_CANTOPEN, fmt::format("no SQLite file layer '{}'", base));
         name_ = fmt::format("things-{}", static_cast<const void*>(this));
@@ -83,8 +84,8 @@ private:
     struct File {
         sqlite3_file base;
         DiskCounters* counters;
-        const std::string* head;        ///< of the database itself; null for the files beside it
-        std::set<sqlite3_int64>* dirty; ///< blocks written since the last sync
+        const std::vector<Patch>* patches; ///< of the database itself; null for the files beside it
+        std::set<sqlite3_int64>* dirty;    ///< blocks written since the last sync
         // The real file follows.
     };
     static sqlite3_vfs* below(sqlite3_vfs* v) { return static_cast<CountingVfs*>(v->pAppData)->base_; }
@@ -95,7 +96,7 @@ private:
         auto* file = reinterpret_cast<File*>(f);
         auto* owner = static_cast<CountingVfs*>(v->pAppData);
         file->counters = &owner->counters_;
-        file->head = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? &owner->head_ : nullptr;
+        file->patches = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? &owner->patches_ : nullptr;
         const int code = below(v)->xOpen(below(v), name, real(f), flags, out);
         file->base.pMethods = real(f)->pMethods == nullptr ? nullptr : &methods;
         file->dirty = file->base.pMethods == nullptr ? nullptr : new std::set<sqlite3_int64>;
@@ -108,10 +109,18 @@ private:
     }
     static int read(sqlite3_file* f, void* out, int size, sqlite3_int64 offset) {
         const int code = real(f)->pMethods->xRead(real(f), out, size, offset);
-        const std::string* head = reinterpret_cast<File*>(f)->head;
-        if (head != nullptr && offset < static_cast<sqlite3_int64>(head->size()))
-            head->copy(static_cast<char*>(out), static_cast<std::size_t>(size),
-                       static_cast<std::size_t>(offset));
+        const std::vector<Patch>* patches = reinterpret_cast<File*>(f)->patches;
+        if (patches == nullptr)
+            return code;
+        for (const Patch& patch : *patches) {
+            const std::int64_t begin = std::max<std::int64_t>(offset, patch.offset);
+            const std::int64_t end = std::min<std::int64_t>(
+                offset + size, patch.offset + static_cast<std::int64_t>(patch.bytes.size()));
+            if (begin < end)
+                patch.bytes.copy(static_cast<char*>(out) + (begin - offset),
+                                 static_cast<std::size_t>(end - begin),
+                                 static_cast<std::size_t>(begin - patch.offset));
+        }
         return code;
     }
     static int write(sqlite3_file* f, const void* bytes, int size, sqlite3_int64 offset) {
@@ -129,7 +138,7 @@ private:
 
     sqlite3_vfs* base_;
     DiskCounters& counters_;
-    std::string head_;
+    std::vector<Patch> patches_;
     std::string name_;
     sqlite3_vfs vfs_{};
 };
@@ -158,8 +167,8 @@ const sqlite3_io_methods Connection::CountingVfs::methods = {
 };
 
 Connection::Connection(const std::string& path, const std::string& vfs, DiskCounters& counters,
-                       std::string head)
-    : vfs_(std::make_unique<CountingVfs>(vfs, counters, std::move(head))) {
+                       std::vector<Patch> patches)
+    : vfs_(std::make_unique<CountingVfs>(vfs, counters, std::move(patches))) {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     if (sqlite3_open_v2(path.c_str(), &db_, flags, vfs_->name()) != SQLITE_OK) {
         const int code = db_ == nullptr ? SQLITE_CANTOPEN : sqlite3_extended_errcode(db_);
@@ -193,6 +202,15 @@ void Connection::checkpoint(bool truncate) {
     const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     if (sqlite3_wal_checkpoint_v2(db_, nullptr, mode, nullptr, nullptr) != SQLITE_OK)
         fail(db_, "checkpoint");
+}
+
+void Connection::copy_to(Connection& target) {
+    sqlite3_backup* backup = sqlite3_backup_init(target.db_, "main", db_, "main");
+    if (backup == nullptr)
+        fail(target.db_, "copy");
+    (void)sqlite3_backup_step(backup, -1);
+    if (sqlite3_backup_finish(backup) != SQLITE_OK)
+        fail(target.db_, "copy");
 }
 
 Statement::Statement(Connection& connection, const char* sql) : db_(connection.get()) {

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -41,14 +42,19 @@ struct DiskCounters {
     std::atomic<std::uint64_t> syncs{0};
 };
 
+/// Bytes that are read in place of those of a database's file: for one whose own are damaged.
+struct Patch {
+    std::int64_t offset = 0;
+    std::string bytes;
+};
+
 /// Neither copied nor moved; lives longer than its statements.
 class Connection {
 public:
     /// Opens or creates a database through a counting layer over the file layer `vfs` (empty: the system's).
-    /// Its first bytes are read as `head`, whatever stands there: for a file whose own are damaged. Throws
-    /// SqliteError.
+    /// Throws SqliteError.
     Connection(const std::string& path, const std::string& vfs, DiskCounters& counters,
-               std::string head = {});
+               std::vector<Patch> patches = {});
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -63,6 +69,8 @@ public:
     [[nodiscard]] sqlite3* get() const { return db_; }
     /// Moves as much of the write-ahead log into the database as it can; `truncate` empties the log too.
     void checkpoint(bool truncate);
+    /// Makes `target`, a new database, its double, page by page. Throws SqliteError.
+    void copy_to(Connection& target);
 
 private:
     class CountingVfs;

@@ -3,10 +3,9 @@
 
 import csv
 import http.client
-import pathlib
 import time
 
-from campaigns.kill import judge, read_store
+from campaigns.kill import judge
 from support.modbus_server import ModbusServer
 from support.simulator import PATH, Simulator, wait_until
 
@@ -109,14 +108,7 @@ class Site:
 
     def accepted(self):
         """(device, value, time) of every accepted counter."""
-        text = self.platform.store.read_text()
-        lines = [line for line in text.splitlines(True) if "\tcounter\t" in line]
-        counters = pathlib.Path(f"{self.platform.store}.counters")
-        counters.write_text("".join(lines))
-
-        class Counters:
-            store = counters
-        return read_store(Counters)
+        return [(device, int(float(value)), time_) for _, device, name, time_, value in self.platform.kept() if name == "counter"]
 
     def wait_for_packs(self, more=2, seconds=60):
         before = self.platform.stats()["accepted_packs"]

@@ -135,7 +135,8 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
             static_cast<std::uint32_t>(duration_cast<microseconds>(link_->now() - began).count());
         if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
             break;
-        was_silent = was_silent || result.status == Exchange::Status::silent;
+        was_silent =
+            was_silent || (result.status != Exchange::Status::exception && !came_damaged(result, request));
         if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
             break;
         if (result.status == Exchange::Status::exception) {
@@ -152,6 +153,13 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
     if (answered_)
         reopen_wait_ = milliseconds(0);
     return result;
+}
+
+// Was what came the answer itself? Something else that was heard while it was waited for is as good as
+// silence.
+bool ModbusBus::came_damaged(const Exchange& result, const BusRequest& request) const {
+    return result.misfit.kind == Misfit::Kind::damaged ||
+           (result.misfit.kind == Misfit::Kind::garbage && received_.size() == rtu_answer_size(request));
 }
 
 Exchange ModbusBus::attempt(const BusRequest& request, const BusTiming& timing) {
@@ -365,10 +373,8 @@ void ModbusBus::settle_debts(Bytes received) {
 
 void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
                              bool was_silent, const BusTiming& timing) {
-    // A serial server may outlive the connection to it and hand a late answer to the next one; what was on
-    // the way through an adapter that was pulled out is gone.
-    if (result.status == Exchange::Status::lost && settings_.serial)
-        return;
+    // A device or a serial server outlives the link to it and hands a late answer to the next one, also
+    // through an adapter that was pulled out and put back.
     const SteadyTime now = link_->now();
     const bool answered =
         result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
@@ -383,10 +389,18 @@ void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, c
             return debt.request.unit == request.unit && debt.request.function == request.function;
         });
     const int owed = answered && !is_doubtful ? sent_ - 1 : sent_;
+    const milliseconds longest = late_factor * timing.timeout + late_margin;
+    // The answer may have been that to the same request of the oldest debt: then this one is owed in its
+    // place.
+    const auto oldest = std::find_if(debts_.begin(), debts_.end(),
+                                     [&request](const Debt& debt) { return is_same(debt.request, request); });
+    if (answered && oldest != debts_.end()) {
+        oldest->until = now + longest;
+        std::rotate(oldest, oldest + 1, debts_.end());
+    }
     if (owed == 0)
         return;
     // Where damaged answers came, whatever the device still owes takes about as long as the good one took.
-    const milliseconds longest = late_factor * timing.timeout + late_margin;
     const SteadyTime until = answered && !was_silent && !is_doubtful
                                  ? now + std::min<nanoseconds>(2 * (now - first_sent) + late_margin, longest)
                                  : now + longest;

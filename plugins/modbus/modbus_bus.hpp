@@ -100,6 +100,7 @@ private:
     [[nodiscard]] Exchange attempt(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_rtu(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_tcp(const BusRequest& request, const BusTiming& timing);
+    [[nodiscard]] bool came_damaged(const Exchange& result, const BusRequest& request) const;
     /// False: the link was lost meanwhile. What is heard goes to settle_debts().
     [[nodiscard]] bool keep_silence(std::chrono::milliseconds pause);
     [[nodiscard]] bool await_debts(const BusRequest& request);
@@ -128,7 +129,7 @@ private:
     std::chrono::nanoseconds character_{0}; ///< on a serial line
     std::chrono::nanoseconds silence_{0};
     SteadyTime quiet_since_{}; ///< last byte sent or received
-    std::vector<Debt> debts_;
+    std::vector<Debt> debts_;  ///< in the order in which they were sent
     /// As it came, so that a repetition of it is not taken for the payment of a debt.
     std::vector<std::uint8_t> last_answer_;
     int sent_ = 0;        ///< requests of the exchange that runs

@@ -22,13 +22,16 @@ static void maybe(struct things_source* source, const char* where) {
 }
 
 static int good_create(const things_host* host, const things_source_config* config, things_source** out) {
-    struct things_source* source = (struct things_source*)calloc(1, sizeof *source);
-    source->host = host;
-    strcpy(source->in, "poll");
+    struct things_source made;
+    memset(&made, 0, sizeof made);
+    made.host = host;
+    strcpy(made.in, "poll");
     for (uint32_t i = 0; i < config->setting_count; ++i)
         if (strcmp(config->settings[i]->key, "in") == 0)
-            strncpy(source->in, config->settings[i]->value.text, sizeof source->in - 1);
-    maybe(source, "create");
+            strncpy(made.in, config->settings[i]->value.text, sizeof made.in - 1);
+    maybe(&made, "create"); /* before anything is held that an exception would leak */
+    struct things_source* source = (struct things_source*)malloc(sizeof *source);
+    *source = made;
     *out = source;
     return THINGS_OK;
 }

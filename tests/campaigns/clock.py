@@ -311,7 +311,7 @@ def run(trials, seed, say):
             failures += [f"{name}: {failure}" for failure in SCENARIOS[name](chance, lambda **more: Trial(folder_in(folder), **more))]
         if number % len(SCENARIOS) == 0:
             say(f"{number} trials, {len(failures)} failures")
-    return Outcome(trials, f"{len(set(names))} of {len(SCENARIOS)} scenarios, stamps within {NEAR:g} s, no gap in polling above "
+    return Outcome(trials, f"{len(set(names))} of {len(SCENARIOS)} scenarios, stamps within {NEAR:g} s of the exchange, no gap in polling above "
                    f"{5 * INTERVAL:g} s, seed {seed}", failures)
 
 

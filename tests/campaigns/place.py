@@ -2,7 +2,7 @@
 """The queue's place taken away or taken by something else: it starts, polls and uploads, and mends itself or starts anew.
 
 A file system that turns read-only, or refuses for a while; another user's file, a link, a folder, nothing at all where the queue
-should be; and a disk that is not there at the start and comes back with readings of before: then only a new start gets on,
+should be, or taken away in full run; and a disk that is not there at the start and comes back with readings of before: then only a new start gets on,
 so the gateway ends with exit code 1, as a service manager needs it."""
 
 import errno
@@ -20,7 +20,7 @@ from support.simulator import wait_until
 from support.site import Site
 
 ROWS = "7"
-TRIALS = {"ci": 4, "hand": 104}
+TRIALS = {"ci": 4, "hand": 108}
 BUG = "the hot log removed before that new start"
 START = 5.0
 
@@ -28,7 +28,8 @@ START = 5.0
 def run(trials, seed, say):
     seed = seed or random.randrange(1 << 31)
     chance = random.Random(seed)
-    kinds = [turns_read_only, refuses_for_a_while, other_owner, link, folder_instead, gone, unwritable_at_start, comes_back_late]
+    kinds = [turns_read_only, refuses_for_a_while, other_owner, link, folder_instead, gone, unwritable_at_start, comes_back_late,
+             removed_in_use]
     failures, slowest = [], 0.0
     if trials < len(kinds):
         kinds = chance.sample(kinds, trials)
@@ -167,6 +168,16 @@ def unwritable_at_start(site, flash, chance):
     flash.read_only(False)
     wait_until(lambda: not is_alarmed(site), "the alarm is over", 20)
     return seconds
+
+
+def removed_in_use(site, flash, chance):
+    """By a careless hand: it is told, and what was there is in a new file."""
+    for path in flash.folder.glob("queue.db*"):
+        path.unlink()
+    wait_until(lambda: any("removed" in text for text in site.alarms()), "there is an alarm", 20)
+    site.gateway.stop()
+    shutil.rmtree(site.folder / "hot")
+    return started(site)
 
 
 def comes_back_late(site, flash, chance, sabotage=False):

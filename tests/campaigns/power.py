@@ -2,7 +2,8 @@
 """Power cuts of a whole machine: kernel, ext4 and gateway in a guest whose disk forgets what was not flushed.
 
 The oracle is that of the kill campaign, outside the guest. What a cut may cost is what was taken within a commit interval
-before it, and a second for the commit itself; a cut comes 0.2 to 20 s after power on, so starts and recoveries are hit too."""
+before it, and a second for the commit itself; a cut comes 0.2 to 20 s after power on, so starts and recoveries are hit too.
+Sent again may be what was accepted within 5/4 of the interval before a cut, with the time it had."""
 
 import pathlib
 import random
@@ -24,6 +25,7 @@ NEEDS = guest.NEEDS
 DEVICES = 8
 COMMIT = 1.0  # seconds between commits
 GRACE = COMMIT + 1.5  # and what a commit may take in a machine emulated on a busy one
+REPEATS = COMMIT * 5 / 4 + 1 + 1.5  # that wait to be told to flash, the queue's look at its clock, and such a commit
 CLOCKS = 60  # seconds by which an emulated machine's own clock may be off
 READY = 240  # seconds for boot, recovery and the first poll
 
@@ -123,11 +125,25 @@ def campaign(trials, seed, say, keeps_promises=True):
             if result.missing and keeps_promises:
                 say(machine.console())
             machine.disk.__exit__()
+            failures += unexcused_repeats(platform, machine.cuts) if keeps_promises else []
     told = kill.told(result, seed)
     figure = (f"{machine.disk.flushes} flushes, {machine.unflushed} cuts with unflushed writes; "
               f"{told.figure.replace('within a second of a kill', f'within {GRACE:g} s of a cut')}; power on to first poll at "
               f"most {machine.slowest:.1f} s")
     return Outcome(told.trials, figure, failures + told.failures)
+
+
+def unexcused_repeats(platform, cuts):
+    """Readings that arrived again though no cut came soon after their first arrival."""
+    skew = time.time() - time.monotonic()
+    cuts = [cut + skew for cut in cuts]
+    first, failures = {}, []
+    for arrived, device, name, at, value in platform.kept():
+        before = first.get((device, name, value))
+        if before and not any(before - 1 <= cut <= min(arrived, before + REPEATS) for cut in cuts):
+            failures.append(f"{device} {name} {value} came at {before:.1f} and again at {arrived:.1f}")
+        first[device, name, value] = arrived
+    return failures
 
 
 def live(machine, chance):

@@ -2,6 +2,7 @@
 #include "queue/queue.hpp"
 
 #include "platform/log.hpp"
+#include "queue/sqlite.hpp"
 #include "support/queue_rig.hpp"
 
 #include <doctest/doctest.h>
@@ -55,6 +56,16 @@ struct DamageRig : QueueRig {
         REQUIRE(bytes.size() > 300'000);
     }
     ~DamageRig() { log::set_level(log::Level::info); }
+    /// Where the root page of a table begins.
+    [[nodiscard]] std::size_t root_of(const std::string& table) const {
+        DiskCounters unused;
+        Connection connection(options.config.path.string(), "", unused);
+        connection.exec("PRAGMA locking_mode = EXCLUSIVE");
+        return (static_cast<std::size_t>(
+                    connection.number("SELECT rootpage FROM sqlite_master WHERE name = '" + table + "'")) -
+                1) *
+               1024;
+    }
     void damage(const std::string& damaged) {
         spill(options.config.path, damaged);
         std::filesystem::remove(options.config.path.string() + "-wal");
@@ -83,6 +94,12 @@ struct DamageRig : QueueRig {
         return seen.size();
     }
 };
+
+bool is_told(const Queue& queue, const std::string& code) {
+    const QueueStatus s = queue.status();
+    return std::any_of(s.alarms.begin(), s.alarms.end(),
+                       [&code](const QueueAlarm& a) { return a.code == code; });
+}
 
 } // namespace
 
@@ -117,6 +134,49 @@ TEST_CASE("something else in the queue's place is put aside") {
     CHECK(rig.commit());
     rig.power_cut();
     CHECK(rig.queue->status().queued == 1);
+}
+
+TEST_CASE("a file that is removed or replaced while in use is written anew with all that it held") {
+    DamageRig rig;
+    rig.options.cache_limit = 1000; // most of it is on flash alone
+    rig.open();
+    const std::filesystem::path path = rig.options.config.path;
+    std::size_t count = 80'004;
+    SUBCASE("the file") {
+        std::filesystem::remove(path);
+    }
+    SUBCASE("all files") {
+        for (const char* end : {"", "-wal", ".lock", ".ballast"})
+            std::filesystem::remove(path.string() + end);
+    }
+    SUBCASE("its log") {
+        rig.queue->append(rig.reading(0, -2));
+        REQUIRE(rig.commit());
+        ++count;
+        REQUIRE(std::filesystem::remove(path.string() + "-wal"));
+    }
+    SUBCASE("the folder") {
+        std::filesystem::remove_all(path.parent_path());
+    }
+    SUBCASE("another file in its place") {
+        std::filesystem::rename(path, path.string() + ".stolen");
+        spill(path, "not a queue");
+    }
+    SUBCASE("a link in its place") {
+        std::filesystem::rename(path, path.string() + ".stolen");
+        std::filesystem::create_symlink("/dev/null", path);
+    }
+    rig.queue->append(rig.reading(0, -1));
+    REQUIRE(rig.commit());
+    CHECK(is_told(*rig.queue, "damaged"));
+    CHECK_THROWS_AS(Queue(rig.loop.get_executor(), rig.clock, rig.options), QueueError); // it is in use
+    const std::string file = slurp(path), log = slurp(path.string() + "-wal");
+    rig.power_cut();
+    rig.close();
+    spill(path, file); // as the cut leaves it, without an orderly end
+    spill(path.string() + "-wal", log);
+    rig.open();
+    CHECK(rig.drain() == count);
 }
 
 TEST_CASE("at most three damaged files are kept") {
@@ -158,11 +218,6 @@ TEST_CASE("a queue in use by another gateway is refused") {
 
 TEST_CASE("damage raises an alarm, which ends a day later") {
     DamageRig rig;
-    const auto is_told = [&rig] {
-        const QueueStatus s = rig.queue->status();
-        return std::any_of(s.alarms.begin(), s.alarms.end(),
-                           [](const QueueAlarm& a) { return a.code == "damaged"; });
-    };
     SUBCASE("found at the start") {
         std::string damaged = rig.bytes;
         damaged.replace(damaged.find("Cel"), 3, "???"); // in the catalogue
@@ -174,16 +229,16 @@ TEST_CASE("damage raises an alarm, which ends a day later") {
         damaged.replace(damaged.size() / 2 / 1024 * 1024, 1024, 1024, 'x');
         rig.damage(damaged);
         rig.open();
-        CHECK_FALSE(is_told());
+        CHECK_FALSE(is_told(*rig.queue, "damaged"));
         rig.drain();
     }
-    CHECK(is_told());
+    CHECK(is_told(*rig.queue, "damaged"));
     const SeriesId series = rig.queue->series(rig.queue->device("device-0"), "v", "Cel");
     for (const bool is_over : {false, true}) {
         rig.clock.advance(is_over ? 60'000 : 86'340'000);
         rig.queue->append(rig.reading(series, 1));
         REQUIRE(rig.commit());
-        CHECK(is_told() == !is_over);
+        CHECK(is_told(*rig.queue, "damaged") == !is_over);
     }
 }
 
@@ -206,6 +261,19 @@ TEST_CASE("without its first page a queue is saved all the same") {
     DamageRig rig;
     std::string damaged = rig.bytes;
     damaged.replace(0, 1024, 1024, '\0');
+    rig.damage(damaged);
+    rig.open();
+    CHECK(rig.drain() == 80'003);
+}
+
+TEST_CASE("without the root of its blocks a queue is saved all the same") {
+    DamageRig rig;
+    std::string damaged = rig.bytes;
+    damaged.replace(rig.root_of("block"), 1024, 1024, '\0');
+    SUBCASE("alone") {}
+    SUBCASE("and without its first page") {
+        damaged.replace(0, 1024, 1024, '\0');
+    }
     rig.damage(damaged);
     rig.open();
     CHECK(rig.drain() == 80'003);

@@ -101,35 +101,80 @@ TEST_CASE("readings that are accepted within the interval never touch flash") {
     rig.open();
     const SeriesId series = fill(rig, "a", 0, 3);
     REQUIRE(rig.commit());
-    rig.accept(rig.take(0, Lane::live, 3)); // these are there: that they were accepted can wait
+    rig.accept(rig.take(0, Lane::live, 3)); // these are there
     Batch under_way;
     for (int second = 0; second < 120; ++second) {
         rig.queue->append(rig.reading(series, second));
         rig.clock.advance(1000);
         rig.queue->tick();
+        rig.loop.restart();
+        rig.loop.poll();
         if (second % 5 == 0)
             rig.accept(under_way); // it took a second, and another reading came meanwhile
         if (second % 5 == 4)
             under_way = rig.take(0, Lane::live, 100);
     }
     REQUIRE(rig.commit());
-    CHECK(rig.queue->status().commits == 2); // those asked for here
+    CHECK(rig.queue->status().commits == 3); // those asked for here, and one for the first three
 }
 
-TEST_CASE("that much of what is on flash was accepted does not wait longer than the interval") {
+TEST_CASE("a power cut repeats what was accepted within the interval and a quarter, not more") {
     QueueRig rig;
     rig.options.config.commit_interval = seconds(10);
     rig.open();
-    fill(rig, "a", 0, 5000);
+    const SeriesId series = fill(rig, "a", 0, 30);
+    REQUIRE(rig.commit());
+    const Batch on_flash = rig.take(0, Lane::live, 30);
+    rig.queue->settle(on_flash, 0, 10, Fate::accepted, "");
+    for (int second = 0; second < 13; ++second) {
+        if (second % 3 == 0) { // too young for flash, and never there
+            rig.queue->append(rig.reading(series, 100 + second));
+            rig.accept(rig.take(0, Lane::live, 1));
+        }
+        rig.clock.advance(1000);
+        rig.queue->tick();
+    }
+    rig.run_until([&rig] { return rig.queue->status().commits == 2; });
+    rig.queue->settle(on_flash, 10, 5, Fate::accepted, ""); // flash is not told of these
+    rig.queue->settle(on_flash, 15, 15, Fate::kept, "");
+    fill(rig, "a", 200, 2);
+    rig.clock.advance(100);
+    rig.queue->tick();
+    SUBCASE("power cut") {
+        rig.power_cut();
+        CHECK(rig.queue->status().queued == 20);
+        CHECK(values(rig.take(0, Lane::backlog, 2)) == std::vector<double>{10, 11});
+    }
+    SUBCASE("kill") {
+        rig.reopen();
+        CHECK(rig.queue->status().queued == 17);
+    }
+    check_books(*rig.queue);
+}
+
+TEST_CASE("that many readings on flash were accepted does not wait for the interval") {
+    QueueRig rig;
+    rig.options.config.commit_interval = seconds(10);
+    rig.open();
+    fill(rig, "a", 0, 10'000);
     REQUIRE(rig.commit());
     while (rig.queue->status().queued > 0)
-        rig.accept(rig.take(0, rig.queue->waiting(0).backlog > 0 ? Lane::backlog : Lane::live, 5000));
+        rig.accept(rig.take(0, rig.queue->waiting(0).backlog > 0 ? Lane::backlog : Lane::live, 500));
+    fill(rig, "a", 10'000, 5); // not on flash
     const std::uint64_t commits = rig.queue->status().commits;
-    rig.clock.advance(10'000);
+    rig.clock.advance(1000);
     rig.queue->tick();
     rig.run_until([&] { return rig.queue->status().commits > commits; });
-    rig.power_cut();
-    CHECK(rig.queue->status().queued == 0);
+    SUBCASE("power cut") {
+        rig.power_cut();
+        CHECK(rig.queue->status().queued == 0);
+    }
+    SUBCASE("kill") {
+        rig.reopen();
+        CHECK(rig.queue->status().queued == 5);
+        CHECK(values(rig.take(0, Lane::backlog, 1)) == std::vector<double>{10'000});
+    }
+    check_books(*rig.queue);
 }
 
 TEST_CASE("a reading that stays is on flash when it is as old as the interval, not earlier") {

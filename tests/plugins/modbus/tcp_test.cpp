@@ -89,21 +89,31 @@ TEST_CASE("answers that do not fit are never taken for a value, over TCP and RTU
         }
 }
 
-TEST_CASE("a late answer over TCP is recognised by its transaction") {
-    TcpDevice device;
-    fill(device.units, 2);
-    FakeConfig config = config_for(device.port(), 2);
-    config.source.set("retries", 1);
-    FakePluginHost host;
-    FakeSource source(*things_plugin_entry(), host, config);
-    device.units.on_request([](const UnitRequest& r) {
-        return UnitFault{Kind::none,
-                         std::chrono::milliseconds(r.number % 4 == 0 ? 50 + 37 * (r.number % 11) : 0)};
-    });
-    for (int i = 0; i < 12; ++i)
-        static_cast<void>(source.poll_all());
-    CHECK(host.emitted.size() > 12);
-    check_values(host);
+TEST_CASE("a late answer is never taken for the next one, over TCP and RTU over TCP") {
+    for (const bool rtu : {false, true})
+        for (const int delay : {100, 250}) {
+            CAPTURE(rtu);
+            CAPTURE(delay);
+            TcpDevice device(rtu);
+            FakeConfig config = config_for(device.port(), 0);
+            config.source.set("framing", rtu ? "rtu" : "tcp").set("timeout", 60).set("retries", delay % 3);
+            config.devices.push_back({"plc", FakeSettings().set("gap", 0).set("backoff_max", 0)});
+            for (int i = 0; i < 8; ++i) { // far apart: eight requests that look alike
+                config.points.push_back({0, "p" + std::to_string(i), FakeSettings().set("holding", 100 * i)});
+                device.units.set(1, 'h', static_cast<std::uint16_t>(100 * i),
+                                 {static_cast<std::uint16_t>(1000 + i)});
+            }
+            FakePluginHost host;
+            FakeSource source(*things_plugin_entry(), host, config);
+            device.units.on_request([delay](const UnitRequest& r) {
+                return UnitFault{Kind::none, std::chrono::milliseconds(r.number % 5 == 3 ? delay : 0)};
+            });
+            for (int i = 0; i < 4; ++i)
+                static_cast<void>(source.poll_all());
+            CHECK(host.emitted.size() > 4);
+            for (const FakePluginHost::Emitted& reading : host.emitted)
+                REQUIRE(reading.value == Value(std::int64_t{1000 + reading.point}));
+        }
 }
 
 TEST_CASE("a server that restarts, and one that closes idle connections, cost nothing") {

@@ -10,6 +10,10 @@ void SimulatedLink::deliver(SteadyTime when, std::vector<std::uint8_t> bytes) {
         arrivals_.emplace(when, std::move(bytes));
 }
 
+bool SimulatedLink::withdraw(const std::vector<std::uint8_t>& bytes) {
+    return std::erase_if(arrivals_, [&bytes](const auto& arrival) { return arrival.second == bytes; }) > 0;
+}
+
 std::optional<LinkTrouble> SimulatedLink::open(SteadyTime, int) {
     open_ = true;
     arrivals_.erase(arrivals_.begin(), arrivals_.lower_bound(now_)); // came when nobody was connected
@@ -18,6 +22,7 @@ std::optional<LinkTrouble> SimulatedLink::open(SteadyTime, int) {
 
 bool SimulatedLink::send(std::span<const std::uint8_t> bytes, SteadyTime) {
     now_ += std::chrono::microseconds(10);
+    heard_.clear();
     far_(*this, {bytes.begin(), bytes.end()});
     return true;
 }
@@ -49,6 +54,7 @@ ByteLink::Received SimulatedLink::receive(std::span<std::uint8_t> room, SteadyTi
             break;
         arrivals_.erase(arrivals_.begin());
     }
+    heard_.insert(heard_.end(), room.begin(), room.begin() + static_cast<std::ptrdiff_t>(got));
     return Received::bytes;
 }
 

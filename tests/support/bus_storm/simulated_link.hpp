@@ -19,6 +19,10 @@ public:
 
     /// Bytes that arrive at this time, unless the link is not open by then.
     void deliver(SteadyTime when, std::vector<std::uint8_t> bytes);
+    /// Takes back what is still to arrive. False: it has arrived already.
+    bool withdraw(const std::vector<std::uint8_t>& bytes);
+    /// What arrived since something was sent.
+    [[nodiscard]] const std::vector<std::uint8_t>& heard() const { return heard_; }
     /// The other side breaks the connection at this time.
     void break_at(SteadyTime when) { breaks_ = when; }
 
@@ -37,6 +41,7 @@ private:
     SteadyTime now_{std::chrono::hours(1)};
     SteadyTime breaks_ = SteadyTime::max();
     std::multimap<SteadyTime, std::vector<std::uint8_t>> arrivals_;
+    std::vector<std::uint8_t> heard_;
 };
 
 } // namespace things

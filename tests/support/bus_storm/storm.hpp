@@ -3,6 +3,7 @@
 
 #include "modbus/modbus_bus.hpp"
 #include "support/bus_storm/simulated_link.hpp"
+#include "support/bus_storm/storm_frames.hpp"
 
 #include <array>
 #include <cstdint>
@@ -13,16 +14,20 @@
 #include <vector>
 
 // Devices that do everything wrong that the wire and the protocol allow, and the judge of what the bus makes
-// of it. Every four registers say which unit, function and address they are and which request they answer, so
-// whatever is mixed up shows. Frames are made and checked by the tests' own code, not by the plugin's.
-//   noise  RTU: flipped bits (1e-5 to 1e-2 of them), bytes lost, doubled, added, bursts, echo, break, parity
-//   rtu    RTU: answers that are wrong, late (0.5 to 5 timeouts), double, for something else, after a
-//   reconnect tcp    the same with transaction numbers and what can be wrong with an MBAP header
+// of it. Every value says where it is from and which request it answers (storm_frames), so whatever is mixed
+// up shows.
+//   noise   RTU: flipped bits (1e-5 to 1e-2 of them), bytes lost, doubled, added, bursts, echo, break, parity
+//   rtu     RTU: answers that are wrong, late (0.5 to 5 timeouts), double, for something else, after the link
+//   broke rtutcp  the same over a connection tcp     the same with transaction numbers and what can be wrong
+//   with an MBAP header
+// What no receiver can tell from a right answer is not held against the bus but counted as forged: noise that
+// makes a checksum good again, frames that are made of two (is_mixture), and answers under another's name or
+// to an older question when they come while something else is waited for (these are withdrawn).
 namespace things {
 
 class Storm {
 public:
-    enum class Kind : std::uint8_t { noise, rtu, tcp };
+    enum class Kind : std::uint8_t { noise, rtu, rtutcp, tcp };
     Storm(Kind kind, std::uint64_t seed);
     void run(std::uint64_t exchanges);
     /// Prints what is asked and played, from this exchange on.
@@ -32,26 +37,52 @@ public:
     [[nodiscard]] std::string report() const;
 
 private:
-    using Buffer = std::vector<std::uint8_t>;
-    struct Asked {
-        std::uint8_t unit = 0, function = 0;
-        std::uint16_t address = 0, count = 0, transaction = 0;
+    enum class Trick : std::uint8_t {
+        crc,
+        other_unit,
+        other_function,
+        exception,
+        short_frame,
+        long_frame,
+        oversized,
+        byte_count,
+        late,
+        previous,
+        twice,
+        after_reconnect,
+        transaction, ///< from here on TCP only
+        length,
+        coalesced,
+        split
     };
+    static constexpr std::size_t tricks = 16;
+    static constexpr const char* trick_names[tricks] = {
+        "checksum",    "other_unit",  "other_function", "exception", "short", "long",
+        "oversized",   "byte_count",  "late",           "previous",  "twice", "after_reconnect",
+        "transaction", "mbap_length", "coalesced",      "split"};
+    static constexpr int latest = 5; ///< timeouts; what comes later than that is beyond the promise
+    static constexpr unsigned units = 4;
 
-    // the far side
-    void serve(SimulatedLink& link, const Buffer& request);
-    void answer_noisily(SimulatedLink& link, const Buffer& request, const Asked& asked);
+    // the far side (storm_devices.cpp)
+    void serve(SimulatedLink& link, const StormBytes& request);
+    void answer_noisily(SimulatedLink& link, const StormBytes& request, const Asked& asked);
     void answer_badly(SimulatedLink& link, const Asked& asked);
-    [[nodiscard]] Buffer pdu_of(const Asked& asked, std::uint32_t number) const;
-    [[nodiscard]] Buffer framed(const Asked& asked, Buffer pdu) const;
-    [[nodiscard]] Buffer with_noise(const Buffer& frame, bool& changed);
-    [[nodiscard]] bool is_forged(const Buffer& bytes, const Buffer& good, const Asked& asked) const;
-    void play(SimulatedLink& link, const Asked& asked, SteadyTime at);
+    void remember_request(const SimulatedLink& link);
+    void remember_frame(const StormBytes& frame);
+    void tell_answer(const char* how, const Asked& asked, SteadyTime when) const;
+    [[nodiscard]] StormBytes with_noise(const StormBytes& frame, bool& changed);
+    void play(SimulatedLink& link, const Asked& asked, const StormBytes& good, SteadyTime at);
+    [[nodiscard]] bool is_lie(Trick trick) const;
+    [[nodiscard]] SteadyTime delayed(SimulatedLink& link, Trick trick, std::uint8_t unit, SteadyTime at);
+    [[nodiscard]] StormBytes spoiled(Trick trick, const Asked& asked, const StormBytes& good);
+    [[nodiscard]] StormBytes previous_answer(const Asked& asked, const StormBytes& good) const;
+    [[nodiscard]] StormBytes other_transaction(const Asked& asked, std::uint64_t further) const;
 
     // the near side
     void one_exchange();
     void tell(const std::string& text) const;
     void judge(const BusRequest& request, const Exchange& result, std::uint32_t first_number);
+    [[nodiscard]] bool is_mixture() const;
 
     [[nodiscard]] std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
     [[nodiscard]] double part() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
@@ -65,7 +96,9 @@ private:
     BusTiming timing_;
     double error_rate_ = 0; ///< of bits, on this stretch of the line
 
-    bool is_cut_ = false; ///< the frame before ended too early
+    Asked asked_;                  ///< the last request
+    StormBytes lie_;               ///< what was sent last under another's name, if it may still be on its way
+    std::deque<StormBytes> whole_; ///< frames as they were sent
 
     std::uint32_t number_ = 0;             ///< of the last request that a device understood
     std::deque<SteadyTime> served_;        ///< when each was, up to number_
@@ -75,7 +108,7 @@ private:
     std::uint64_t exchanges_ = 0, frames_ = 0, spoiled_ = 0, forged_ = 0, good_ = 0, exceptions_ = 0,
                   silent_ = 0, damaged_ = 0, lost_ = 0, too_many_ = 0, stale_ = 0, wrong_ = 0;
     SteadyTime::duration oldest_{0};
-    std::array<std::uint64_t, 16> played_{};
+    std::array<std::uint64_t, tricks> played_{};
     std::string first_wrong_;
     std::uint64_t tell_from_ = UINT64_MAX;
 };
