@@ -10,6 +10,7 @@
 namespace things {
 
 /// Where a value stands in the configuration, for messages.
+/// Lines and columns count from 1.
 struct Place {
     std::string file;
     int line = 0; ///< from 1; 0: no file
@@ -17,6 +18,7 @@ struct Place {
     [[nodiscard]] std::string text() const; ///< "FILE:LINE:COLUMN"
 };
 
+/// Numbers as in the plugin contract (things_level, things_type).
 enum class Level : std::uint8_t { source, device, point };
 enum class SettingType : std::uint8_t { boolean = 1, integer, number, text, duration, choice, list, map };
 
@@ -51,6 +53,7 @@ using Scalar = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, d
 
 /// One configured value of a plugin's key.
 /// Compared without its place, so that moving a line in a file restarts no source.
+/// `value` of a secret key holds it in the clear; it must not be printed.
 struct Setting {
     std::string key;
     Scalar value;              ///< durations in milliseconds (int64); empty for lists and maps

@@ -11,6 +11,8 @@
 namespace things {
 
 /// How the text of a scalar is taken; see scalar.hpp for the forms.
+/// Ranges of numbers, durations and sizes are checked with the table; everything else by who reads the
+/// section.
 enum class KeyType : std::uint8_t {
     boolean,
     integer,
@@ -46,6 +48,7 @@ struct SectionKeys {
     std::string_view help;
 };
 
+/// All tables are constant: the spans are good for ever, from any thread.
 Table main_keys();
 Table include_keys(); ///< of an included file
 Table things_keys();

@@ -45,7 +45,8 @@ public:
     using Socket = boost::asio::local::stream_protocol::socket;
     ControlConnection(Socket socket, std::weak_ptr<ControlHost> host, const ControlLimits& limits);
 
-    /// Once, after construction, when somebody shares it. Asks the kernel who the client is and begins to read.
+    /// Once, after construction, when somebody shares it. Asks the kernel who the client is and begins to
+    /// read.
     void start();
     /// Drops what is unread and unwritten. May be called at any time and more than once.
     void close();

@@ -17,6 +17,7 @@ namespace things {
 struct SeriesText {
     std::string_view name, unit;
 };
+/// Called on the packer's thread, once for each series it knows.
 using FindSeries = std::function<SeriesText(SeriesId)>;
 
 /// Both at least 1.
@@ -26,6 +27,7 @@ struct PackLimits {
 };
 
 /// A reading that can never be sent.
+/// `reason` goes to the dead-letter list as it is.
 struct Refused {
     std::size_t index = 0; ///< in the batch
     std::string reason;

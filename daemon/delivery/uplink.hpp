@@ -36,6 +36,8 @@ public:
     [[nodiscard]] Change on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                    std::int64_t now_ms, double random);
     [[nodiscard]] Breaker& breaker() { return breaker_; }
+    /// For times and state only; what changes it goes through admit() and on_answer(), apart from link
+    /// changes.
     [[nodiscard]] const Breaker& breaker() const { return breaker_; }
     /// True from the failure that opened the breaker to the next answer, also while a probe is on its way.
     /// The two below are of meaning only then.

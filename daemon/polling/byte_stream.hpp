@@ -22,12 +22,15 @@ public:
     void put(std::uint32_t value) { put_bytes(value, 4); }
     void put(std::uint64_t value) { put_bytes(value, 8); }
     void put(std::int64_t value) { put_bytes(static_cast<std::uint64_t>(value), 8); }
+    /// Its 64 bits as they are, NaN included.
     void put(double value);
     void put(std::string_view text);
     void put(const std::string& text) { put(std::string_view(text)); }
+    /// A pointer would become a bool.
     void put(const char*) = delete;
     void put(const Value& value);
     void put(const Scalar& value);
+    /// Key, value and items; neither its place nor whether it is secret.
     void put(const Setting& setting);
     template <typename Item>
     void put(const std::vector<Item>& items) {
@@ -49,12 +52,14 @@ private:
 class ByteReader {
 public:
     explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
+    /// Only 0 and 1 fit.
     void get(bool& value);
     void get(std::uint8_t& value) { value = static_cast<std::uint8_t>(get_bytes(1)); }
     void get(std::uint32_t& value) { value = static_cast<std::uint32_t>(get_bytes(4)); }
     void get(std::uint64_t& value) { value = get_bytes(8); }
     void get(std::int64_t& value) { value = static_cast<std::int64_t>(get_bytes(8)); }
     void get(double& value);
+    /// A length beyond what is left does not fit; nothing is allocated for it.
     void get(std::string& text);
     void get(Value& value);
     void get(Scalar& value);

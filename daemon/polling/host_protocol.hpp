@@ -22,6 +22,7 @@
 // hold.
 namespace things {
 
+/// Below 32 what the gateway asks, from there what the host says.
 enum class FrameType : std::uint8_t {
     create = 1, ///< SourceWork
     poll,       ///< points, deadline
@@ -72,10 +73,12 @@ private:
 };
 
 /// Deadlines are CLOCK_MONOTONIC in milliseconds, which both processes share.
+/// `points` by index, as in SourceWork.
 struct PollFrame {
     std::vector<std::uint32_t> points;
     std::int64_t deadline_ms = 0;
 };
+/// The value is the raw one, without labels.
 struct WriteFrame {
     std::uint32_t point = 0;
     Value value;

@@ -12,6 +12,7 @@
 namespace things {
 
 /// Why a reading left the queue without being accepted.
+/// Stored by number: new ones go to the end.
 enum class DropReason : std::uint8_t {
     full,      ///< `queue.max_size` was reached
     age,       ///< older than `queue.max_age`
@@ -29,6 +30,7 @@ constexpr std::size_t drop_reasons = 8;
 [[nodiscard]] std::string_view name_of(DropReason reason);
 
 /// Counters since the queue was made; they are stored with every commit.
+/// On the loop only; a copy goes into each commit.
 struct Books {
     std::uint64_t read = 0;     ///< readings taken in
     std::uint64_t accepted = 0; ///< delivered to the platform

@@ -10,6 +10,7 @@
 // bits first), signed ones zigzag. Readers never read past the end: they turn `bad` and give zeros. Pure.
 namespace things {
 
+/// Small numbers of either sign become small ones without: 0, -1, 1, -2 are 0, 1, 2, 3.
 [[nodiscard]] constexpr std::uint64_t zigzag(std::int64_t v) {
     return (static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63);
 }
@@ -21,6 +22,7 @@ namespace things {
 [[nodiscard]] std::uint32_t checksum(std::string_view bytes);
 
 // Writers append to `out`.
+/// One byte up to 127, ten at most.
 inline void put_varint(std::string& out, std::uint64_t v) {
     char buffer[10];
     std::size_t n = 0;
@@ -39,6 +41,7 @@ void put_fixed(std::string& out, T v) {
     std::memcpy(buffer, &v, sizeof v);
     out.append(buffer, sizeof v);
 }
+/// Its size as a varint, then its bytes; no NUL behind.
 inline void put_text(std::string& out, std::string_view text) {
     put_varint(out, text.size());
     out.append(text);
@@ -50,8 +53,10 @@ class ByteReader {
 public:
     explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
 
+    /// Says nothing of whether all that was read made sense: see is_good().
     [[nodiscard]] bool at_end() const { return at_ >= bytes_.size(); }
     [[nodiscard]] bool is_good() const { return !bad_; }
+    /// From the beginning of the bytes; seek() goes back to one.
     [[nodiscard]] std::size_t position() const { return at_; }
     void seek(std::size_t position) { at_ = position; }
 
@@ -61,6 +66,7 @@ public:
         bad_ = true;
         return 0;
     }
+    /// More than ten bytes are a fault, not a larger number.
     std::uint64_t varint() {
         std::uint64_t v = 0;
         for (unsigned shift = 0; shift < 64; shift += 7) {

@@ -17,6 +17,7 @@
 // Used once, by the queue, before anything else.
 namespace things {
 
+/// Belongs to the queue's opening and goes with it; the public members are its result, to be moved out of.
 class HotReplay {
 public:
     struct Device {
@@ -47,7 +48,9 @@ private:
     /// False: it is of another queue. `is_old`: flash knows all that is in it.
     bool file(std::string_view bytes, std::uint64_t avoid, bool is_old);
     void apply(const HotRecord& record);
+    /// A state in the log replaces all that was known of outstanding numbers: it is the newest whole truth.
     void apply_state(QueueState fresh);
+    /// Numbers below `next` are not outstanding again: such a record only says where their readings are.
     void apply_appended(std::string_view payload);
     void apply_ended(std::string_view payload);
     void apply_dead(std::string_view payload);

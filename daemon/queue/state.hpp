@@ -44,6 +44,8 @@ struct DeviceState {
     std::vector<HeldSpan> held;
 };
 
+/// The random `queue_id` is made with the queue and never changes, so that hot logs of a replaced file are
+/// told apart.
 struct QueueState {
     std::uint64_t queue_id = 0;   ///< random; tells hot logs of another queue
     std::uint64_t hot_number = 0; ///< hot log files from this number on are newer than this state
@@ -56,6 +58,7 @@ struct QueueState {
     std::vector<DeviceState> devices;
 };
 
+/// Takes time with devices and gaps in their numbers, not with readings.
 [[nodiscard]] std::string encode(const QueueState& state);
 /// None if a byte is wrong or of a newer version.
 [[nodiscard]] std::optional<QueueState> decode_state(std::string_view bytes);

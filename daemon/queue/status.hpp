@@ -12,6 +12,7 @@
 namespace things {
 
 /// One device's share.
+/// Devices of the queue, also those that the configuration does not know any more.
 struct DeviceBacklog {
     DeviceId device = 0;
     std::string dvnuuid;
@@ -45,6 +46,7 @@ struct QueueStatus {
 };
 
 /// A reading that the platform refused for good.
+/// `id` stays the same for as long as the letter is kept; it is what `queue retry` and `queue drop` take.
 struct DeadLetter {
     std::uint64_t id = 0;
     std::string dvnuuid, name, unit;

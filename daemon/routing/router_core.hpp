@@ -61,11 +61,13 @@ public:
     /// A write by hand: the same checks, the same lane, the same audit; the handler hears the outcome once.
     void write_local(const std::string& name, const std::string& point, const std::string& text,
                      LocalHandler handler);
+    /// Copies what routing needs; lanes go on with what they hold, checked again when its turn comes.
     void update(const Config& config);
     void stop();
     [[nodiscard]] RouterCounts counts() const;
 
     [[nodiscard]] const DeviceConfig* find_device(const std::string& dvnuuid) const override;
+    /// As of this moment: good for one check, not to be kept.
     [[nodiscard]] CheckContext context(const DeviceConfig& device) override;
     void tell(const RunEnd& end) override;
     void on_end(const RunEnd& end) override;
@@ -99,6 +101,7 @@ private:
     void send_up(const std::string& dvnuuid, Outcome outcome);
 
     void count(CommandState state);
+    /// One line in the journal for each end, with fields to search by.
     void write_audit_line(const Command& command) const;
 
     RouterPorts ports_;

@@ -16,6 +16,7 @@ namespace things {
 /// Owned by its lane; pending reads hold it weakly, which is why it is shared.
 class StepCheck : public std::enable_shared_from_this<StepCheck> {
 public:
+    /// Both are copies: a reload may change the point meanwhile.
     struct Item {
         Command command;
         PointConfig point;
@@ -29,6 +30,7 @@ public:
 
 private:
     void check_next();
+    /// `number` tells an answer that came after its patience.
     void on_read(std::size_t number, BusAnswer answer);
 
     RunPorts& ports_;

@@ -15,6 +15,7 @@
 namespace things {
 
 /// One point's last value.
+/// `time_ms` is that of the reading, not of the request; `value` stays the last one while there is a problem.
 struct PointView {
     std::string device, name, unit, source;
     std::optional<Value> value; ///< none yet since the start
@@ -49,6 +50,7 @@ struct SourceView {
 };
 
 /// Something a person should act on.
+/// `urgent`: data is at risk or nothing leaves any more; the page's health answer is 503 then.
 struct AlarmView {
     std::string key;    ///< stable: "device/boiler/parked"
     std::string text;   ///< what is wrong
@@ -67,6 +69,7 @@ struct CommandView {
 
 /// The books: read = accepted + queued + dead + all dropped, also across restarts. The other counters are
 /// since the start.
+/// `oldest_ms` 0: nothing waits, or its time is not known yet.
 struct QueueView {
     std::uint64_t read = 0, accepted = 0, queued = 0, dead = 0;
     std::map<std::string, std::uint64_t> dropped; ///< by reason

@@ -67,6 +67,7 @@ struct ModbusPoint {
     RegisterFormat format;
     WriteChoice write = WriteChoice::automatic;
     std::int64_t interval_ms = 60000;
+    /// Read in one request, since a value and its power of ten belong together.
     [[nodiscard]] RegisterSpan whole() const; ///< value and factor
 };
 

@@ -42,6 +42,7 @@ inline std::vector<std::uint16_t> words_of(RegisterOrder order, std::uint64_t bi
     return words;
 }
 
+/// 64 bits and more: all of them.
 inline std::uint64_t all_ones(unsigned bits) {
     return bits >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
 }

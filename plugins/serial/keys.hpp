@@ -33,6 +33,7 @@ struct SerialOptions {
     int retries = 1;
     std::string on_open;          ///< sent when the link was opened
     std::optional<Pattern> guard; ///< for all points
+    /// "/dev/ttyUSB0", or "192.0.2.7:3001".
     [[nodiscard]] std::string where() const;
 };
 
