@@ -138,6 +138,7 @@ int plugins_test(const Common& common, const std::filesystem::path& file, const 
     if (!source.empty()) {
         Common with_file = common;
         with_file.plugin_dirs = plugin_directories(common);
+        // The plugin under test may not be installed, and the configuration names it.
         with_file.plugin_dirs.push_back(std::filesystem::absolute(file).parent_path());
         const PluginDirectory plugins = installed_plugins(with_file);
         const std::optional<Config> config = load_config(common, plugins);
