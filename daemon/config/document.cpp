@@ -45,6 +45,7 @@ public:
             stop(mark, alias_nodes_ > most_alias_nodes
                            ? too_many_aliases
                            : "an alias (*name) inside the value it stands for; write the value out");
+        // Copies are counted before they are made: nine aliases of nine aliases of ... fill any memory.
         alias_nodes_ += found->second.count;
         if (alias_nodes_ > most_alias_nodes)
             stop(mark, too_many_aliases);

@@ -121,6 +121,7 @@ std::string holders(std::string_view wrong, const std::vector<std::string_view>&
 } // namespace
 
 std::string nearest(std::string_view wrong, const std::vector<std::string_view>& candidates) {
+    // The distance takes time with the product of both lengths.
     if (wrong.empty() || wrong.size() > 64)
         return {};
     std::string_view best;
@@ -134,6 +135,7 @@ std::string nearest(std::string_view wrong, const std::vector<std::string_view>&
             best = candidate;
         }
     }
+    // A third of the letters may be wrong: beyond that a hint misleads.
     if (!best.empty() && least <= std::max<std::size_t>(1, std::max(wrong.size(), best.size()) / 3))
         return std::string(best);
     for (const Synonym& synonym : synonyms)

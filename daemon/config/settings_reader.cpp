@@ -199,6 +199,7 @@ void check_groups(const PluginDescription& plugin, Level level, const std::vecto
             if (found != settings.end())
                 (first ? second : first) = &*found;
         }
+        // One message for the group: a list of keys that are each optional tells nobody what to do.
         if (!first)
             problems.error(place, fmt::format("{} needs one of {}", what, fmt::join(members, ", ")));
         else if (second)

@@ -30,6 +30,7 @@ std::string why(int error) {
 class Descriptor {
 public:
     explicit Descriptor(const std::filesystem::path& path)
+        // O_NONBLOCK: a pipe in the file's place must not stop the start; it is refused below.
         : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
     ~Descriptor() {
         if (number_ >= 0)

@@ -66,6 +66,7 @@ std::string identity(const DeviceConfig& device, const PointConfig& point, const
         if (device.source == point.source && std::none_of(point.settings.begin(), point.settings.end(), same))
             add_setting(parts, setting);
     }
+    // The order in which keys were written means nothing.
     std::sort(parts.begin(), parts.end());
     std::string key = point.source;
     key.append(1, '|').append(std::to_string(static_cast<int>(point.report.aggregate)));
@@ -88,6 +89,7 @@ public:
         if (is_new)
             return;
         const First& first = found->second;
+        // Within a device it is a slip of the pen; across devices it may be meant.
         if (first.device == device.name)
             problems_.error(point.place,
                             fmt::format("point {} reads the same as point {} at {}; keep one, or correct its "

@@ -22,6 +22,7 @@ bool is_plain_character(char c) {
 bool is_plain_text(std::string_view text) {
     if (text.empty() || parse_boolean(text) || parse_number(text))
         return false;
+    // What another YAML reader may take for a number, a date or an octal one.
     constexpr std::string_view first_not = "-+.%0123456789";
     if (first_not.find(text.front()) != std::string_view::npos &&
         text.find_first_not_of("0123456789.eExX+-_") == std::string_view::npos)
