@@ -103,6 +103,7 @@ std::string HostProcess::start(const SourceOptions& options, const std::filesyst
     int pair[2] = {-1, -1}, pipes[2] = {-1, -1};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return error_text("socketpair");
+    // The child gets its end as number 3, and dup2 onto a number that is itself in use would lose it.
     Descriptor ours(pair[0]), theirs(move_up(pair[1]));
     ::close(pair[1]);
     if (pipe2(pipes, O_CLOEXEC) != 0)

@@ -60,6 +60,7 @@ things_setting convert(const Setting& setting, std::deque<std::vector<things_val
     for (const Scalar& item : setting.items)
         values.push_back(std::visit(ToPlugin(), item));
     result.item_count = count_of(values.size());
+    // A deque: pointers into what is there already stay good.
     items.push_back(std::move(values));
     result.items = items.back().data();
     return result;

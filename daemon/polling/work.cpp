@@ -65,6 +65,7 @@ void forget_places(Config& config) {
 
 void forget_settings(Config& config) {
     for (DeviceConfig& device : config.devices) {
+        // Assigned, not cleared: that gives the memory back.
         device.settings = {};
         for (PointConfig& point : device.points)
             point.settings = {};
