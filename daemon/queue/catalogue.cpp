@@ -35,6 +35,7 @@ SeriesId Catalogue::series(DeviceId device, const std::string& name, const std::
 bool Catalogue::restore_device(DeviceId id, const std::string& dvnuuid) {
     if (id < devices_.size())
         return devices_[id] == dvnuuid;
+    // Ids are places: one that leaves a gap, or a name that has another id, belongs to another queue.
     return id == devices_.size() && device(dvnuuid) == id;
 }
 

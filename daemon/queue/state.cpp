@@ -51,6 +51,7 @@ Books get_books(ByteReader& in) {
     const std::uint64_t reasons = in.varint();
     for (std::uint64_t i = 0; i < reasons && in.is_good(); ++i) {
         const std::uint64_t n = in.varint();
+        // A later version may know more reasons; what it counted there is lost, not the rest.
         if (i < books.dropped.size())
             books.dropped[i] = n;
     }
