@@ -102,6 +102,7 @@ std::string json_quoted(std::string_view text) {
 
 std::string decode_text(std::string_view printed, bool ascii_only) {
     std::string_view plain = trimmed_blanks(printed);
+    // Meters print texts as pairs of hexadecimal digits, but not all of them and not all texts.
     std::optional<std::string> decoded = decode_hex(plain);
     std::string_view bytes = decoded && is_text(*decoded, ascii_only) ? std::string_view(*decoded) : plain;
     return to_utf8(trimmed_blanks(bytes));

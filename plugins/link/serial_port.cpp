@@ -71,6 +71,7 @@ void fill(termios& options, const LineSettings& line, const Speed& speed) {
     }
     if (line.parity == LineParity::odd)
         options.c_cflag |= PARODD;
+    // Non-blocking reads give EAGAIN with it; 0 would make an idle line look like its end.
     options.c_cc[VMIN] = 1;
     options.c_cc[VTIME] = 0;
     ::cfsetispeed(&options, speed.code);
@@ -141,6 +142,7 @@ OpenedLink open_serial(const std::string& path, const LineSettings& line) {
     ::ioctl(fd, TIOCEXCL);
     if (std::string error = apply(fd, line); !error.empty())
         return {std::nullopt, fmt::format("{}: {}", path, error)};
+    // Opening sets them on most drivers, not on all; they power cables and ask P1 meters to send.
     int lines = TIOCM_RTS | TIOCM_DTR;
     ::ioctl(fd, TIOCMBIS, &lines); // a pty has none
     ::tcflush(fd, TCIFLUSH);       // what waited there came at another speed, or long ago

@@ -42,6 +42,7 @@ LinkOutcome await(int fd, short events, const Patience& patience) {
         int ready = ::poll(descriptors, 2, to_milliseconds(left));
         if (ready < 0 && errno != EINTR)
             return LinkOutcome::closed;
+        // Before the host's descriptor: what the device has to say comes first.
         if (ready > 0 && descriptors[0].revents != 0)
             return LinkOutcome::done;
         if (ready > 0 && descriptors[1].revents != 0 && !patience.is_interrupted())
@@ -148,6 +149,7 @@ LinkResult Stream::read(std::span<std::uint8_t> into, const Patience& patience) 
             pending_end_ = static_cast<std::size_t>(count);
             continue;
         }
+        // A terminal that hung up reads as 0 bytes, like a socket that was closed.
         if (count == 0)
             return {LinkOutcome::closed, 0,
                     kind_ == Kind::socket ? "the other side closed the connection"
@@ -195,6 +197,7 @@ LinkResult Stream::drain(const Patience& patience) {
             return {LinkOutcome::interrupted, 0, {}};
         if (std::chrono::steady_clock::now() >= patience.deadline)
             return {LinkOutcome::timeout, 0, {}};
+        // No descriptor says when the last byte has left.
         ::poll(nullptr, 0, 2);
     }
 #ifdef TIOCSERGETLSR // the driver's queue is empty; the shift register of a real UART may not be

@@ -89,6 +89,7 @@ TcpConnector::~TcpConnector() {
 }
 
 OpenedLink TcpConnector::connect(const std::string& host, std::uint16_t port, const Patience& patience) {
+    // A look-up cannot be stopped: one that took too long goes on, and the next call takes its result.
     if (lookup_ == nullptr) { // else one is still under way for the same host
         lookup_ = std::make_unique<Lookup>(host, port);
         gaicb* list[] = {&lookup_->request};
@@ -105,6 +106,7 @@ OpenedLink TcpConnector::connect(const std::string& host, std::uint16_t port, co
                     fmt::format("looking up {} takes too long: is the name server reachable?", host)};
         const gaicb* list[] = {&lookup_->request};
         timespec wait{0, std::chrono::nanoseconds(slice).count()};
+        // In slices, since it knows no wake_fd.
         ::gai_suspend(list, 1, &wait);
     }
     std::unique_ptr<Lookup> lookup = std::move(lookup_);
