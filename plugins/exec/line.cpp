@@ -166,6 +166,7 @@ Line parse_line(std::string_view text) {
         return invalid(std::string("it is no JSON: ") + simdjson::error_message(error));
     if (document.get(object) != simdjson::SUCCESS)
         return invalid("it is no JSON object");
+    // The commonest kind first; problem and recovered may name a point, too.
     if (find(object, "values") || find(object, "point"))
         if (!find(object, "problem") && !find(object, "recovered"))
             return parse_readings(object);

@@ -77,6 +77,7 @@ int ExecSource::show_last(const std::uint32_t* points, std::uint32_t count) {
 int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
     if (!run())
         return tell_down();
+    // What it printed meanwhile counts as the last value.
     if (!is_asked_) {
         read_output();
         return show_last(points, count);
