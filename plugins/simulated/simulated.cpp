@@ -57,6 +57,7 @@ std::optional<double> parse_number(const std::string& text) {
 }
 
 std::uint64_t hash_of(std::uint64_t seed, const char* device, const char* point) {
+    // FNV-1a over both names: points of one source do not move alike, and a restart gives the same values.
     std::uint64_t hash = 14695981039346656037U ^ seed;
     for (const char* text : {device, point})
         for (; *text != '\0'; ++text)
