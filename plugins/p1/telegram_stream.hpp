@@ -64,7 +64,7 @@ struct TelegramRules {
 /// '!'. A telegram whose meter must send a checksum (requires_crc) is never accepted without one.
 class TelegramStream {
 public:
-    static constexpr std::size_t max_length = 16 * 1024;
+    static constexpr std::size_t max_length = std::size_t{16} * 1024;
     using Handler = std::function<void(FoundTelegram)>;
 
     /// `on_found` is called from within feed, flush and mark_damaged, in the order of the stream.
