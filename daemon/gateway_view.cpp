@@ -55,6 +55,7 @@ std::map<std::string, WebServer::Handler> Gateway::pages() {
     };
     pages["/healthz"] = [this] {
         std::string reasons;
+        // Only what is urgent: a device that does not answer is no reason to restart the gateway.
         for (const AlarmView& alarm : alarms_.list())
             if (alarm.urgent)
                 reasons += alarm.text + '\n';

@@ -92,6 +92,7 @@ void DeviceReader::read_device_secret(Section& section, DeviceConfig& device) {
         return;
     std::string why;
     if (!is_device_secret(found->text, why)) {
+        // The commonest mistake: the name of a file where its content is meant.
         const bool is_path = found->origin == "text" && found->text.find('/') != std::string::npos;
         problems_.error(node->place(), fmt::format("secret: {}; {}", why,
                                                    is_path ? "if it is the name of a file, write {file: NAME}"
@@ -219,6 +220,7 @@ std::vector<DeviceReader::Listed> DeviceReader::list_points(const Section& secti
         all.push_back({point.name, override_point(point.entries, over->entries, plugin), over->place});
         own.erase(over);
     }
+    // What is left of the own points stands in no profile: additions.
     all.insert(all.end(), own.begin(), own.end());
     return all;
 }
@@ -243,6 +245,7 @@ std::optional<DeviceConfig> DeviceReader::read(const Node& node) {
     const PluginDescription* plugin = source ? source->plugin : nullptr;
     section.check_names(other_keys(plugin, Level::device, source ? nullptr : &options_));
     const Profile* profile = find_profile(section, plugin, device);
+    // The device's own keys win over its profile's.
     const Entries merged = profile ? merge(profile->device, own) : own;
     if (profile)
         Section("device", device.place, profile->device, profile_device_keys(), problems_)

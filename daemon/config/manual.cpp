@@ -80,6 +80,7 @@ std::string roff(std::string_view text) {
         if (c == '\\')
             out += "\\e";
         else if (c == '-')
+            // A plain one becomes a hyphen, which nobody can copy into a shell.
             out += "\\-";
         else
             out += c;

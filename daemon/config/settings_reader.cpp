@@ -261,6 +261,7 @@ std::vector<Setting> read_settings(const PluginDescription& plugin, Level level,
         const auto is_ours = [&name = name->text](const Key& key) {
             return key.name == name;
         };
+        // Keys of the gateway itself, such as name and interval, are not the plugin's.
         if (std::any_of(table.begin(), table.end(), is_ours))
             continue;
         const KeyDescription* key = find_key(plugin, level, name->text);

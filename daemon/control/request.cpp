@@ -75,6 +75,7 @@ ParsedRequest read_object(simdjson::dom::object object) {
         if (!read_items(field.value, items))
             return refused(
                 fmt::format("'{}' is neither a text, a number, true or false, nor a list of them", key));
+        // Which of the two was meant nobody can tell.
         if (!request.arguments.emplace(key, std::move(items)).second)
             return refused(fmt::format("'{}' is there twice", key));
     }

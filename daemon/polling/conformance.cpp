@@ -40,11 +40,13 @@ std::vector<Setting> required_settings(const PluginDescription& plugin, Level le
     std::set<std::string> groups;
     for (const KeyDescription& key : plugin.keys) {
         const bool is_first = !key.group.empty() && groups.insert(key.group).second;
+        // The first key of a group stands for it: one of them must be there.
         if (key.level != level || (!key.required && !is_first))
             continue;
         Setting setting;
         setting.key = key.name;
         if (key.type == SettingType::list)
+            // A list that is required is most often a command, as with exec.
             setting.items = {std::string("/bin/true")};
         else if (key.type != SettingType::map)
             setting.value = made_up(key);
@@ -199,6 +201,7 @@ void Examination::poll() {
     std::vector<std::uint32_t> all;
     for (std::uint32_t i = 0; i < work_.points.size(); ++i)
         all.push_back(i);
+    // Also none at all: a plugin that looks at the first one shows here.
     const std::vector<std::vector<std::uint32_t>> sets = {all, {all.front()}, {}, {all.rbegin(), all.rend()}};
     const char* names[] = {"poll: all points", "poll: one point", "poll: no point", "poll: in reverse order"};
     for (std::size_t i = 0; i < sets.size(); ++i) {

@@ -123,6 +123,7 @@ CallResult LocalDriver::create() {
         result.status = CallResult::Status::failed;
         result.text = "the plugin says that it made a source, but returned none";
     }
+    // What is not destroyed is never touched again: create that fails has nothing to hand over.
     if (result.status != CallResult::Status::ok)
         source_ = nullptr;
     return result;
@@ -165,6 +166,7 @@ CallResult LocalDriver::write(std::uint32_t point, const Value& value, std::int6
         return result;
     std::string why;
     result.written = from_plugin(written, why);
+    // It was written: that the plugin cannot say what does not make it undone.
     if (!result.written) {
         result.text = fmt::format("the plugin says that it wrote {}", why);
         result.written = value;
@@ -190,6 +192,7 @@ CallResult LocalDriver::plan() {
 void LocalDriver::take(const things_reading* readings, std::uint32_t count) {
     if (readings == nullptr || count == 0)
         return;
+    // The plugin may know more or fewer fields: its own size says where the next one begins.
     const std::uint32_t stride = readings->size;
     if (stride < shortest_reading || stride > longest_struct || stride % alignof(things_reading) != 0) {
         sink_.on_garbage(count,

@@ -115,6 +115,7 @@ void ThreadedSource::start() {
         throw std::system_error(error, std::generic_category(), "cannot start a thread for source " + name_);
     (void)argument.release(); // the thread's now
     running_ = true;
+    // The kernel takes 15 characters.
     pthread_setname_np(handle_, ("src:" + name_).substr(0, 15).c_str());
 }
 
@@ -146,6 +147,7 @@ bool ThreadedSource::join(Milliseconds deadline) {
         pthread_join(handle_, nullptr);
         return true;
     }
+    // The thread keeps its half of what is shared, and touches nothing else when it comes back.
     shared_->thread.abandon();
     pthread_detach(handle_);
     return false;

@@ -14,6 +14,7 @@ namespace things {
 
 namespace {
 
+// A 32-bit float that is read back has seven digits of what was written.
 constexpr double tolerance = 1e-6;
 
 std::string plain(const Value& value) {
@@ -60,6 +61,7 @@ std::optional<T> number_from(const std::string& text) {
 /// The kind that the plugin's own keys give away, by their common names (design.md section 6).
 ValueKind kind_by_settings(const PointConfig& point) {
     for (const auto& setting : point.settings) {
+        // The router knows no plugin: these names are what the shipped ones have in common.
         if (setting.key == "coil" || setting.key == "discrete" || setting.key == "bit")
             return ValueKind::boolean;
         const auto* type = std::get_if<std::string>(&setting.value);
@@ -117,6 +119,7 @@ ValueKind kind_of(const PointConfig& point, const std::optional<Value>& last) {
     const auto& w = point.writable;
     if (!point.labels.empty() || (w && (w->min || w->max || w->max_step)))
         return ValueKind::number;
+    // Nothing tells: the plugin will refuse what does not fit.
     if (!last)
         return ValueKind::any;
     if (std::holds_alternative<bool>(*last))

@@ -46,6 +46,7 @@ void add_uplink(JsonWriter& json, const UploadView& uploads) {
 
 void add_point(JsonWriter& json, const PointView& point) {
     json.object().member("name", point.name).member("unit", point.unit).key("value");
+    // null, not left out: a reader sees that the point is there.
     if (point.value)
         json.value(*point.value);
     else

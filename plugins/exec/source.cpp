@@ -87,6 +87,7 @@ int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int6
         if (const std::string& field = points_.at(points[i]).field;
             std::find(fields.begin(), fields.end(), field) == fields.end())
             fields.push_back(field);
+    // Whatever was pending is given up: its late answer has another number.
     pending_ = {++last_id_, {points, points + count}, false, false, {}, {}};
     if (!send(poll_line(pending_.id, fields))) {
         host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "deaf",

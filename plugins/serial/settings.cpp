@@ -131,6 +131,7 @@ void read_link(const LevelReader& reader, SerialOptions& options) {
     options.retries = static_cast<int>(settings.integer("retries", options.retries));
     options.on_open = reader.bytes("on_open");
     options.guard = reader.pattern("guard");
+    // Not a group of the key table: groups are of point keys.
     if (options.port.empty() == options.host.empty())
         reader.complain("port", "give either port or host");
     if (!is_known_baud(options.line.baud))

@@ -56,6 +56,7 @@ void Sysinfo::fail(std::uint32_t index, Point& point, const std::string& why) {
 }
 
 int Sysinfo::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t /*deadline_ms*/) {
+    // One measurement that this machine does not have must not keep the others from being taken.
     bool is_complete = true;
     for (std::uint32_t i = 0; i < count; ++i) {
         Point& point = points_.at(points[i]);
