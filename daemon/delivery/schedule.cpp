@@ -3,7 +3,7 @@
 
 namespace things {
 
-void Schedule::set_due(DeviceId device, std::int64_t when_ms) {
+void UploadSchedule::set_due(DeviceId device, std::int64_t when_ms) {
     if (const auto found = places_.find(device);
         found != places_.end() && !found->second.is_ready && found->second.when_ms == when_ms)
         return;
@@ -13,7 +13,7 @@ void Schedule::set_due(DeviceId device, std::int64_t when_ms) {
     due_.emplace(when_ms, device);
 }
 
-void Schedule::set_ready(DeviceId device, Rank rank) {
+void UploadSchedule::set_ready(DeviceId device, Rank rank) {
     if (const auto found = places_.find(device);
         found != places_.end() && found->second.is_ready && found->second.rank == rank)
         return;
@@ -27,7 +27,7 @@ void Schedule::set_ready(DeviceId device, Rank rank) {
         std::erase_if(line, [this](const auto& entry) { return is_left_behind(entry); });
 }
 
-void Schedule::forget(DeviceId device) {
+void UploadSchedule::forget(DeviceId device) {
     const auto found = places_.find(device);
     if (found == places_.end())
         return;
@@ -38,7 +38,7 @@ void Schedule::forget(DeviceId device) {
     places_.erase(found);
 }
 
-std::optional<DeviceId> Schedule::pop_due(std::int64_t now_ms) {
+std::optional<DeviceId> UploadSchedule::pop_due(std::int64_t now_ms) {
     if (due_.empty() || due_.begin()->first > now_ms)
         return std::nullopt;
     const DeviceId device = due_.begin()->second;
@@ -46,16 +46,16 @@ std::optional<DeviceId> Schedule::pop_due(std::int64_t now_ms) {
     return device;
 }
 
-std::optional<std::int64_t> Schedule::next_due_ms() const {
+std::optional<std::int64_t> UploadSchedule::next_due_ms() const {
     return due_.empty() ? std::nullopt : std::optional(due_.begin()->first);
 }
 
-bool Schedule::is_left_behind(const Line::value_type& entry) const {
+bool UploadSchedule::is_left_behind(const Line::value_type& entry) const {
     const auto found = places_.find(entry.first);
     return found == places_.end() || !found->second.is_ready || found->second.ticket != entry.second;
 }
 
-std::optional<DeviceId> Schedule::pop(Line& line) {
+std::optional<DeviceId> UploadSchedule::pop(Line& line) {
     while (!line.empty()) {
         const auto entry = line.front();
         line.pop_front();
@@ -68,7 +68,7 @@ std::optional<DeviceId> Schedule::pop(Line& line) {
     return std::nullopt;
 }
 
-std::optional<DeviceId> Schedule::pop_ready() {
+std::optional<DeviceId> UploadSchedule::pop_ready() {
     constexpr int most_in_a_row = 3;
     // Live readings must not hold up the backlog of other devices for ever: a fleet that is behind always has
     // some due.

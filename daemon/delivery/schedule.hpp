@@ -15,7 +15,7 @@ namespace things {
 
 /// A device stands in one place at most: a time, or one of the lines. Every call costs O(log n) or less; an
 /// entry that a device left behind in a line is skipped when its turn comes.
-class Schedule {
+class UploadSchedule {
 public:
     /// Ready devices of the first kind go before the second; the second gets at least every fourth turn.
     enum class Rank : std::uint8_t { first, second };

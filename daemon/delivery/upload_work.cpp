@@ -12,8 +12,8 @@ namespace {
 // CLOCK_BOOTTIME goes on during suspend, the timer's clock does not: look now and then.
 constexpr std::int64_t longest_timer_ms = 60'000;
 
-Schedule::Rank rank_of(Purpose purpose) {
-    return purpose == Purpose::backlog ? Schedule::Rank::second : Schedule::Rank::first;
+UploadSchedule::Rank rank_of(Purpose purpose) {
+    return purpose == Purpose::backlog ? UploadSchedule::Rank::second : UploadSchedule::Rank::first;
 }
 
 } // namespace

@@ -115,7 +115,7 @@ private:
     Packer packer_;
     Signer signer_;
     Uplink uplink_;
-    Schedule schedule_;
+    UploadSchedule schedule_;
     std::unordered_map<DeviceId, DeviceUpload> devices_;
     std::vector<DeviceId> notified_;
     UploadTotals totals_;

@@ -27,7 +27,7 @@ constexpr Kind kind_of() {
 }
 
 struct Put {
-    ByteWriter& out;
+    MessageWriter& out;
     template <typename Alternative>
     void operator()(const Alternative& value) const {
         out.put(static_cast<std::uint8_t>(kind_of<Alternative>()));
@@ -37,7 +37,7 @@ struct Put {
 };
 
 template <typename Alternative, typename Variant>
-void get_as(ByteReader& in, Variant& value) {
+void get_as(MessageReader& in, Variant& value) {
     Alternative alternative{};
     in.get(alternative);
     value = std::move(alternative);
@@ -45,7 +45,7 @@ void get_as(ByteReader& in, Variant& value) {
 
 /// False if the kind is none of a value's.
 template <typename Variant>
-bool get_variant(ByteReader& in, std::uint8_t kind, Variant& value) {
+bool get_variant(MessageReader& in, std::uint8_t kind, Variant& value) {
     switch (kind) {
     case boolean:
         get_as<bool>(in, value);
@@ -69,37 +69,37 @@ bool get_variant(ByteReader& in, std::uint8_t kind, Variant& value) {
 
 } // namespace
 
-void ByteWriter::put_bytes(std::uint64_t value, int count) {
+void MessageWriter::put_bytes(std::uint64_t value, int count) {
     for (int i = 0; i < count; ++i)
         bytes_ += static_cast<char>(value >> (8 * i) & 0xFFU);
 }
 
-void ByteWriter::put(double value) {
+void MessageWriter::put(double value) {
     std::uint64_t bits = 0;
     std::memcpy(&bits, &value, sizeof bits);
     put(bits);
 }
 
-void ByteWriter::put(std::string_view value) {
+void MessageWriter::put(std::string_view value) {
     put(static_cast<std::uint32_t>(value.size()));
     bytes_ += value;
 }
 
-void ByteWriter::put(const Value& value) {
+void MessageWriter::put(const Value& value) {
     std::visit(Put{*this}, value);
 }
 
-void ByteWriter::put(const Scalar& value) {
+void MessageWriter::put(const Scalar& value) {
     std::visit(Put{*this}, value);
 }
 
-void ByteWriter::put(const Setting& setting) {
+void MessageWriter::put(const Setting& setting) {
     put(setting.key);
     put(setting.value);
     put(setting.items);
 }
 
-std::uint64_t ByteReader::get_bytes(std::size_t count) {
+std::uint64_t MessageReader::get_bytes(std::size_t count) {
     if (!is_good_ || bytes_.size() < count) {
         is_good_ = false;
         return 0;
@@ -111,38 +111,38 @@ std::uint64_t ByteReader::get_bytes(std::size_t count) {
     return value;
 }
 
-void ByteReader::get(bool& value) {
+void MessageReader::get(bool& value) {
     const std::uint64_t byte = get_bytes(1);
     is_good_ = is_good_ && byte <= 1;
     value = byte == 1;
 }
 
-void ByteReader::get(double& value) {
+void MessageReader::get(double& value) {
     const std::uint64_t bits = get_bytes(8);
     std::memcpy(&value, &bits, sizeof value);
 }
 
-std::uint32_t ByteReader::get_count() {
+std::uint32_t MessageReader::get_count() {
     const auto count = static_cast<std::uint32_t>(get_bytes(4));
     if (count > bytes_.size())
         is_good_ = false;
     return is_good_ ? count : 0;
 }
 
-void ByteReader::get(std::string& value) {
+void MessageReader::get(std::string& value) {
     const std::uint32_t size = get_count();
     value = std::string(bytes_.substr(0, size));
     bytes_.remove_prefix(size);
 }
 
-void ByteReader::get(Value& value) {
+void MessageReader::get(Value& value) {
     std::uint8_t kind = 0;
     get(kind);
     if (!get_variant(*this, kind, value))
         is_good_ = false;
 }
 
-void ByteReader::get(Scalar& value) {
+void MessageReader::get(Scalar& value) {
     std::uint8_t kind = 0;
     get(kind);
     if (kind == none)
@@ -151,7 +151,7 @@ void ByteReader::get(Scalar& value) {
         is_good_ = false;
 }
 
-void ByteReader::get(Setting& setting) {
+void MessageReader::get(Setting& setting) {
     get(setting.key);
     get(setting.value);
     get(setting.items);

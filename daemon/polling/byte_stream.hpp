@@ -15,7 +15,7 @@ namespace things {
 
 /// Little endian; a text and a list begin with their count (4 bytes), a variant with its kind (1 byte).
 /// Written in the order of the calls.
-class ByteWriter {
+class MessageWriter {
 public:
     void put(bool value) { put_bytes(value ? 1 : 0, 1); }
     void put(std::uint8_t value) { put_bytes(value, 1); }
@@ -49,9 +49,9 @@ private:
 /// Reads in the same order. Once something does not fit every further `get` gives zeros and `is_good` is
 /// false.
 /// `bytes` stay as they are while it reads; texts are copied out. Never throws on any bytes.
-class ByteReader {
+class MessageReader {
 public:
-    explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
+    explicit MessageReader(std::string_view bytes) : bytes_(bytes) {}
     /// Only 0 and 1 fit.
     void get(bool& value);
     void get(std::uint8_t& value) { value = static_cast<std::uint8_t>(get_bytes(1)); }

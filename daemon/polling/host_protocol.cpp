@@ -12,7 +12,7 @@ constexpr std::size_t header = 5;
 /// Writes the arguments one after the other.
 template <typename... Args>
 std::string pack(const Args&... args) {
-    ByteWriter out;
+    MessageWriter out;
     (out.put(args), ...);
     return out.take();
 }
@@ -20,12 +20,12 @@ std::string pack(const Args&... args) {
 /// Reads the arguments one after the other; true if the payload is just that.
 template <typename... Args>
 bool unpack(std::string_view payload, Args&... args) {
-    ByteReader in(payload);
+    MessageReader in(payload);
     (in.get(args), ...);
     return in.is_complete();
 }
 
-void put(ByteWriter& out, const KeyDescription& key) {
+void put(MessageWriter& out, const KeyDescription& key) {
     out.put(static_cast<std::uint8_t>(key.level));
     out.put(static_cast<std::uint8_t>(key.type));
     for (const bool flag : {key.required, key.secret, key.inherit})
@@ -37,7 +37,7 @@ void put(ByteWriter& out, const KeyDescription& key) {
     out.put(key.choices);
 }
 
-void get(ByteReader& in, KeyDescription& key) {
+void get(MessageReader& in, KeyDescription& key) {
     in.get(key.level, Level::source, Level::point);
     in.get(key.type, SettingType::boolean, SettingType::map);
     for (bool* flag : {&key.required, &key.secret, &key.inherit})
@@ -51,7 +51,7 @@ void get(ByteReader& in, KeyDescription& key) {
 
 } // namespace
 
-std::string encode(const Frame& frame) {
+std::string encode(const HostFrame& frame) {
     std::string bytes =
         pack(static_cast<std::uint32_t>(frame.payload.size()), static_cast<std::uint8_t>(frame.type));
     return bytes += frame.payload;
@@ -67,13 +67,13 @@ void HostFrameReader::feed(std::string_view bytes) {
     buffer_ += bytes;
 }
 
-std::optional<Frame> HostFrameReader::next() {
+std::optional<HostFrame> HostFrameReader::next() {
     const std::string_view left = std::string_view(buffer_).substr(used_);
     if (is_broken_ || left.size() < header)
         return std::nullopt;
-    ByteReader in(left.substr(0, header));
+    MessageReader in(left.substr(0, header));
     std::uint32_t size = 0;
-    Frame frame;
+    HostFrame frame;
     in.get(size);
     in.get(frame.type, FrameType::create, FrameType::progress);
     // A stream that is out of step never comes back into it: nothing more of it is read.
@@ -91,7 +91,7 @@ std::optional<Frame> HostFrameReader::next() {
 }
 
 std::string encode(const SourceWork& work) {
-    ByteWriter out;
+    MessageWriter out;
     out.put(work.config.name);
     out.put(work.config.plugin);
     out.put(work.config.settings);
@@ -113,7 +113,7 @@ std::string encode(const SourceWork& work) {
 }
 
 bool decode(std::string_view payload, SourceWork& work) {
-    ByteReader in(payload);
+    MessageReader in(payload);
     in.get(work.config.name);
     in.get(work.config.plugin);
     in.get(work.config.settings);
@@ -171,7 +171,7 @@ bool decode(std::string_view payload, GarbageFrame& out) {
 
 std::string encode(const HelloFrame& frame) {
     const PluginDescription& plugin = frame.description;
-    ByteWriter out;
+    MessageWriter out;
     for (const std::string* text : {&frame.error, &plugin.name, &plugin.version, &plugin.summary})
         out.put(*text);
     for (const bool flag : {plugin.polls, plugin.listens, plugin.writes, plugin.discovers, plugin.plans})
@@ -184,7 +184,7 @@ std::string encode(const HelloFrame& frame) {
 
 bool decode(std::string_view payload, HelloFrame& frame) {
     PluginDescription& plugin = frame.description;
-    ByteReader in(payload);
+    MessageReader in(payload);
     for (std::string* text : {&frame.error, &plugin.name, &plugin.version, &plugin.summary})
         in.get(*text);
     for (bool* flag : {&plugin.polls, &plugin.listens, &plugin.writes, &plugin.discovers, &plugin.plans})
@@ -195,7 +195,7 @@ bool decode(std::string_view payload, HelloFrame& frame) {
 }
 
 std::string encode(const CallResult& result) {
-    ByteWriter out;
+    MessageWriter out;
     out.put(static_cast<std::uint8_t>(result.status));
     out.put(result.text);
     out.put(result.written.has_value());
@@ -205,7 +205,7 @@ std::string encode(const CallResult& result) {
 }
 
 bool decode(std::string_view payload, CallResult& result) {
-    ByteReader in(payload);
+    MessageReader in(payload);
     bool has_written = false;
     in.get(result.status, CallResult::Status::ok, CallResult::Status::unsupported);
     in.get(result.text);
@@ -216,7 +216,7 @@ bool decode(std::string_view payload, CallResult& result) {
 }
 
 std::string encode(const std::vector<RawReading>& readings) {
-    ByteWriter out;
+    MessageWriter out;
     out.put(static_cast<std::uint32_t>(readings.size()));
     for (const RawReading& reading : readings) {
         out.put(reading.point);
@@ -231,7 +231,7 @@ std::string encode(const std::vector<RawReading>& readings) {
 }
 
 bool decode(std::string_view payload, std::vector<RawReading>& readings) {
-    ByteReader in(payload);
+    MessageReader in(payload);
     for (std::uint32_t left = in.get_count(); left > 0 && in.is_good(); --left) {
         RawReading& reading = readings.emplace_back();
         bool has_time = false;
@@ -255,7 +255,7 @@ std::string encode(const SourceEvent& event) {
 }
 
 bool decode(std::string_view payload, SourceEvent& event) {
-    ByteReader in(payload);
+    MessageReader in(payload);
     in.get(event.kind, SourceEvent::Kind::problem, SourceEvent::Kind::note);
     in.get(event.level, Level::source, Level::point);
     in.get(event.index);
@@ -269,7 +269,7 @@ std::string encode(const SettingProblem& problem) {
 }
 
 bool decode(std::string_view payload, SettingProblem& problem) {
-    ByteReader in(payload);
+    MessageReader in(payload);
     in.get(problem.level, Level::source, Level::point);
     in.get(problem.index);
     in.get(problem.key);

@@ -42,7 +42,7 @@ enum class FrameType : std::uint8_t {
 };
 
 /// The payload is not looked at here; decode() below does, by type.
-struct Frame {
+struct HostFrame {
     FrameType type = FrameType::result;
     std::string payload;
 };
@@ -51,7 +51,7 @@ constexpr std::size_t longest_request = std::size_t{64} * 1024 * 1024; ///< a co
 constexpr std::size_t longest_answer = std::size_t{4} * 1024 * 1024;   ///< what the host may send
 
 /// Length, type and payload, ready for the socket.
-[[nodiscard]] std::string encode(const Frame& frame);
+[[nodiscard]] std::string encode(const HostFrame& frame);
 
 /// Cuts a stream of bytes into frames. Holds at most one frame and what came with it.
 /// For bytes of a process that may have been taken over: a length beyond `longest` or an unknown type breaks
@@ -61,7 +61,7 @@ public:
     explicit HostFrameReader(std::size_t longest) : longest_(longest) {}
     void feed(std::string_view bytes);
     /// The next whole frame. Nothing if more bytes are needed or the stream is broken.
-    [[nodiscard]] std::optional<Frame> next();
+    [[nodiscard]] std::optional<HostFrame> next();
     /// A frame claimed to be longer than allowed; nothing after it makes sense.
     [[nodiscard]] bool is_broken() const { return is_broken_; }
 

@@ -30,7 +30,7 @@ public:
     Wire(int socket, int wake_fd) : socket_(socket), wake_fd_(wake_fd) {}
 
     /// The next request; nothing once the gateway is gone.
-    std::optional<Frame> receive();
+    std::optional<HostFrame> receive();
     void send(FrameType type, std::string payload);
 
     void on_readings(std::vector<RawReading> readings) override {
@@ -56,7 +56,7 @@ private:
     HostFrameReader reader_{longest_request};
 };
 
-std::optional<Frame> Wire::receive() {
+std::optional<HostFrame> Wire::receive() {
     while (true) {
         if (auto frame = reader_.next())
             return frame;
@@ -71,7 +71,7 @@ std::optional<Frame> Wire::receive() {
 }
 
 void Wire::send(FrameType type, std::string payload) {
-    const std::string bytes = encode(Frame{type, std::move(payload)});
+    const std::string bytes = encode(HostFrame{type, std::move(payload)});
     for (std::size_t sent = 0; sent < bytes.size();) {
         const ssize_t count = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
         if (count < 0 && errno == EINTR)
@@ -89,10 +89,10 @@ public:
         : wire_(wire), library_(std::move(library)), confinement_(confinement) {}
 
     /// False: the source was destroyed, nothing more to do.
-    bool serve(const Frame& frame);
+    bool serve(const HostFrame& frame);
 
 private:
-    CallResult carry_out(const Frame& frame);
+    CallResult carry_out(const HostFrame& frame);
     void tell_confinement();
 
     Wire& wire_;
@@ -102,7 +102,7 @@ private:
     std::unique_ptr<Driver> driver_;
 };
 
-bool Host::serve(const Frame& frame) {
+bool Host::serve(const HostFrame& frame) {
     CallResult result = carry_out(frame);
     // What a plugin throws may be any text.
     if (result.text.size() > 4000)
@@ -125,7 +125,7 @@ void Host::tell_confinement() {
                       "filter for system calls (seccomp)");
 }
 
-CallResult Host::carry_out(const Frame& frame) {
+CallResult Host::carry_out(const HostFrame& frame) {
     const CallResult nonsense = {CallResult::Status::invalid, "the host process did not understand", {}};
     if (frame.type == FrameType::create) {
         driver_.reset();

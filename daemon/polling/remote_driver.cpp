@@ -62,7 +62,7 @@ public:
     HelloFrame start();
 
 private:
-    CallResult ask(const Frame& frame, std::int64_t deadline_ms);
+    CallResult ask(const HostFrame& frame, std::int64_t deadline_ms);
     CallResult die(const std::string& how);
     bool send(const std::string& bytes, std::int64_t until_ms);
     /// Waits and reads once. False if the stream has ended or makes no sense.
@@ -73,7 +73,7 @@ private:
     void read_messages();
     void tell_line();
     void watch(int fd);
-    bool handle(const Frame& frame);
+    bool handle(const HostFrame& frame);
 
     const SourceWork& work_;
     const std::filesystem::path plugin_;
@@ -141,7 +141,7 @@ void RemoteDriver::destroy() {
     }
 }
 
-CallResult RemoteDriver::ask(const Frame& frame, std::int64_t deadline_ms) {
+CallResult RemoteDriver::ask(const HostFrame& frame, std::int64_t deadline_ms) {
     if (!process_.is_running())
         return {CallResult::Status::dead, "the plugin's host process is gone", {}};
     result_.reset();
@@ -277,7 +277,7 @@ void RemoteDriver::tell_line() {
     sink_.on_event({SourceEvent::Kind::note, Level::source, 0, "stderr", last_line_, 1});
 }
 
-bool RemoteDriver::handle(const Frame& frame) {
+bool RemoteDriver::handle(const HostFrame& frame) {
     switch (frame.type) {
     case FrameType::hello:
         return decode(frame.payload, hello_.emplace());

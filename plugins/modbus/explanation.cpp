@@ -114,7 +114,7 @@ const char* exception_name(std::uint8_t code) {
     return row ? row->name : "unknown exception";
 }
 
-Explanation explain_exception(const BusRequest& request, std::uint8_t code) {
+BusExplanation explain_exception(const BusRequest& request, std::uint8_t code) {
     const ExceptionRow* row = find(code);
     const std::string came = asked(request) + ": the answer is exception " + std::to_string(code) + ", " +
                              exception_name(code) + ". ";
@@ -123,8 +123,8 @@ Explanation explain_exception(const BusRequest& request, std::uint8_t code) {
     return {row->word, came + row->advice};
 }
 
-Explanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
-                            const LinkSettings& link) {
+BusExplanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
+                               const LinkSettings& link) {
     const std::string what = asked(request) + " on " + link.text() + ": ";
     const std::string tries = attempts_text(result.attempts);
     switch (result.misfit.kind) {

@@ -15,7 +15,7 @@ namespace things {
 /// Words: illegal_function illegal_address illegal_value device_failure acknowledge busy refused
 /// memory_parity gateway_path gateway_target exception, and without a usable answer timeout echo other_unit
 /// other_answer crc garbage.
-struct Explanation {
+struct BusExplanation {
     const char* code = "";
     std::string text;
 };
@@ -26,12 +26,12 @@ std::string place_text(const BusRequest& request);
 /// `code` as in Modbus Application Protocol V1.1b3, section 7; unknown ones become "exception" with the
 /// number in the text. 5 and 6 mean "later", 10 and 11 come from a gateway in between and say that the unit
 /// itself was silent.
-Explanation explain_exception(const BusRequest& request, std::uint8_t code);
+BusExplanation explain_exception(const BusRequest& request, std::uint8_t code);
 /// Nothing, or nothing usable, came back.
 /// For Status::silent and Status::damaged only; `result.misfit` chooses the text. What was tried (attempts,
 /// timeout, speed) is told with it.
-Explanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
-                            const LinkSettings& link);
+BusExplanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
+                               const LinkSettings& link);
 /// A short word for an exception: "illegal data address".
 const char* exception_name(std::uint8_t code);
 

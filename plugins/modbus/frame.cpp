@@ -94,18 +94,18 @@ bool fits(Bytes body, const BusRequest& request) {
     return reads(request.function) ? body[2] == data_size(request) : confirms(body, request);
 }
 
-BusAnswer answer_of(Bytes body, const BusRequest& request, std::size_t consumed) {
-    BusAnswer answer;
-    answer.kind = BusAnswer::Kind::data;
+ModbusAnswer answer_of(Bytes body, const BusRequest& request, std::size_t consumed) {
+    ModbusAnswer answer;
+    answer.kind = ModbusAnswer::Kind::data;
     answer.consumed = consumed;
     if (reads(request.function))
         answer.payload = body.subspan(3, data_size(request));
     return answer;
 }
 
-BusAnswer exception_of(std::uint8_t code, std::size_t consumed) {
-    BusAnswer answer;
-    answer.kind = BusAnswer::Kind::exception;
+ModbusAnswer exception_of(std::uint8_t code, std::size_t consumed) {
+    ModbusAnswer answer;
+    answer.kind = ModbusAnswer::Kind::exception;
     answer.code = code;
     answer.consumed = consumed;
     return answer;
@@ -180,7 +180,7 @@ std::size_t rtu_answer_size(const BusRequest& request) {
     return reads(request.function) ? exception_size + data_size(request) : write_answer_size;
 }
 
-BusAnswer find_rtu_answer(Bytes received, const BusRequest& request) {
+ModbusAnswer find_rtu_answer(Bytes received, const BusRequest& request) {
     const std::size_t size = rtu_answer_size(request);
     for (std::size_t at = 0; at + exception_size <= received.size(); ++at) {
         const Bytes rest = received.subspan(at);
@@ -194,13 +194,13 @@ BusAnswer find_rtu_answer(Bytes received, const BusRequest& request) {
     return {};
 }
 
-BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction) {
-    BusAnswer none;
+ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction) {
+    ModbusAnswer none;
     for (;;) {
         const Bytes rest = received.subspan(none.consumed);
         const auto size = tcp_frame_end(rest);
         if (!size)
-            none.kind = BusAnswer::Kind::mismatch; // where the next frame begins is anybody's guess
+            none.kind = ModbusAnswer::Kind::mismatch; // where the next frame begins is anybody's guess
         if (size.value_or(0) == 0)
             return none;
         const Bytes body = rest.subspan(header_size - 1, *size - (header_size - 1));
@@ -209,17 +209,17 @@ BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16
             ++none.foreign;
             continue;
         }
-        BusAnswer answer = none;
+        ModbusAnswer answer = none;
         if (!are_tcp_frames(rest.subspan(*size)))
-            answer.kind = BusAnswer::Kind::mismatch;
+            answer.kind = ModbusAnswer::Kind::mismatch;
         else if (body[0] == request.unit && body[1] == (request.function | 0x80) && body.size() == 3)
             answer = exception_of(body[2], none.consumed);
         else if (body.size() == rtu_answer_size(request) - 2 && fits(body, request))
             answer = answer_of(body, request, none.consumed);
         answer.foreign = none.foreign;
-        if (answer.kind != BusAnswer::Kind::incomplete)
+        if (answer.kind != ModbusAnswer::Kind::incomplete)
             return answer;
-        none.kind = BusAnswer::Kind::mismatch;
+        none.kind = ModbusAnswer::Kind::mismatch;
         none.code = body[0];
         return none;
     }

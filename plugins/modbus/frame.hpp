@@ -56,7 +56,7 @@ BusFrame tcp_frame(const BusRequest& request, std::uint16_t transaction);
 std::size_t rtu_answer_size(const BusRequest& request);
 
 /// What was found. `payload` lies in what was received: the data bytes of a read.
-struct BusAnswer {
+struct ModbusAnswer {
     enum class Kind : std::uint8_t {
         incomplete, ///< nothing for this request yet
         data,
@@ -74,11 +74,11 @@ struct BusAnswer {
 /// The answer to a read names neither address nor transaction: whether it belongs to this request or to an
 /// earlier equal one, ModbusBus decides.
 /// An answer to a write must repeat unit, function, address and value or count.
-BusAnswer find_rtu_answer(Bytes received, const BusRequest& request);
+ModbusAnswer find_rtu_answer(Bytes received, const BusRequest& request);
 /// Works on whole frames from the front. Frames of other transactions are skipped and counted as `foreign`. A
 /// length outside 3 to 254 or another protocol than 0 means that the stream is out of step: mismatch, and
 /// everything received is to be forgotten.
-BusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction);
+ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction);
 
 /// What came in place of an answer, for the message.
 struct Misfit {

@@ -225,12 +225,12 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
                 ? frame.bytes().size()
                 : 0;
         const Bytes all = Bytes(received_).subspan(skip);
-        const BusAnswer answer = find_rtu_answer(all, request);
-        if (answer.kind != BusAnswer::Kind::incomplete) {
+        const ModbusAnswer answer = find_rtu_answer(all, request);
+        if (answer.kind != ModbusAnswer::Kind::incomplete) {
             if (skip == 0 && request.function <= 4 && answer.consumed > frame.bytes().size())
                 echoes_ = std::equal(frame.bytes().begin(), frame.bytes().end(), received_.begin());
             finish(result, answer, request);
-            const std::size_t length = answer.kind == BusAnswer::Kind::exception ? exception_size : size;
+            const std::size_t length = answer.kind == ModbusAnswer::Kind::exception ? exception_size : size;
             const Bytes good = all.subspan(answer.consumed - length, length);
             last_answer_.assign(good.begin(), good.end());
             return result;
@@ -282,15 +282,15 @@ Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timi
         if (outcome == ByteLink::Received::nothing)
             return result;
         received_.insert(received_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(got));
-        const BusAnswer answer = find_tcp_answer(received_, request, transaction_);
+        const ModbusAnswer answer = find_tcp_answer(received_, request, transaction_);
         late_answers_ += answer.foreign;
-        if (answer.kind == BusAnswer::Kind::data || answer.kind == BusAnswer::Kind::exception) {
+        if (answer.kind == ModbusAnswer::Kind::data || answer.kind == ModbusAnswer::Kind::exception) {
             quiet_since_ = link_->now();
             learn_turnaround(microseconds_of(quiet_since_ - sent));
             finish(result, answer, request);
         }
         received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(answer.consumed));
-        if (answer.kind == BusAnswer::Kind::mismatch) {
+        if (answer.kind == ModbusAnswer::Kind::mismatch) {
             result.status = Exchange::Status::damaged;
             result.misfit = {answer.code != 0 && answer.code != request.unit ? Misfit::Kind::other_unit
                                                                              : Misfit::Kind::garbage,
@@ -298,14 +298,14 @@ Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timi
             received_.clear();
             return result;
         }
-        if (answer.kind != BusAnswer::Kind::incomplete)
+        if (answer.kind != ModbusAnswer::Kind::incomplete)
             return result;
     }
 }
 
-void ModbusBus::finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const {
-    result.status =
-        answer.kind == BusAnswer::Kind::exception ? Exchange::Status::exception : Exchange::Status::answered;
+void ModbusBus::finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) const {
+    result.status = answer.kind == ModbusAnswer::Kind::exception ? Exchange::Status::exception
+                                                                 : Exchange::Status::answered;
     result.code = answer.code;
     if (result.status == Exchange::Status::answered && request.function <= 4)
         result.words = payload_words(answer.payload, request);
@@ -363,7 +363,7 @@ void ModbusBus::settle_debts(Bytes received) {
         return;
     }
     const auto paid = std::find_if(debts_.begin(), debts_.end(), [received](const Debt& debt) {
-        return find_rtu_answer(received, debt.request).kind != BusAnswer::Kind::incomplete;
+        return find_rtu_answer(received, debt.request).kind != ModbusAnswer::Kind::incomplete;
     });
     if (paid == debts_.end())
         return;

@@ -109,7 +109,7 @@ private:
     /// After an exchange: notes which of the requests sent may still be answered.
     void settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
                       bool was_silent, const BusTiming& timing);
-    void finish(Exchange& result, const BusAnswer& answer, const BusRequest& request) const;
+    void finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) const;
     void take_in(Bytes chunk);
     void sleep_through(std::size_t characters, SteadyTime deadline);
     void learn_turnaround(double us);

@@ -233,7 +233,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         on_answer(unit.unit);
         if (says_later(result.code)) {
             for (const PlannedPoint& planned : request.points) {
-                const Explanation why = explain_exception(frame, result.code);
+                const BusExplanation why = explain_exception(frame, result.code);
                 point_problem(planned.point, why.code, why.text);
             }
             return Next::go_on;
@@ -292,7 +292,7 @@ ModbusSource::Next ModbusSource::narrow(const PlannedRequest& request, std::uint
 }
 
 void ModbusSource::refuse(const PlannedRequest& request, std::uint8_t code) {
-    const Explanation why = explain_exception(request.request(unit_of(request)), code);
+    const BusExplanation why = explain_exception(request.request(unit_of(request)), code);
     const std::chrono::seconds wait = code <= 3 ? refused_long : refused_short;
     for (const PlannedPoint& planned : request.points) {
         lessons_.refuse(planned.point, settings_.points[planned.point], Clock::now(), wait);
@@ -322,14 +322,14 @@ void ModbusSource::on_answer(std::uint8_t unit) {
     next_probe_ = Clock::now();
 }
 
-void ModbusSource::on_silence(const PlannedRequest& request, Explanation why) {
+void ModbusSource::on_silence(const PlannedRequest& request, BusExplanation why) {
     const UnitSettings& unit = unit_of(request);
     UnitState& it = units_[unit.unit];
     it.health.on_silence(Clock::now(), unit.timeout, unit.backoff_max);
     report_silence(request, std::move(why));
 }
 
-void ModbusSource::report_silence(const PlannedRequest& request, Explanation why) {
+void ModbusSource::report_silence(const PlannedRequest& request, BusExplanation why) {
     UnitState& it = units_[unit_of(request).unit];
     it.trouble = std::move(why);
     report_unit(it);

@@ -229,7 +229,7 @@ ModbusScan::Outcome ModbusScan::bisect(RegisterSpan span) {
     } else if (++silent_in_a_row_ >= most_silent) {
         const BusRequest request{unit_, read_function(table_), static_cast<std::uint16_t>(span.first),
                                  static_cast<std::uint16_t>(span.size())};
-        const Explanation why = explain_silence(request, result, timing_, settings_.link);
+        const BusExplanation why = explain_silence(request, result, timing_, settings_.link);
         trouble_ = {why.code, why.text};
         return Outcome::failed;
     }
@@ -273,12 +273,12 @@ ModbusScan::Outcome ModbusScan::explain(const ScanOptions& options) {
     }
     const BusRequest request{unit_, read_function(table), options.explain.value(), 1};
     if (result.status == Exchange::Status::exception) {
-        const Explanation why = explain_exception(request, result.code);
+        const BusExplanation why = explain_exception(request, result.code);
         trouble_ = {why.code, why.text};
         return Outcome::failed;
     }
     if (result.status != Exchange::Status::answered) {
-        const Explanation why = explain_silence(request, result, timing_, settings_.link);
+        const BusExplanation why = explain_silence(request, result, timing_, settings_.link);
         if (result.status != Exchange::Status::lost)
             trouble_ = {why.code, why.text};
         return Outcome::failed;

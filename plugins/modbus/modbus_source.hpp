@@ -50,7 +50,7 @@ public:
 private:
     struct UnitState {
         UnitHealth health;
-        Explanation trouble;                  ///< of a dead unit
+        BusExplanation trouble;               ///< of a dead unit
         bool glanced_at = false;              ///< was asked once, with a short patience
         std::uint32_t usual_us = 0;           ///< how long it takes to answer, the longest of late
         std::vector<std::uint32_t> devices{}; ///< that have points there
@@ -116,8 +116,8 @@ private:
     void learn_usual(std::uint8_t unit, std::uint32_t us);
     [[nodiscard]] std::chrono::milliseconds short_patience(const UnitSettings& unit) const;
     [[nodiscard]] bool may_wait_for(std::uint8_t unit, std::chrono::nanoseconds spent) const;
-    void on_silence(const PlannedRequest& request, Explanation why);
-    void report_silence(const PlannedRequest& request, Explanation why);
+    void on_silence(const PlannedRequest& request, BusExplanation why);
+    void report_silence(const PlannedRequest& request, BusExplanation why);
     void report_unit(const UnitState& unit);
     /// At most one request a poll, and one every 10 s.
     void try_gap(const PollPlan& plan);

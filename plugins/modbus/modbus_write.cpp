@@ -90,12 +90,12 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     if (result.status == Exchange::Status::lost)
         return THINGS_FAILED;
     if (result.status == Exchange::Status::exception) {
-        const Explanation why = explain_exception(request, result.code);
+        const BusExplanation why = explain_exception(request, result.code);
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, why.text);
         return THINGS_REFUSED;
     }
     if (result.status != Exchange::Status::answered) {
-        const Explanation why =
+        const BusExplanation why =
             explain_silence(request, result, timing_of(unit, unit.retries), settings_.link);
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, why.text);
         return THINGS_TIMEOUT;
@@ -131,7 +131,7 @@ int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16
         on_answer(unit.unit);
         return THINGS_OK;
     case Exchange::Status::exception: {
-        const Explanation why = explain_exception(request, result.code);
+        const BusExplanation why = explain_exception(request, result.code);
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, point_text(point) + ": " + why.text);
         return THINGS_REFUSED;
     }
@@ -140,7 +140,8 @@ int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16
     default:
         break;
     }
-    const Explanation why = explain_silence(request, result, timing_of(unit, unit.retries), settings_.link);
+    const BusExplanation why =
+        explain_silence(request, result, timing_of(unit, unit.retries), settings_.link);
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code,
                  point_text(point) + ": " + why.text + " Whether it was written is not known.");
     return THINGS_TIMEOUT;

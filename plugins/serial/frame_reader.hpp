@@ -68,7 +68,7 @@ struct FrameRules {
 
 /// A frame. `text` is what expressions look at: without line end, delimiter, trailing bytes and checksum
 /// behind them.
-struct Frame {
+struct SerialFrame {
     std::string bytes;
     std::size_t text_length = 0;
     [[nodiscard]] std::string_view text() const { return std::string_view(bytes).substr(0, text_length); }
@@ -87,13 +87,13 @@ struct Frame {
 /// into the reader.
 class FrameReader {
 public:
-    using OnFrame = std::function<void(const Frame&)>;
+    using OnFrame = std::function<void(const SerialFrame&)>;
     using OnDamage = std::function<void(std::string_view bytes)>;
 
     /// `on_damage` is told what was thrown away because a checksum or a character was wrong, once a run.
     FrameReader(FrameRules rules, OnFrame on_frame, OnDamage on_damage);
 
-    /// Several frames may come out of one piece. The Frame handed out is valid during the call.
+    /// Several frames may come out of one piece. The one handed out is valid during the call.
     void feed(std::string_view bytes);
     /// Nothing came for the source's `silence`: ends a frame of kind silence, drops an unfinished one of
     /// counted bytes; of the other kinds only the memory of damage goes.

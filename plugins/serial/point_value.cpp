@@ -116,7 +116,7 @@ Extracted from_column(std::string_view text, const PointRules& rules) {
     return from_text(field, rules);
 }
 
-Extracted from_json(const Frame& frame, const PointRules& rules, JsonReader& json) {
+Extracted from_json(const SerialFrame& frame, const PointRules& rules, JsonReader& json) {
     std::optional<JsonValue> found = json.find(frame.text(), rules.pointer);
     if (!found)
         return {};
@@ -205,7 +205,7 @@ Extracted from_integer(std::uint64_t bits, const PointRules& rules) {
             {}};
 }
 
-Extracted from_bytes(const Frame& frame, const PointRules& rules) {
+Extracted from_bytes(const SerialFrame& frame, const PointRules& rules) {
     std::size_t size =
         rules.type == ValueType::string ? rules.length : std::max<std::size_t>(byte_size(rules.type), 1);
     if (*rules.byte + size > frame.bytes.size())
@@ -282,7 +282,7 @@ std::optional<PointValue> read_number(std::string_view text, const PointRules& r
     return *real * rules.scale + rules.offset;
 }
 
-Extracted extract(const Frame& frame, const PointRules& rules, JsonReader& json) {
+Extracted extract(const SerialFrame& frame, const PointRules& rules, JsonReader& json) {
     // Of several places the first in this order counts.
     Extracted result;
     if (rules.match) {

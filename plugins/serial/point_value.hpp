@@ -42,7 +42,7 @@ enum class ByteOrder : std::uint8_t { abcd, cdab, badc, dcba };
 using PointValue = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 
 /// One of match, column, pointer and byte is given; of several the first in this order counts. Columns count
-/// from 0 within Frame::text(), bytes from 0 within Frame::bytes.
+/// from 0 within SerialFrame::text(), bytes from 0 within SerialFrame::bytes.
 struct PointRules {
     std::optional<Pattern> match;
     std::optional<std::size_t> column, byte;
@@ -73,7 +73,7 @@ struct Extracted {
 
 /// Never throws for what a sensor may send. A guard that is not found makes even an unreadable value
 /// unusable.
-[[nodiscard]] Extracted extract(const Frame& frame, const PointRules& rules, JsonReader& json);
+[[nodiscard]] Extracted extract(const SerialFrame& frame, const PointRules& rules, JsonReader& json);
 /// "+  12.34", "- 3", "1,5" (with decimal comma), "1.2e-3": a number with blanks around and behind its sign,
 /// nothing else. Scaled exactly where the digits allow.
 /// With has_decimal_comma points are thousands and are dropped; without it a comma is a mistake. NaN and

@@ -37,7 +37,7 @@ things_value to_plugin(const PointValue& value) {
 
 } // namespace
 
-void SerialSource::on_frame(const Frame& frame) {
+void SerialSource::on_frame(const SerialFrame& frame) {
     if (is_discovering_)
         host_.found(fmt::format("{{\"frame\":{}}}", json_quoted(printable(frame.bytes, 1000))));
     ++frames_;
@@ -64,7 +64,7 @@ void SerialSource::on_frame(const Frame& frame) {
         question_->verdict = THINGS_OK;
 }
 
-void SerialSource::offer(const Frame& frame, std::uint32_t index, bool is_asked) {
+void SerialSource::offer(const SerialFrame& frame, std::uint32_t index, bool is_asked) {
     State& state = states_[index];
     const SerialPoint& point = points_[index];
     Extracted extracted = extract(frame, point.rules, json_);
@@ -133,7 +133,7 @@ void SerialSource::repeat(const std::vector<std::uint32_t>& points) {
             emit(index, THINGS_UNCHANGED | THINGS_OWN_TIME, 0);
 }
 
-void SerialSource::answer_write(const Frame& frame, Question& question) {
+void SerialSource::answer_write(const SerialFrame& frame, Question& question) {
     question.last_frame = frame.bytes;
     if (question.write->refuse && question.write->refuse->is_found_in(frame.text()))
         question.verdict = THINGS_REFUSED;

@@ -36,7 +36,7 @@ std::unique_ptr<SerialSource> SerialSource::make(const PluginHost& host, const t
 SerialSource::SerialSource(PluginHost host, SerialOptions options, std::vector<SerialPoint> points)
     : host_(host), options_(std::move(options)), points_(std::move(points)), states_(points_.size()),
       reader_(
-          options_.frame, [this](const Frame& frame) { on_frame(frame); },
+          options_.frame, [this](const SerialFrame& frame) { on_frame(frame); },
           [this](std::string_view bytes) { on_damage(bytes); }),
       pause_(first_pause) {
     has_talkers_ = std::any_of(points_.begin(), points_.end(),

@@ -76,10 +76,10 @@ private:
     int await_answer(Question& question, const Patience& patience);
     void tell_no_answer(const Question& question, const std::string& request);
     /// Offers the frame to every point without a request and to those the question is about.
-    void on_frame(const Frame& frame);
+    void on_frame(const SerialFrame& frame);
     void on_damage(std::string_view bytes);
-    void offer(const Frame& frame, std::uint32_t index, bool is_asked);
-    void answer_write(const Frame& frame, Question& question);
+    void offer(const SerialFrame& frame, std::uint32_t index, bool is_asked);
+    void answer_write(const SerialFrame& frame, Question& question);
     void emit(std::uint32_t index, std::uint32_t flags, std::uint32_t duration_us);
     [[nodiscard]] bool have_values(const std::vector<std::uint32_t>& points) const;
     void repeat(const std::vector<std::uint32_t>& points);

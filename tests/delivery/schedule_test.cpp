@@ -5,10 +5,10 @@
 
 #include <map>
 
-using things::Schedule;
+using things::UploadSchedule;
 
 TEST_CASE("devices come when they are due, earliest first") {
-    Schedule schedule;
+    UploadSchedule schedule;
     schedule.set_due(1, 300);
     schedule.set_due(2, 100);
     schedule.set_due(3, 200);
@@ -23,15 +23,15 @@ TEST_CASE("devices come when they are due, earliest first") {
 }
 
 TEST_CASE("ready devices are served in turn, the second line every fourth time at least") {
-    Schedule schedule;
+    UploadSchedule schedule;
     std::map<unsigned, int> served;
     for (unsigned id = 0; id < 6; ++id)
-        schedule.set_ready(id, id < 3 ? Schedule::Rank::first : Schedule::Rank::second);
+        schedule.set_ready(id, id < 3 ? UploadSchedule::Rank::first : UploadSchedule::Rank::second);
     for (int i = 0; i < 400; ++i) {
         const auto id = schedule.pop_ready();
         REQUIRE(id);
         ++served[*id];
-        schedule.set_ready(*id, *id < 3 ? Schedule::Rank::first : Schedule::Rank::second);
+        schedule.set_ready(*id, *id < 3 ? UploadSchedule::Rank::first : UploadSchedule::Rank::second);
     }
     for (unsigned id = 0; id < 3; ++id)
         CHECK(served[id] == 100);
@@ -40,11 +40,11 @@ TEST_CASE("ready devices are served in turn, the second line every fourth time a
 }
 
 TEST_CASE("devices that change lines for days do not fill the memory") {
-    Schedule schedule;
+    UploadSchedule schedule;
     for (int i = 0; i < 100'000; ++i)
         for (unsigned id = 0; id < 5; ++id)
-            schedule.set_ready(id, (i + static_cast<int>(id)) % 2 == 0 ? Schedule::Rank::first
-                                                                       : Schedule::Rank::second);
+            schedule.set_ready(id, (i + static_cast<int>(id)) % 2 == 0 ? UploadSchedule::Rank::first
+                                                                       : UploadSchedule::Rank::second);
     CHECK(schedule.size() < 100);
     int count = 0;
     while (schedule.pop_ready())
@@ -53,12 +53,12 @@ TEST_CASE("devices that change lines for days do not fill the memory") {
 }
 
 TEST_CASE("a device has one place") {
-    Schedule schedule;
-    schedule.set_ready(1, Schedule::Rank::first);
-    schedule.set_ready(1, Schedule::Rank::first);
-    schedule.set_ready(1, Schedule::Rank::second);
+    UploadSchedule schedule;
+    schedule.set_ready(1, UploadSchedule::Rank::first);
+    schedule.set_ready(1, UploadSchedule::Rank::first);
+    schedule.set_ready(1, UploadSchedule::Rank::second);
     schedule.set_due(2, 10);
-    schedule.set_ready(2, Schedule::Rank::first);
+    schedule.set_ready(2, UploadSchedule::Rank::first);
     CHECK_FALSE(schedule.pop_due(100));
     CHECK(schedule.pop_ready() == 2U);
     CHECK(schedule.pop_ready() == 1U);

@@ -22,12 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (writes)
         request.values.assign(request.count, data[5]);
     const Bytes received{data + head, size - head};
-    for (const BusAnswer& answer :
+    for (const ModbusAnswer& answer :
          {find_rtu_answer(received, request),
           find_tcp_answer(received, request, static_cast<std::uint16_t>(data[6]))}) {
         if (answer.consumed > received.size())
             std::abort();
-        if (answer.kind != BusAnswer::Kind::data || writes)
+        if (answer.kind != ModbusAnswer::Kind::data || writes)
             continue;
         const std::vector<std::uint16_t> words = payload_words(answer.payload, request);
         RegisterFormat format;

@@ -68,7 +68,7 @@ std::vector<std::string> run(const FrameRules& rules, std::string_view bytes, st
     JsonReader json;
     FrameReader reader(
         rules,
-        [&](const Frame& frame) {
+        [&](const SerialFrame& frame) {
             frames.push_back(frame.bytes);
             if (frame.text_length > frame.bytes.size())
                 fail("the text is longer than the frame");

@@ -11,7 +11,7 @@ namespace things {
 
 TEST_CASE("the example of the header is what is written") {
     const std::string payload = encode(WriteFrame{2, Value(1.5), 1000});
-    const std::string frame = encode(Frame{FrameType::write, payload});
+    const std::string frame = encode(HostFrame{FrameType::write, payload});
     const unsigned char expected[] = {0x15, 0, 0, 0,    0x04, 2,    0, 0, 0, 4, 0, 0, 0,
                                       0,    0, 0, 0xf8, 0x3f, 0xe8, 3, 0, 0, 0, 0, 0, 0};
     REQUIRE(frame.size() == sizeof expected);
@@ -21,7 +21,7 @@ TEST_CASE("the example of the header is what is written") {
 TEST_CASE("a stream is cut into frames wherever it was torn") {
     std::string stream;
     for (int i = 0; i < 50; ++i)
-        stream += encode(Frame{FrameType::found, std::string(static_cast<std::size_t>(i * 7), 'x')});
+        stream += encode(HostFrame{FrameType::found, std::string(static_cast<std::size_t>(i * 7), 'x')});
     for (const std::size_t piece : {1U, 2U, 5U, 64U, 100'000U}) {
         HostFrameReader reader(1000);
         std::size_t count = 0;

@@ -28,7 +28,7 @@ const BusRequest read_one{1, 3, 100, 1};
 const Buffer answer_215{0x01, 0x03, 0x02, 0x00, 0xD7, 0xF8, 0x1A};
 
 bool is_data(const Buffer& bytes, const BusRequest& request) {
-    return find_rtu_answer(bytes, request).kind == BusAnswer::Kind::data;
+    return find_rtu_answer(bytes, request).kind == ModbusAnswer::Kind::data;
 }
 
 } // namespace
@@ -47,8 +47,8 @@ TEST_CASE("requests as they go over the wire") {
 }
 
 TEST_CASE("an RTU answer is found with its data") {
-    const BusAnswer answer = find_rtu_answer(answer_215, read_one);
-    REQUIRE(answer.kind == BusAnswer::Kind::data);
+    const ModbusAnswer answer = find_rtu_answer(answer_215, read_one);
+    REQUIRE(answer.kind == ModbusAnswer::Kind::data);
     CHECK(payload_words(answer.payload, read_one) == std::vector<std::uint16_t>{215});
     for (std::size_t size = 0; size < answer_215.size(); ++size)
         CHECK_FALSE(
@@ -81,8 +81,8 @@ TEST_CASE("an answer of another unit, function or length is none") {
 
 TEST_CASE("an exception carries its code") {
     const Buffer bytes{0x01, 0x83, 0x02, 0xC0, 0xF1};
-    const BusAnswer answer = find_rtu_answer(bytes, read_one);
-    CHECK(answer.kind == BusAnswer::Kind::exception);
+    const ModbusAnswer answer = find_rtu_answer(bytes, read_one);
+    CHECK(answer.kind == ModbusAnswer::Kind::exception);
     CHECK(answer.code == 2);
 }
 
@@ -94,8 +94,8 @@ TEST_CASE("a flipped bit or two never makes a wrong value") {
         const unsigned flips = 1 + random() % 3;
         for (unsigned k = 0; k < flips; ++k)
             bytes[random() % bytes.size()] ^= static_cast<std::uint8_t>(1U << random() % 8);
-        const BusAnswer answer = find_rtu_answer(bytes, read_one);
-        if (answer.kind == BusAnswer::Kind::data) {
+        const ModbusAnswer answer = find_rtu_answer(bytes, read_one);
+        if (answer.kind == ModbusAnswer::Kind::data) {
             ++found; // three flips may cancel each other out
             REQUIRE(payload_words(answer.payload, read_one)[0] == 215);
         }
@@ -106,20 +106,20 @@ TEST_CASE("a flipped bit or two never makes a wrong value") {
 TEST_CASE("TCP answers are told apart by their transaction") {
     Buffer late{0, 1, 0, 0, 0, 5, 1, 3, 2, 0, 1};
     const Buffer good{0, 2, 0, 0, 0, 5, 1, 3, 2, 0, 215};
-    CHECK(find_tcp_answer(late, read_one, 2).kind == BusAnswer::Kind::incomplete);
+    CHECK(find_tcp_answer(late, read_one, 2).kind == ModbusAnswer::Kind::incomplete);
     CHECK(find_tcp_answer(late, read_one, 2).consumed == late.size());
     late.insert(late.end(), good.begin(), good.end());
-    const BusAnswer answer = find_tcp_answer(late, read_one, 2);
-    REQUIRE(answer.kind == BusAnswer::Kind::data);
+    const ModbusAnswer answer = find_tcp_answer(late, read_one, 2);
+    REQUIRE(answer.kind == ModbusAnswer::Kind::data);
     CHECK(answer.foreign == 1);
     CHECK(payload_words(answer.payload, read_one) == std::vector<std::uint16_t>{215});
-    CHECK(find_tcp_answer(good, {2, 3, 100, 1}, 2).kind == BusAnswer::Kind::mismatch);
-    CHECK(find_tcp_answer(good, {1, 4, 100, 1}, 2).kind == BusAnswer::Kind::mismatch);
-    CHECK(find_tcp_answer(good, {1, 3, 100, 2}, 2).kind == BusAnswer::Kind::mismatch);
+    CHECK(find_tcp_answer(good, {2, 3, 100, 1}, 2).kind == ModbusAnswer::Kind::mismatch);
+    CHECK(find_tcp_answer(good, {1, 4, 100, 1}, 2).kind == ModbusAnswer::Kind::mismatch);
+    CHECK(find_tcp_answer(good, {1, 3, 100, 2}, 2).kind == ModbusAnswer::Kind::mismatch);
     for (const std::uint8_t length : Buffer{0, 1, 2, 255}) {
         Buffer bad = good;
         bad[5] = length;
-        CHECK(find_tcp_answer(bad, read_one, 2).kind == BusAnswer::Kind::mismatch);
+        CHECK(find_tcp_answer(bad, read_one, 2).kind == ModbusAnswer::Kind::mismatch);
     }
 }
 
@@ -131,10 +131,10 @@ TEST_CASE("whatever comes, the parsers stay within it") {
             byte = static_cast<std::uint8_t>(random() % 4 == 0 ? random() : random() % 8);
         const BusRequest request{1, static_cast<std::uint8_t>(1 + random() % 4), 0,
                                  static_cast<std::uint16_t>(1 + random() % 125)};
-        for (const BusAnswer& answer :
+        for (const ModbusAnswer& answer :
              {find_rtu_answer(bytes, request), find_tcp_answer(bytes, request, 0)}) {
             CHECK(answer.consumed <= bytes.size());
-            if (answer.kind == BusAnswer::Kind::data)
+            if (answer.kind == ModbusAnswer::Kind::data)
                 CHECK(payload_words(answer.payload, request).size() == request.count);
         }
         static_cast<void>(diagnose_rtu(bytes, request));

@@ -21,7 +21,7 @@ Cut cut(const FrameRules& rules, const std::string& bytes, std::size_t piece) {
     Cut result;
     FrameReader reader(
         rules,
-        [&result](const Frame& frame) {
+        [&result](const SerialFrame& frame) {
             result.texts.emplace_back(frame.text());
             result.frames.push_back(frame.bytes);
         },
@@ -154,7 +154,8 @@ TEST_CASE("a frame that ends by silence") {
     rules.kind = FrameKind::silence;
     Texts frames;
     FrameReader reader(
-        rules, [&frames](const Frame& frame) { frames.push_back(frame.bytes); }, [](std::string_view) {});
+        rules, [&frames](const SerialFrame& frame) { frames.push_back(frame.bytes); },
+        [](std::string_view) {});
     reader.feed("ab");
     reader.feed("c");
     CHECK(frames.empty());
@@ -167,7 +168,7 @@ TEST_CASE("a damaged character costs its frame and no other") {
     Texts frames;
     int damaged = 0;
     FrameReader reader(
-        {}, [&frames](const Frame& frame) { frames.push_back(frame.bytes); },
+        {}, [&frames](const SerialFrame& frame) { frames.push_back(frame.bytes); },
         [&damaged](std::string_view) { ++damaged; });
     reader.feed("one\r\ntw");
     reader.mark_damaged();
