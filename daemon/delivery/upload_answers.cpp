@@ -215,6 +215,8 @@ void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Verdict
     ++device.stats.failures;
     if (flight.purpose == Purpose::again)
         device.again.clear();
+    if (device.is_parked) // a probe that was too large: the next one as late as after any other refusal
+        device.park(device.park_reason, device.is_parked_by_content, clock_.boot_ms(), hooks_.random());
     if (flight.slice.count <= 1) {
         if (flight.purpose != Purpose::repeat)
             set_aside(device, flight.slice,

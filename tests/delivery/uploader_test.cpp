@@ -377,6 +377,27 @@ TEST_CASE("a refused device is parked alone, probed rarely with few readings, an
     CHECK(rig.recovered.size() == 1);
 }
 
+TEST_CASE("a parked device whose probe is called too large is probed no more often") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 1);
+    rig.uploader->retry_now(1);
+    rig.pass(60'000);
+    rig.serve([](const auto&) { return 202; });
+    rig.uploader->request_post(1); // its newest reading again, since nothing else waits
+    rig.run();
+    rig.serve([](const auto&) { return 401; });
+    REQUIRE(rig.uploader->status(1).is_parked);
+    int probes = 0;
+    for (int minute = 0; minute < 60; ++minute) {
+        rig.pass(60'000);
+        rig.serve([&probes](const auto&) { return ++probes < 100 ? 413 : 202; });
+    }
+    CHECK(probes >= 2);
+    CHECK(probes <= 10);
+    CHECK(rig.uploader->status(1).is_parked);
+}
+
 TEST_CASE("413 halves until it fits, remembers it, and grows back slowly") {
     Rig rig;
     rig.add_device(1);
