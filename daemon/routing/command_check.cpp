@@ -140,8 +140,8 @@ std::string check_switches(const PointConfig& point, const CheckContext& context
 CheckedRecord check_record(const DownlinkRecord& record, const DeviceConfig& device,
                            const CheckContext& context) {
     CheckedRecord checked;
-    checked.point = shortened(record.name);
     checked.config = find_point(device, record.name);
+    checked.point = checked.config != nullptr ? checked.config->name : shortened(record.name);
     if (record.value)
         checked.value = *record.value;
     if (checked.config == nullptr) {

@@ -106,6 +106,15 @@ TEST_CASE("one record is allowed or refused with a reason") {
     }
 }
 
+TEST_CASE("a point with the longest name is found") {
+    auto site = things::make_site();
+    const std::string name(200, 'a');
+    site.devices.front().points.push_back(things::make_writable(name));
+    const Checked checked = things::check({{record(name, 1.0)}}, site.devices.front(), {});
+    CHECK(checked.records.at(0).reason.empty());
+    CHECK(checked.records.at(0).point == name);
+}
+
 TEST_CASE("one refused record refuses its whole downlink, unless each is for itself") {
     auto site = things::make_site();
     auto& boiler = site.devices.front();
