@@ -230,9 +230,10 @@ UnitKind find_unit(std::string_view unit) {
 }
 
 bool is_senml_name(std::string_view name) {
-    return !name.empty() && name.size() <= 128 && std::all_of(name.begin(), name.end(), [](char c) {
-        return is_alphanumeric(c) || std::string_view("-:./_").find(c) != std::string_view::npos;
-    });
+    return !name.empty() && name.size() <= longest_senml_name &&
+           std::all_of(name.begin(), name.end(), [](char c) {
+               return is_alphanumeric(c) || std::string_view("-:./_").find(c) != std::string_view::npos;
+           });
 }
 
 std::string senml_base_name(std::string_view dvnuuid) {

@@ -28,7 +28,11 @@ enum class UnitKind : std::uint8_t {
 /// What the SenML registry says of a unit.
 [[nodiscard]] UnitKind find_unit(std::string_view unit);
 
-/// Whether `name` may stand behind a base name: only A-Z a-z 0-9 - : . / _ (RFC 8428 4.5.1), 1 to 128 long.
+/// Characters; ours: neither the RFC nor the platform tells a limit.
+inline constexpr std::size_t longest_senml_name = 200;
+
+/// Whether `name` may stand behind a base name: only A-Z a-z 0-9 - : . / _ (RFC 8428 4.5.1), not empty, at
+/// most longest_senml_name.
 [[nodiscard]] bool is_senml_name(std::string_view name);
 
 /// "urn:dev:DVNUUID:<dvnuuid>:", the id exactly as configured.

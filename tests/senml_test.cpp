@@ -197,6 +197,12 @@ TEST_CASE("what cannot be sent is refused with a reason") {
     CHECK(make_senml_series("line1/voltage", "V").members == R"("n":"line1/voltage","u":"V")");
 }
 
+TEST_CASE("a name that the configuration takes can be sent") {
+    CHECK(is_senml_name(std::string(longest_senml_name, 'a')));
+    CHECK(make_senml_series(std::string(200, 'a'), "").refusal.empty());
+    CHECK_FALSE(make_senml_series(std::string(201, 'a'), "").refusal.empty());
+}
+
 TEST_CASE("units are known from the registry") {
     for (const char* unit : {"Cel", "%RH", "/", "W", "kg/m3", "beat/min", "vars", "m/s2", "%", "NTU"})
         CHECK_MESSAGE(find_unit(unit) == UnitKind::primary, unit);

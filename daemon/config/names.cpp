@@ -3,6 +3,7 @@
 
 #include "config/nearest.hpp"
 #include "config/section.hpp"
+#include "senml.hpp"
 
 #include <fmt/format.h>
 
@@ -112,7 +113,7 @@ constexpr std::array spellings{
 } // namespace
 
 bool is_senml_name(std::string_view name, std::string& why) {
-    return is_name_of(name, "-:./_", 200, why);
+    return is_name_of(name, "-:./_", longest_senml_name, why);
 }
 
 bool is_plain_name(std::string_view name, std::string& why) {

@@ -7,9 +7,8 @@
 // Names, units and identifiers that the platform or our own commands must understand. Pure.
 namespace things {
 
-/// Characters of SenML names (RFC 8428 4.5.1), first one a letter or digit, at most 200. If not, `why` says
-/// it.
-/// `why` gives a name that would do.
+/// Characters of SenML names (RFC 8428 4.5.1), first one a letter or digit, at most longest_senml_name. If
+/// not, `why` says it and gives a name that would do.
 bool is_senml_name(std::string_view name, std::string& why);
 
 /// A name of a device, source or profile: letters, digits, - _ and ., first one a letter or digit, at
