@@ -10,7 +10,7 @@ namespace things {
 namespace {
 
 constexpr std::int64_t step_ms = 1000; // more than this is a step, not a drift
-constexpr std::int64_t slew_ms = 1;    // NTP slews by at most half a millisecond a second
+constexpr std::int64_t slew_ms = 1;    // a second; NTP slews by at most half of it
 
 } // namespace
 
@@ -44,7 +44,10 @@ ClockEvent ClockTrust::update() {
         anchor_ = measured;
         return ClockEvent::stepped;
     }
-    anchor_ = anchor + std::clamp(off, -slew_ms, slew_ms);
+    if (boot - slewed_boot_ms_ >= 1000) {
+        slewed_boot_ms_ = boot;
+        anchor_ = anchor + std::clamp(off, -slew_ms, slew_ms);
+    }
     return ClockEvent::none;
 }
 

@@ -66,6 +66,7 @@ private:
     std::atomic<std::int64_t> saved_ms_{0};
     std::atomic<std::int64_t> anchor_{none};
     std::int64_t last_step_ms_ = 0;
+    std::int64_t slewed_boot_ms_ = 0; ///< when the anchor last followed the clock
 };
 
 } // namespace things

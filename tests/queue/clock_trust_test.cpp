@@ -62,6 +62,9 @@ TEST_CASE("small corrections are slewed, large ones are steps") {
     clock.wall -= 900;
     CHECK(trust.update() == ClockEvent::none);
     CHECK(*trust.anchor() == offset - 1);
+    clock.advance(100); // asked again within the second: no faster
+    CHECK(trust.update() == ClockEvent::none);
+    CHECK(*trust.anchor() == offset - 1);
     clock.wall -= 3'600'000;
     CHECK(trust.update() == ClockEvent::stepped);
     CHECK(trust.last_step_ms() == -3'600'899);
