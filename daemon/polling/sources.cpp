@@ -38,7 +38,8 @@ bool is_same(const SourceWork& a, const SourceWork& b) {
         return x.device == y.device && is_same(x.config, y.config);
     };
     return a.config.name == b.config.name && a.config.plugin == b.config.plugin &&
-           a.config.isolation == b.config.isolation && a.config.settings == b.config.settings &&
+           a.config.isolation == b.config.isolation && a.config.writes == b.config.writes &&
+           a.config.settings == b.config.settings &&
            std::equal(a.devices.begin(), a.devices.end(), b.devices.begin(), b.devices.end(), same_device) &&
            std::equal(a.points.begin(), a.points.end(), b.points.begin(), b.points.end(), same_point);
 }
