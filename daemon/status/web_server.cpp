@@ -4,6 +4,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/host_name.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -72,11 +73,12 @@ bool is_host_allowed(std::string_view host, std::string_view hostname) {
 
 struct WebServer::State : std::enable_shared_from_this<WebServer::State> {
     State(asio::io_context& loop, std::map<std::string, Handler> all)
-        : acceptor(loop), pages(std::move(all)) {}
+        : acceptor(loop), pause(loop), pages(std::move(all)) {}
     void accept();
     void on_accept(boost::system::error_code error, tcp::socket socket);
 
     tcp::acceptor acceptor;
+    asio::steady_timer pause;
     std::map<std::string, Handler> pages;
     std::string hostname = asio::ip::host_name();
     int connections = 0;
@@ -187,7 +189,16 @@ void WebServer::State::accept() {
 void WebServer::State::on_accept(boost::system::error_code error, tcp::socket socket) {
     if (error == asio::error::operation_aborted || !acceptor.is_open())
         return;
-    if (!error && connections < most_connections)
+    if (error) {
+        // Out of descriptors, mostly: the client stays in the kernel's list, and to ask at once again would spin.
+        pause.expires_after(std::chrono::seconds(1));
+        pause.async_wait([self = shared_from_this()](boost::system::error_code stopped) {
+            if (!stopped)
+                self->accept();
+        });
+        return;
+    }
+    if (connections < most_connections)
         std::make_shared<Connection>(std::move(socket), shared_from_this())->read(phase_limit);
     accept();
 }
@@ -211,6 +222,7 @@ WebServer::WebServer(asio::io_context& loop, const WebConfig& config, std::map<s
 WebServer::~WebServer() {
     boost::system::error_code ignored;
     state_->acceptor.close(ignored);
+    state_->pause.cancel();
 }
 
 std::uint16_t WebServer::port() const {
