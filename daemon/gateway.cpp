@@ -227,7 +227,10 @@ void Gateway::on_outcome(const Outcome& outcome) {
 
 void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
     const auto name = alarm.device ? names_.find(*alarm.device) : names_.end();
-    const std::string device = name == names_.end() ? std::string() : name->second;
+    // One that was removed while readings of it wait has no name any more.
+    const std::string device = name != names_.end() ? name->second
+                               : alarm.device       ? fmt::format("removed {}", *alarm.device)
+                                                    : std::string();
     std::string key = "uplink";
     if (alarm.kind == UploadAlarm::Kind::device_parked)
         key = "device/" + device + "/parked";

@@ -178,7 +178,8 @@ void Gateway::on_signal(int signal) {
 }
 
 void Gateway::begin_stop() {
-    is_stopping_ = true;
+    if (std::exchange(is_stopping_, true))
+        return;
     log::info("stopping");
     notify::stopping();
     second_.cancel();

@@ -27,10 +27,16 @@ std::vector<std::uint64_t> numbers_of(const std::vector<std::string>& texts) {
     std::vector<std::uint64_t> numbers;
     for (const std::string& text : texts) {
         std::uint64_t number = 0;
-        if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc())
+        const char* const end = text.data() + text.size();
+        if (const auto parsed = std::from_chars(text.data(), end, number);
+            parsed.ec == std::errc() && parsed.ptr == end)
             numbers.push_back(number);
     }
     return numbers;
+}
+
+std::string no_device(const ControlRequest& request) {
+    return fmt::format("there is no device \"{}\"", request.text("device"));
 }
 
 /// The arguments of `scan` as the plugin's options: every argument that is not the request's own.
@@ -105,8 +111,7 @@ void Gateway::add_bus_verbs() {
         return [this, act](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
             const DeviceConfig* device = find_device(request.text("device"));
             if (!device)
-                return reply->fail(exit_usage,
-                                   fmt::format("there is no device \"{}\"", request.text("device")));
+                return reply->fail(exit_usage, no_device(request));
             act(*device, request, std::move(reply));
         };
     };
@@ -165,6 +170,8 @@ void Gateway::add_bus_verbs() {
 void Gateway::add_queue_verbs() {
     control_.add("queue show", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
         const DeviceConfig* device = find_device(request.text("device"));
+        if (!device && !request.text("device").empty())
+            return reply->fail(exit_usage, no_device(request));
         JsonWriter json;
         json.array();
         for (const DeadLetter& letter : queue_.dead_letters())

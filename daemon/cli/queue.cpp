@@ -211,6 +211,8 @@ int queue_show(const Common& common, const LetterOptions& options) {
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;
+    if (!options.device.empty() && !find_device(*config, options.device))
+        return usage;
     DaemonAnswer answer = ask(*config, request_of("queue show", options), seconds(30));
     if (!answer.is_running) {
         ClosedQueue closed(*config);

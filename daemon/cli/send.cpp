@@ -5,6 +5,7 @@
 #include "delivery/explanation.hpp"
 #include "delivery/https.hpp"
 #include "delivery/signer.hpp"
+#include "platform/clock.hpp"
 #include "platform/json.hpp"
 #include "read_report.hpp"
 
@@ -60,8 +61,8 @@ int print_answer(const Common& common, const Config& config, const DeviceConfig&
     const std::int64_t now = SystemClock().wall_ms();
     const Verdict verdict = judge(answer, now);
     const bool ok = verdict.next == Next::delivered || verdict.next == Next::delivered_with_error;
-    const Explanation words =
-        explain(answer, {host_of(config.things.url), device.name, device.dvnuuid, now, true});
+    const Explanation words = explain(
+        answer, {host_of(config.things.url), device.name, device.dvnuuid, now, now >= build_floor_ms()});
     if (common.json)
         fmt::print("{}\n", JsonWriter()
                                .object()

@@ -116,6 +116,7 @@ class Outages(Scenario):
         self.assertIn("(the daemon does not run)", self.tool("list"))
         self.assertNotIn(" 0 bytes on flash", self.tool("list"))
         self.tool("retry", "999999", code=1)
+        self.assertEqual(self.tool("show", "boilr", code=64), "")  # not everybody's
         self.tool("retry", str(second["id"]))
         self.tool("drop", str(last["id"]))
         self.assertNotIn(last["id"], [letter["id"] for letter in self.letters()])
