@@ -4,6 +4,7 @@
 #include "queue/bytes.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include <zlib.h>
@@ -19,7 +20,7 @@ constexpr double power_of_ten[most_decimals + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 
 constexpr double exact_limit = 9007199254740992.0; // 2^53
 
 bool is_same(double a, double b) {
-    return std::memcmp(&a, &b, sizeof a) == 0;
+    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
 /// Tries to say `v` as an integer over 10^decimals; the division is what the reader will do, so bits agree.
