@@ -90,7 +90,8 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
     return plan;
 }
 
-void check_sources(const Config& config, const PluginDirectory& plugins, Checked& checked) {
+void check_sources(const Config& config, const PluginDirectory& plugins, Severity overload,
+                   Checked& checked) {
     for (const SourceWork& work : make_work(config).sources) {
         const auto library = plugins.find(work.config.plugin);
         // Told by the loader already, or nothing that could be wrong.
@@ -107,7 +108,7 @@ void check_sources(const Config& config, const PluginDirectory& plugins, Checked
         const SourcePlan& plan = checked.plans.back();
         if (plan.load > 1 && !work.config.allow_overload)
             checked.problems.push_back(
-                {work.config.place, Severity::error,
+                {work.config.place, overload,
                  fmt::format("source \"{}\" is asked for {:.0f} % of what its line can carry ({} requests, "
                              "{:.0f} ms a "
                              "cycle): use longer intervals or a faster line, or say allow_overload: true",
@@ -156,14 +157,15 @@ LoadOptions load_options(const fs::path& file, const PluginDirectory& plugins) {
     return options;
 }
 
-Checked check_config(const fs::path& file, const PluginDirectory& plugins, Secrets secrets) {
+Checked check_config(const fs::path& file, const PluginDirectory& plugins, Secrets secrets,
+                     Severity overload) {
     LoadOptions options = load_options(file, plugins);
     options.read_secrets = secrets != Secrets::not_at_all;
     options.is_service = secrets == Secrets::to_send;
     Loaded loaded = load(file, options);
     Checked checked{std::move(loaded.config), std::move(loaded.problems), {}};
     if (checked.config) {
-        check_sources(*checked.config, plugins, checked);
+        check_sources(*checked.config, plugins, overload, checked);
         const bool wrong = std::any_of(checked.problems.begin(), checked.problems.end(),
                                        [](const Problem& p) { return p.severity == Severity::error; });
         if (wrong)
@@ -173,7 +175,8 @@ Checked check_config(const fs::path& file, const PluginDirectory& plugins, Secre
 }
 
 std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins, Secrets secrets) {
-    Checked checked = check_config(common.config, plugins, secrets);
+    // A technician looks around before the intervals are right.
+    Checked checked = check_config(common.config, plugins, secrets, Severity::warning);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     return std::move(checked.config);

@@ -40,11 +40,12 @@ struct Checked {
 /// What the secrets of devices are wanted for. Whoever does not send need not be able to read them.
 enum class Secrets : std::uint8_t { to_send, to_check, not_at_all };
 /// Starts and ends each source's plugin to let it check its settings; no device is touched. Blocks for as
-/// long as that takes.
-Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins, Secrets secrets);
+/// long as that takes. `overload`: what a source that is asked for more than its line can carry is.
+Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins, Secrets secrets,
+                     Severity overload = Severity::error);
 
-/// The same for a subcommand: problems are printed to stderr; nothing returned: exit with
-/// Exit::configuration.
+/// The same for a subcommand: problems are printed to stderr, an overload is only warned of; nothing
+/// returned: exit with Exit::configuration.
 std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins,
                                   Secrets secrets = Secrets::not_at_all);
 

@@ -32,16 +32,18 @@ def cpu(pid):
 
 
 def lateness(accepted, begin, seconds):
-    """Per device the milliseconds after its beat at which the server was asked, and the beats that were missed."""
+    """Per device the milliseconds after its beat at which the server was asked, and the beats that were missed. A device whose
+    beat falls on the edge of the time that was looked at may have one more or one less."""
     served = {}
     for device, name, time_, text in accepted:
         if name == "p0" and begin <= time_ < begin + seconds:
             served.setdefault(device, set()).add(int(float(text)) & 0xFFFFFFFF)
     late, missed = [], 0
     for times in served.values():
-        offsets = [ms - min(times) - 1000 * round((ms - min(times)) / 1000) for ms in times]
+        beats = [round((ms - min(times)) / 1000) for ms in times]
+        offsets = [ms - min(times) - 1000 * beat for ms, beat in zip(times, beats)]
         late += [offset - min(offsets) for offset in offsets]
-        missed += max(0, seconds - len(times))
+        missed += max(beats) + 1 - len(set(beats)) + max(0, seconds - 2 - max(beats))
     return sorted(late), missed, len(served)
 
 

@@ -13,7 +13,7 @@ import subprocess
 import threading
 
 from scenario import BOILER, Scenario, main
-from support.gateway import PLUGINS, PROGRAM
+from support.gateway import Gateway, PLUGINS, PROGRAM
 from support.modbus_server import COILS
 
 SITE = """
@@ -122,6 +122,23 @@ class ByHand(Scenario):
         self.assertEqual(written[0], 0)
         self.assertTrue(all(answer["ok"] for answer in reads), reads[-1])
         self.assertGreater(len(reads), 50)
+
+    def test_scanning_and_reading_work_before_the_intervals_are_right(self):
+        points = ", ".join(f"{{name: p{n}, holding: {20 * n}}}" for n in range(1, 200))
+        gateway = Gateway(self.folder, self.yaml(SITE.split("    interval: 1h")[0] + f"""\
+    interval: 100ms
+    gap: 0
+    points: [{points}]
+"""), start=False)
+        self.addCleanup(gateway.__exit__)
+        refused = gateway.run("check")
+        self.assertEqual(refused.returncode, 78)
+        self.assertRegex(refused.stderr, 'error: source "plc" is asked for [0-9]+ % of what its line can carry')
+        scanned = gateway.run("scan", "plc", "--units", "1-1")
+        self.assertRegex(scanned.stderr, 'warning: source "plc" is asked for [0-9]+ % of what its line can carry')
+        self.assertIn("unit 1", scanned.stdout)
+        self.assertEqual(scanned.returncode, 0)
+        self.assertEqual(gateway.run("read", "boiler", "p6").returncode, 0)
 
     def test_every_downlink_is_in_the_journal_and_in_the_queue(self):
         if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode != 0:
