@@ -249,10 +249,12 @@ private:
     bool is_answering_ = false;
 };
 
+using reuse_port = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+
 Listener::Listener(asio::io_context& loop, const std::string& address, unsigned short port, Handler& handler,
                    asio::ssl::context* tls)
-    : loop_(loop), endpoint_(asio::ip::make_address(address), port), acceptor_(loop), handler_(handler),
-      tls_(tls) {
+    : loop_(loop), endpoint_(asio::ip::make_address(address), port), acceptor_(loop), place_(loop),
+      handler_(handler), tls_(tls) {
     open();
 }
 
@@ -268,11 +270,20 @@ void Listener::open() {
     acceptor_.bind(endpoint_);
     acceptor_.listen(512);
     endpoint_ = acceptor_.local_endpoint();
+    error_code ignored;
+    place_.close(ignored);
     accept();
 }
 
 void Listener::close() {
     error_code ignored;
+    if (acceptor_.is_open()) {
+        acceptor_.set_option(reuse_port(true), ignored); // beside the listener
+        place_.open(endpoint_.protocol(), ignored);
+        place_.set_option(reuse_port(true), ignored);
+        place_.set_option(tcp::socket::reuse_address(true), ignored); // beside its connections
+        place_.bind(endpoint_, ignored);
+    }
     acceptor_.close(ignored);
     for (Connection* connection : connections_)
         connection->stop();

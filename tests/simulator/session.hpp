@@ -69,6 +69,8 @@ private:
     boost::asio::io_context& loop_;
     boost::asio::ip::tcp::endpoint endpoint_;
     boost::asio::ip::tcp::acceptor acceptor_;
+    boost::asio::ip::tcp::socket
+        place_; ///< holds the port while nobody listens, else another program may get it
     Handler& handler_;
     boost::asio::ssl::context* tls_;
     Traffic traffic_;

@@ -329,6 +329,8 @@ class Behaviours(SimulatorCase):
         connection.auto_open = 0
         with self.assertRaises((http.client.HTTPException, OSError)):
             self.status(self.body, connection=connection)
+        with socket.socket() as stranger, self.assertRaises(OSError):
+            stranger.bind(("127.0.0.1", self.platform.port))  # the port stays the platform's own
         self.platform.behave(kind="up")
         self.assertEqual(self.status(self.body), 202)
 
