@@ -15,7 +15,7 @@ sys.path[:0] = [str(TREE / "tests"), str(TREE / "packaging")]
 from support.simulator import wait_until  # noqa: E402
 from trial.site import CONTROL_PORT, DEVICES, ETC, PORT, UNIT, Platform, Site  # noqa: E402
 
-ENVIRONMENT = {"PATH": "/usr/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 GATEWAY = """\
 things: {{url: "{url}", ca_file: platform.pem}}
 batch: {{max_age: 1s}}
@@ -64,16 +64,17 @@ class Trial:
         self.guest = Unpacked(root)
         self.site = Site(self.guest)
         self.site.platform = EmulatedPlatform(self.guest)
-        self.failed = 0
+        self.passed, self.failed = 0, 0
 
     def check(self, promise, holds, why=""):
+        self.passed += bool(holds)
         self.failed += not holds
         print(f"{'ok    ' if holds else 'FAILED'}  {promise}" + (f": {why}" if why and not holds else ""), flush=True)
 
     def run(self):
         for step in (self.commission, self.read_and_send, self.deliver, self.obey, self.survive, self.stop):
             step()
-        print(f"{self.failed} failed", flush=True)
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed else 0
 
     def commission(self):
