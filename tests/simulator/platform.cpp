@@ -44,7 +44,7 @@ const std::string& label_of(const Device& device) {
 
 } // namespace
 
-Platform::Platform(PlatformOptions options) : options_(std::move(options)), ledger_(options_.keep) {}
+Platform::Platform(PlatformOptions options) : options_(options), ledger_(options_.keep) {}
 
 Answer Platform::answer(const Request& request, double now) {
     ++statistics_.requests;
