@@ -50,8 +50,9 @@ std::unique_ptr<P1Source> P1Source::make(const PluginHost& host, const things_so
 }
 
 P1Source::P1Source(PluginHost host, P1Options options, std::vector<P1Point> points)
-    : host_(host), options_(std::move(options)), line_(options_.baud, options_.frame),
-      health_(host, options_.where()), output_(host, std::move(points), options_.is_meter_clock),
+    : host_(host), options_(std::move(options)), line_(options_.baud, options_.frame), problems_(host),
+      health_(problems_, options_.where()),
+      output_(host, problems_, std::move(points), options_.is_meter_clock),
       decoder_(make_decoder(options_, [this](FoundTelegram found) { on_found(std::move(found)); })),
       readout_(
           {options_.address, options_.wake_up, options_.max_baud, options_.timeout, options_.rules.clock}) {}
@@ -275,8 +276,8 @@ int P1Source::read_out(const Patience& patience) {
         wanted_.clear();
         return THINGS_FAILED;
     case ModeCReadout::Progress::failed:
-        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "readout",
-                     fmt::format("reading the meter on {} failed: {}", options_.where(), readout_.error()));
+        problems_.begin(
+            "readout", fmt::format("reading the meter on {} failed: {}", options_.where(), readout_.error()));
         is_readout_failing_ = true;
         wanted_.clear();
         return THINGS_FAILED;
@@ -286,7 +287,7 @@ int P1Source::read_out(const Patience& patience) {
     Arrival arrival = now();
     health_.on_good(arrival.monotonic_ms);
     if (std::exchange(is_readout_failing_, false))
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "readout", "the meter is read again");
+        problems_.end("readout", "the meter is read again");
     std::vector<std::uint32_t> wanted = std::exchange(wanted_, {});
     output_.take(readout_.telegram(), arrival, &wanted);
     output_.tell_missing();

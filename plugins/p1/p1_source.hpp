@@ -65,6 +65,7 @@ private:
     P1Options options_;
     LineSearch line_;
     LineObserver observer_;
+    SourceProblems problems_;
     TelegramHealth health_;
     PointOutput output_;
     std::variant<TelegramStream, CipherStream> decoder_;
