@@ -10,8 +10,6 @@
 #include <array>
 #include <utility>
 
-#include <sys/timex.h>
-
 namespace things {
 
 namespace {
@@ -23,12 +21,6 @@ constexpr std::int64_t end_of_telegram_ms =
     1000; // of silence: the telegram is over, with or without a line end
 constexpr milliseconds first_pause{1000}, longest_pause{30'000};
 constexpr std::uint64_t enough_telegrams = 3; // to say what a meter does not send
-
-/// The kernel says that the system clock is synchronised.
-bool is_clock_synchronised() {
-    timex state{};
-    return adjtimex(&state) != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
-}
 
 std::variant<TelegramStream, CipherStream> make_decoder(const P1Options& options,
                                                         TelegramStream::Handler on_found) {
@@ -62,7 +54,7 @@ Arrival P1Source::now() const {
     arrival.monotonic_ms = monotonic_ms();
     arrival.wall_ms =
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    arrival.is_wall_trusted = is_clock_synchronised();
+    arrival.is_wall_trusted = time_service_.is_synchronised(arrival.monotonic_ms);
     return arrival;
 }
 
