@@ -226,7 +226,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         emit(request, result);
         return Next::go_on;
     case Exchange::Status::exception:
-        if (gone_behind_gateway(result.code)) {
+        if (is_gone_behind_gateway(result.code)) {
             on_silence(request, explain_exception(frame, result.code));
             return Next::skip_unit;
         }

@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -300,6 +302,39 @@ TEST_CASE("SunSpec points are found by walking the models") {
     CHECK(source.poll_all() == THINGS_OK);
     for (const std::string& request : device.units.take_log())
         CHECK(request != "1 3 40000+2"); // found once
+}
+
+TEST_CASE(
+    "a SunSpec device that is busy, failing or silent for now is no device without SunSpec or a model") {
+    TcpDevice device;
+    std::atomic<bool> is_away{true};
+    const std::map<std::uint8_t, std::uint8_t> codes{{1, 4}, {2, 6}, {3, 11}, {4, 4}}; // by unit
+    device.units.on_request([&](const UnitRequest& r) {
+        const bool is_hit = r.unit != 4 || r.address == 40004; // unit 4 tells half of its models
+        return UnitFault{is_away && is_hit ? Kind::exception : Kind::none, {}, codes.at(r.unit)};
+    });
+    FakeConfig config = config_for(device.port(), 4);
+    config.points.clear();
+    for (std::uint8_t unit = 1; unit <= 4; ++unit) {
+        device.units.add(unit);
+        device.units.set(unit, 'h', 40000, {0x5375, 0x6E53, 1, 0});
+        device.units.set(unit, 'h', 40004, {103, 50});
+        device.units.set(unit, 'h', 40004 + 16, {5001, 0xFFFE}); // Hz 50.01
+        device.units.set(unit, 'h', 40056, {0xFFFF, 0});
+        config.points.push_back({unit - 1U, "Hz", FakeSettings().set("sunspec", "103.Hz")});
+    }
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    CHECK(source.poll_all() == THINGS_OK);
+    CHECK(host.event("gateway_target").level == THINGS_DEVICE);
+    CHECK(host.event("gateway_target").index == 2);
+    for (const auto& event : host.events) {
+        CHECK(event.text.find("is this a SunSpec device") == std::string::npos);
+        CHECK(event.text.find("has no model") == std::string::npos);
+    }
+    is_away = false;
+    for (std::uint32_t point = 0; point < 4; ++point)
+        CHECK(wait_until([&] { return source.poll_all() == THINGS_OK && host.last(point) == Value(50.01); }));
 }
 
 TEST_CASE("a scan finds units, registers and the meaning of words") {
