@@ -124,7 +124,7 @@ ModbusScan::Outcome ModbusScan::run(const ScanOptions& options) {
     bus_ = std::make_unique<ModbusBus>(settings_.link, wake_fd_);
     if (const auto trouble = bus_->open()) {
         trouble_ = *trouble;
-        return Outcome::failed;
+        return trouble->is_interruption ? Outcome::interrupted : Outcome::failed;
     }
     if (options.explain)
         return explain(options);
@@ -159,7 +159,7 @@ ModbusScan::Outcome ModbusScan::scan_units(const ScanOptions& options) {
         bus_ = std::make_unique<ModbusBus>(settings_.link, wake_fd_);
         if (const auto trouble = bus_->open()) {
             trouble_ = *trouble;
-            return Outcome::failed;
+            return trouble->is_interruption ? Outcome::interrupted : Outcome::failed;
         }
         for (std::uint32_t unit = options.from; unit <= options.to; ++unit) {
             if (calls_.is_over())

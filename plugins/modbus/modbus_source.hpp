@@ -89,7 +89,10 @@ private:
     enum class Stage : std::uint8_t { glance, contact, probe };
 
     // link
+    /// False: link_failed_ or interrupted_ says why.
     [[nodiscard]] bool open_link();
+    /// Of a call that cannot go on.
+    [[nodiscard]] int why_over() const { return link_failed_ ? THINGS_FAILED : THINGS_INTERRUPTED; }
     void report_link(const LinkTrouble& trouble);
     [[nodiscard]] bool is_over() const;
     [[nodiscard]] BusTiming timing_of(const UnitSettings& unit, int silent_retries) const;
