@@ -195,14 +195,17 @@ ModbusScan::Outcome ModbusScan::scan_registers(const ScanOptions& options, Regis
     table_ = table;
     all_ = {options.from, options.to + 1};
     range_ = {};
+    const double size = all_.size(); // bisect() makes it 0 where there is no such table
     Outcome outcome = Outcome::done;
     for (std::uint32_t at = all_.first & ~(block - 1); at < all_.end && outcome == Outcome::done;
          at += block) {
         const RegisterSpan span{std::max(at, all_.first), std::min(at + block, all_.end)};
         outcome = bisect(span);
-        calls_.progress(part_ + share_ * (span.end - all_.first) / all_.size());
+        calls_.progress(part_ + share_ * (span.end - all_.first) / size);
     }
     tell_range();
+    if (outcome == Outcome::done)
+        calls_.progress(part_ + share_);
     return outcome;
 }
 

@@ -368,6 +368,16 @@ TEST_CASE("a scan finds units, registers and the meaning of words") {
     CHECK(source.poll_all() == THINGS_OK);
 }
 
+TEST_CASE("a table that a unit does not have ends its part of a scan") {
+    TcpDevice device;
+    device.units.lack(4);
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config_for(device.port()));
+    CHECK(source.discover(FakeSettings().set("unit", 1).set("table", "input")) == THINGS_OK);
+    CHECK(host.found.empty());
+    CHECK(host.progress == 1.0);
+}
+
 TEST_CASE("the plan says what will be read and how long it takes") {
     FakeConfig config;
     config.source.set("port", "/dev/none").set("baud", 9600);
