@@ -76,7 +76,7 @@ ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettin
     ScanOptions options;
     const bool serial = source.link.serial;
     if (const auto unit = settings.integer("unit")) {
-        if (*unit < 0 || *unit > (serial ? 247 : 255))
+        if (*unit < (source.link.rtu_framing ? 1 : 0) || *unit > (serial ? 247 : 255))
             error = "there is no unit " + std::to_string(*unit);
         options.unit = static_cast<std::uint8_t>(*unit);
     }

@@ -397,6 +397,19 @@ TEST_CASE("the plan says what will be read and how long it takes") {
     CHECK(host.found[2] == R"({"cycle_ms":58.958,"load":0.059,"requests":2})");
 }
 
+TEST_CASE("with RTU frames nothing is read from the broadcast address") {
+    for (const char* framing : {"rtu", "tcp"}) {
+        CAPTURE(std::string(framing));
+        FakeConfig config;
+        config.source.set("host", "127.0.0.1").set("framing", framing);
+        config.devices.push_back({"meter", FakeSettings().set("unit_id", 0)});
+        config.points.push_back({0, "p", FakeSettings().set("holding", 1)});
+        FakePluginHost host;
+        FakeSource source(*things_plugin_entry(), host, config);
+        CHECK(source.status == (std::string(framing) == "rtu" ? THINGS_INVALID : THINGS_OK));
+    }
+}
+
 TEST_CASE("mistakes in the settings are named with their key") {
     FakeConfig config;
     config.source.set("host", "127.0.0.1");
