@@ -103,7 +103,8 @@ ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettin
         error = "from " + std::to_string(from) + " to " + std::to_string(to) + " is no range";
     options.from = static_cast<std::uint32_t>(std::max<std::int64_t>(from, 0));
     options.to = static_cast<std::uint32_t>(std::clamp<std::int64_t>(to, 0, 65535));
-    options.count = static_cast<std::uint32_t>(std::clamp<std::int64_t>(settings.integer("count", 4), 1, 64));
+    options.count =
+        static_cast<std::uint32_t>(std::clamp<std::int64_t>(settings.integer("count", 4), 1, 125));
     options.timeout = settings.duration("timeout", units ? (serial ? serial_timeout : tcp_timeout)
                                                          : source.fallback.timeout);
     options.frames = frames_to_try(settings, source.link.frame);

@@ -364,7 +364,8 @@ TEST_CASE("a scan finds units, registers and the meaning of words") {
     CHECK(source.discover(FakeSettings().set("unit", 1).set("explain", 30).set("count", 2)) == THINGS_OK);
     CHECK(std::count(host.found.begin(), host.found.end(),
                      R"({"type":"float32","order":"CDAB","value":21.3,"plausible":true})") == 1);
-    host.found.clear();
+    CHECK(source.discover(FakeSettings().set("unit", 1).set("explain", 0).set("count", 125)) == THINGS_OK);
+    CHECK(device.units.take_log().back() == "1 3 0+125");
     CHECK(source.poll_all() == THINGS_OK);
 }
 
