@@ -648,6 +648,21 @@ TEST_CASE("a battery meter is woken with zeros and given its pause before it is 
     CHECK(number(host.readings[0].value) == 123.456);
 }
 
+TEST_CASE("a port that hangs up while a sleeping meter is woken is noticed at once") {
+    Pty pty;
+    OpenedLink opened = open_serial(pty.path(), {300, 7, LineParity::even, 1});
+    REQUIRE_MESSAGE(opened.stream, opened.error);
+    ModeCReadout readout({"", true, 9600, std::chrono::milliseconds(3000), {}});
+    readout.start();
+    // The NULs go out; the pause behind them has begun.
+    CHECK(readout.step(*opened.stream, {std::chrono::steady_clock::now(), nullptr}) ==
+          ModeCReadout::Progress::busy);
+    pty.hang_up();
+    CHECK(readout.step(*opened.stream, {std::chrono::steady_clock::now() + std::chrono::seconds(10),
+                                        nullptr}) == ModeCReadout::Progress::lost);
+    CHECK(readout.error() == "the port hung up (unplugged?)");
+}
+
 TEST_CASE("an old meter is read at 9600 7E1") {
     Pty pty;
     TestConfig config;
