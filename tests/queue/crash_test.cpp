@@ -42,6 +42,7 @@ struct CrashRig : QueueRig {
     Contents now, flash;
     std::vector<SeriesId> series;
     double next_value = 0;
+    std::uint64_t commits = 0;
 
     CrashRig(const std::string& name, std::uint64_t seed) : disk(name), random(seed) {
         options.vfs = name;
@@ -103,6 +104,8 @@ struct CrashRig : QueueRig {
 
     void full_commit() {
         REQUIRE(commit());
+        REQUIRE(queue->status().commits ==
+                ++commits); // else there is a state on flash that is not known here
         flash = now;
     }
 };
@@ -170,7 +173,7 @@ Findings cut_power(CrashRig& rig, std::uint64_t images) {
         }
         rig.work();
         rig.disk.cut_at(1 + rig.below(rig.below(4) == 0 ? 120 : 12));
-        REQUIRE(rig.commit());
+        rig.full_commit();
         const bool is_after = !rig.disk.was_cut(); // the commit was over first
         for (const Survival survival :
              {Survival::none, Survival::all, Survival::some_writes, Survival::some_sectors}) {
