@@ -49,7 +49,7 @@ struct CrashRig : QueueRig {
         options.checkpoint_pages = 30;
         options.live_limit = 10;
         options.cache_limit = 1000;
-        options.config.max_size = 512 * 1024; // folds come early then
+        options.config.max_size = 1024 * 1024; // folds come early then, but no commit that is not asked for
         options.config.commit_interval = std::chrono::hours(1000);
         open();
         for (int d = 0; d < 3; ++d) {
