@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include <ctime>
-#include <sys/timex.h>
 
 namespace things {
 
@@ -33,12 +32,7 @@ std::int64_t SystemClock::boot_ms() const {
 }
 
 bool SystemClock::is_synchronised() const {
-    timex state{};
-    const int result = adjtimex(&state);
-    // EPERM under ProtectClock=, which filters adjtimex even for reading.
-    if (result < 0)
-        return time_service_.is_synchronised(boot_ms());
-    return result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+    return time_service_.is_synchronised(boot_ms());
 }
 
 std::string SystemClock::boot_id() const {

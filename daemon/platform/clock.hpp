@@ -19,8 +19,7 @@ public:
     [[nodiscard]] virtual std::int64_t wall_ms() const = 0;
     /// CLOCK_BOOTTIME in milliseconds: never steps, goes on during suspend, starts anew with each boot.
     [[nodiscard]] virtual std::int64_t boot_ms() const = 0;
-    /// Whether the system clock is synchronised: adjtimex, STA_UNSYNC clear; where that is forbidden,
-    /// TimeService.
+    /// Whether the system clock is synchronised, as TimeService has it.
     [[nodiscard]] virtual bool is_synchronised() const = 0;
     /// Identifies the present boot (/proc/sys/kernel/random/boot_id).
     [[nodiscard]] virtual std::string boot_id() const = 0;

@@ -91,7 +91,8 @@ void HotReplay::apply_state(QueueState fresh) {
     for (const DeviceState& d : fresh.devices) {
         Device& device = devices[d.device];
         device.next = d.next;
-        device.blocks = d.blocks;
+        // The archive knows of blocks that a file has not heard of: those that a rescue made.
+        device.blocks = hull(device.blocks, d.blocks);
         device.held = d.held;
         for (const Span& s : d.outstanding)
             device.outstanding.add(s);

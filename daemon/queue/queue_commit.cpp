@@ -339,9 +339,7 @@ void Queue::Impl::add_readings(CommitRequest& request) {
             if (progress_.is_fold) {
                 request.fold.push_back({id, chunk.block, log.outstanding_spans_in(span)});
                 Span& blocks = devices_[id].blocks;
-                blocks = blocks.size() == 0
-                             ? span
-                             : Span{std::min(blocks.first, span.first), std::max(blocks.last, span.last)};
+                blocks = hull(blocks, span);
             } else if (chunk.left == chunk.block.count) {
                 put_frame(request.segment, id, chunk.block);
             } else {

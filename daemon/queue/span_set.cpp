@@ -5,6 +5,12 @@
 
 namespace things {
 
+Span hull(Span a, Span b) {
+    if (a.size() == 0 || b.size() == 0)
+        return a.size() == 0 ? b : a;
+    return {std::min(a.first, b.first), std::max(a.last, b.last)};
+}
+
 std::size_t SpanSet::find(std::uint64_t number) const {
     // Most questions are about either end.
     if (spans_.empty() || spans_.front().last > number)

@@ -10,6 +10,9 @@
 // of few spans, grow at the back and shrink at the front. Pure.
 namespace things {
 
+/// The smallest span that holds both; one that is empty does not count.
+[[nodiscard]] Span hull(Span a, Span b);
+
 /// Questions cost O(log spans), changes in the middle O(spans).
 class SpanSet {
 public:

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/child.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
+#include <string_view>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -35,9 +38,35 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     return result;
 }
 
+/// Its default, where it has none of its own.
+void add_default(std::vector<std::pair<std::string, std::string>>& environment, const char* name,
+                 const char* value) {
+    const auto is_it = [name](const auto& pair) {
+        return pair.first == name;
+    };
+    if (std::none_of(environment.begin(), environment.end(), is_it))
+        environment.emplace_back(name, value);
+}
+
+/// The file that `name` stands for; where there is none, one that does not exist, so that exec says so.
+std::string find_program(const std::string& name, std::string_view path) {
+    if (name.find('/') != std::string::npos)
+        return name;
+    std::string candidate;
+    while (true) {
+        const std::size_t end = path.find(':');
+        const std::string folder(path.substr(0, end));
+        candidate = (folder.empty() ? "." : folder) + "/" + name;
+        if (::access(candidate.c_str(), X_OK) == 0 || end == std::string_view::npos)
+            return candidate;
+        path.remove_prefix(end + 1);
+    }
+}
+
 /// In the child, where after fork in a process with threads only plain system calls are safe.
-[[noreturn]] void become(const std::vector<char*>& command, const std::vector<char*>& environment, int input,
-                         int output, int messages, int failure, pid_t parent) {
+[[noreturn]] void become(const char* program, const std::vector<char*>& command,
+                         const std::vector<char*>& environment, int input, int output, int messages,
+                         int failure, pid_t parent) {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // set-user-ID programs do not become another user
@@ -62,7 +91,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     // Whatever a library opened without O_CLOEXEC.
     syscall(SYS_close_range, 4U, ~0U, 0);
 #endif
-    execvpe(command[0], command.data(), environment.data());
+    // With a slash in it: nothing is searched for any more, but a script without "#!" is still run by sh.
+    execvpe(program, command.data(), environment.data());
     const int error = errno;
     (void)!::write(3, &error, sizeof error);
     _exit(127);
@@ -71,32 +101,40 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 } // namespace
 
 std::string Child::start(const std::vector<std::string>& command,
-                         const std::vector<std::pair<std::string, std::string>>& environment) {
+                         std::vector<std::pair<std::string, std::string>> environment) {
     stop(std::chrono::milliseconds(0));
     Pipe input, output, messages, failure;
     if (!input.open() || !output.open() || !messages.open() || !failure.open())
         return std::string("no pipe: ") + std::strerror(errno);
-    std::vector<std::string> settings = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-                                         "LC_ALL=C.UTF-8"};
-    for (const auto& [name, value] : environment)
+    add_default(environment, "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+    add_default(environment, "LC_ALL", "C.UTF-8");
+    std::vector<std::string> settings;
+    std::string program;
+    for (const auto& [name, value] : environment) {
         settings.push_back(std::string(name).append("=").append(value));
+        if (name == "PATH")
+            program = find_program(command[0], value);
+    }
     const std::vector<char*> arguments = pointers(command), variables = pointers(settings);
     // Out of the way of 0 to 3, where the child wants them.
     const int ends[] = {fcntl(input.ends[0], F_DUPFD_CLOEXEC, 16), fcntl(output.ends[1], F_DUPFD_CLOEXEC, 16),
                         fcntl(messages.ends[1], F_DUPFD_CLOEXEC, 16),
                         fcntl(failure.ends[1], F_DUPFD_CLOEXEC, 16)};
+    int error = errno;
+    const bool has_room = std::all_of(std::begin(ends), std::end(ends), [](int end) { return end >= 0; });
     const pid_t parent = getpid();
-    const pid_t pid = fork();
+    const pid_t pid = has_room ? fork() : -1;
     if (pid == 0)
-        become(arguments, variables, ends[0], ends[1], ends[2], ends[3], parent);
-    const int fork_error = errno;
+        become(program.c_str(), arguments, variables, ends[0], ends[1], ends[2], ends[3], parent);
+    if (has_room)
+        error = errno;
     for (const int end : ends)
-        ::close(end);
+        if (end >= 0)
+            ::close(end);
     if (pid < 0)
-        return std::string("fork: ") + std::strerror(fork_error);
+        return std::string(has_room ? "fork: " : "no pipe: ") + std::strerror(error);
     pid_ = pid;
     ::close(failure.take(1));
-    int error = 0;
     const ssize_t count = ::read(failure.ends[0], &error, sizeof error); // ends at exec
     input_ = input.take(1);
     output_ = output.take(0);
@@ -146,7 +184,9 @@ void Child::stop(std::chrono::milliseconds patience) {
 
 std::string Child::bury() {
     int status = 0;
-    if (pid_ > 0 && !wait(std::chrono::milliseconds(500), status)) {
+    if (pid_ <= 0) // kill would take the -1 for everything
+        return "was not running";
+    if (!wait(std::chrono::milliseconds(500), status)) {
         stop(std::chrono::milliseconds(500));
         return "closed its output";
     }

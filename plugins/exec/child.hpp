@@ -14,7 +14,7 @@ namespace things {
 /// session of its own, as the same user, without privileges to gain, with next to no environment, and dies
 /// with the thread that started it. Source's thread only.
 /// Beside 0, 1 and 2 no descriptor of ours is open in it; signals are at their defaults. Its environment is
-/// PATH, LC_ALL and what start() is given.
+/// PATH, LC_ALL and what start() is given, which may have these two as well.
 class Child {
 public:
     Child() = default;
@@ -24,15 +24,15 @@ public:
 
     /// Empty, or why the program cannot be run.
     /// Ends a program that still runs. Returns once the new one was executed or could not be: the reason then
-    /// is that of exec. The path is searched for command[0].
+    /// is that of exec. command[0] is searched for in the program's own PATH, not in the gateway's.
     [[nodiscard]] std::string start(const std::vector<std::string>& command,
-                                    const std::vector<std::pair<std::string, std::string>>& environment);
+                                    std::vector<std::pair<std::string, std::string>> environment);
     /// Closes its input, asks it and everything it started to end, and ends what is left after `patience`.
     /// SIGTERM to its process group, SIGKILL after `patience`; 0: SIGKILL at once. Blocks for `patience` and
     /// what the kernel needs.
     void stop(std::chrono::milliseconds patience);
     /// Once its output has ended: how it ended, in words. Ends it if it still runs.
-    /// Gives it half a second to end by itself. Blocks a second at most.
+    /// Gives it half a second to end by itself. Blocks a second at most. Harmless if none runs.
     [[nodiscard]] std::string bury();
 
     [[nodiscard]] bool is_running() const { return pid_ > 0; }

@@ -166,8 +166,9 @@ Line parse_line(std::string_view text) {
         return invalid(std::string("it is no JSON: ") + simdjson::error_message(error));
     if (document.get(object) != simdjson::SUCCESS)
         return invalid("it is no JSON object");
-    // The commonest kind first; problem and recovered may name a point, too.
-    if (find(object, "values") || find(object, "point"))
+    // The commonest kind first; problem, recovered and a note without a value may name a point, too.
+    const bool is_note = find(object, "note") && !find(object, "value");
+    if (find(object, "values") || (find(object, "point") && !is_note))
         if (!find(object, "problem") && !find(object, "recovered"))
             return parse_readings(object);
     if (const auto id = find(object, "done"))

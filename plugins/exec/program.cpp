@@ -13,7 +13,6 @@ namespace things {
 
 namespace {
 
-constexpr std::int64_t first_pause_ms = 1000, longest_pause_ms = 60'000, good_run_ms = 60'000;
 constexpr std::size_t most_unsent = 256UL * 1024;
 
 } // namespace
@@ -33,20 +32,19 @@ bool ExecSource::run() {
         end("cannot be started: " + error);
         return false;
     }
-    started_ms_ = now;
+    pause_.on_start(now);
     return true;
 }
 
 void ExecSource::end(const std::string& how) {
     const std::int64_t now = monotonic_ms();
-    const bool ran_well = started_ms_ != 0 && now - started_ms_ >= good_run_ms;
-    pause_ms_ = ran_well || pause_ms_ == 0 ? first_pause_ms : std::min(longest_pause_ms, pause_ms_ * 2);
-    start_at_ms_ = now + pause_ms_;
+    const std::int64_t pause_ms = pause_.on_end(now);
+    start_at_ms_ = now + pause_ms;
     is_failing_ = true;
     pending_.ended = true;
     pending_.failed = true;
     pending_.text = "the program " + command_[0] + " " + how;
-    ended_ = pending_.text + "; it is started again in " + std::to_string(pause_ms_ / 1000) +
+    ended_ = pending_.text + "; it is started again in " + std::to_string(pause_ms / 1000) +
              " s. What it wrote to standard error is in the log";
     (void)tell_down();
 }

@@ -92,6 +92,7 @@ int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int6
     if (!send(poll_line(pending_.id, fields))) {
         host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "deaf",
                      "the program does not read its standard input");
+        is_failing_ = true;
         return THINGS_FAILED;
     }
     while (!pending_.points.empty() && !pending_.ended) {
@@ -107,8 +108,10 @@ int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int6
         }
         turn(deadline_ms);
     }
-    if (pending_.failed && child_.is_running())
+    if (pending_.failed && child_.is_running()) {
         host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "failed", pending_.text);
+        is_failing_ = true;
+    }
     return pending_.failed ? THINGS_FAILED : THINGS_OK;
 }
 
@@ -139,6 +142,8 @@ int ExecSource::write(std::uint32_t point, const things_value& value, things_val
         }
         turn(deadline_ms);
     }
+    if (pending_.failed && !child_.is_running())
+        return THINGS_FAILED; // it ended and said neither yes nor no; end() told that
     if (pending_.failed) {
         host_.report(THINGS_NOTE, THINGS_POINT, point, "refused", pending_.text);
         return THINGS_REFUSED;

@@ -3,6 +3,7 @@
 
 #include "exec/child.hpp"
 #include "exec/line.hpp"
+#include "exec/restart_pause.hpp"
 #include "things_plugin.hpp"
 
 #include <map>
@@ -29,9 +30,8 @@ struct ExecPending {
     std::string text;
 };
 
-/// The program is started by the first call and again when it ended, after 1 s, then twice as long, up to 60
-/// s; a run of 60 s begins at 1 s again. In mode talks it prints when it likes; in mode asked it prints what
-/// a poll asks for.
+/// The program is started by the first call and again when it ended, after a RestartPause. In mode talks it
+/// prints when it likes; in mode asked it prints what a poll asks for.
 class ExecSource {
 public:
     ExecSource(const PluginHost& host, const things_source_config& config);
@@ -78,7 +78,8 @@ private:
     Child child_;
     LineBuffer output_, messages_;
     std::string unsent_, ended_; ///< ended_: how the program did, last time
-    std::int64_t started_ms_ = 0, start_at_ms_ = 0, pause_ms_ = 0;
+    RestartPause pause_;
+    std::int64_t start_at_ms_ = 0;
     /// is_garbled_: a line was invalid and that was told; until a good one the others are not.
     bool is_failing_ = false, is_garbled_ = false;
     std::uint64_t last_id_ = 0;

@@ -112,14 +112,18 @@ OpenedLink TcpConnector::connect(const std::string& host, std::uint16_t port, co
     std::unique_ptr<Lookup> lookup = std::move(lookup_);
     if (int error = ::gai_error(&lookup->request); error != 0)
         return {std::nullopt, fmt::format("cannot look up {}: {}", host, ::gai_strerror(error))};
-    return try_addresses(*lookup, patience);
+    return connect_to_any(lookup->request.ar_result, fmt::format("{}:{}", host, port), patience);
 }
 
-OpenedLink TcpConnector::try_addresses(const Lookup& lookup, const Patience& patience) {
-    int error = EHOSTUNREACH;
-    const Patience roomy{std::max(patience.deadline, std::chrono::steady_clock::now() + least),
-                         patience.host};
-    for (const addrinfo* entry = lookup.request.ar_result; entry != nullptr; entry = entry->ai_next) {
+OpenedLink connect_to_any(const addrinfo* addresses, const std::string& where, const Patience& patience) {
+    int error = EHOSTUNREACH, left = 0;
+    for (const addrinfo* entry = addresses; entry != nullptr; entry = entry->ai_next)
+        ++left;
+    const LinkTime deadline = std::max(patience.deadline, std::chrono::steady_clock::now() + least);
+    for (const addrinfo* entry = addresses; entry != nullptr; entry = entry->ai_next, --left) {
+        // One that swallows everything must leave time for the others.
+        const LinkTime now = std::chrono::steady_clock::now();
+        const Patience share{now + (deadline - now) / left, patience.host};
         int fd = ::socket(entry->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0) {
             error = errno;
@@ -129,16 +133,14 @@ OpenedLink TcpConnector::try_addresses(const Lookup& lookup, const Patience& pat
         tune(fd);
         error = ::connect(fd, entry->ai_addr, entry->ai_addrlen) == 0 ? 0 : errno;
         if (error == EINPROGRESS)
-            error = await_connected(fd, roomy);
+            error = await_connected(fd, share);
         if (error == 0)
             return {std::move(stream), {}};
         if (error < 0)
-            return {std::nullopt,
-                    fmt::format("interrupted while connecting to {}:{}", lookup.host, lookup.port)};
+            return {std::nullopt, fmt::format("interrupted while connecting to {}", where)};
     }
     const char* hint = error == ECONNREFUSED ? "; nothing listens there: is the serial server set up?" : "";
-    return {std::nullopt, fmt::format("cannot connect to {}:{}: {}{}", lookup.host, lookup.port,
-                                      std::strerror(error), hint)};
+    return {std::nullopt, fmt::format("cannot connect to {}: {}{}", where, std::strerror(error), hint)};
 }
 
 } // namespace things

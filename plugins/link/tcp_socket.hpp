@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+struct addrinfo;
+
 // TCP to a serial server (ser2net) or a device, with a deadline on everything, name look-up included.
 namespace things {
 
@@ -21,13 +23,17 @@ public:
 
     /// Tries each address of the host in turn. A dead peer is noticed within about 20 s by keep-alives.
     /// `host` must be the same in every call. Look-ups may use up the whole deadline; connecting then still
-    /// gets 200 ms. All addresses share the time that is left.
+    /// gets 200 ms.
     [[nodiscard]] OpenedLink connect(const std::string& host, std::uint16_t port, const Patience& patience);
 
 private:
     struct Lookup;
-    OpenedLink try_addresses(const Lookup& lookup, const Patience& patience);
     std::unique_ptr<Lookup> lookup_;
 };
+
+/// Tries a list of addresses in turn, each with its fair part of the time left. `where` is what an error
+/// calls them.
+[[nodiscard]] OpenedLink connect_to_any(const addrinfo* addresses, const std::string& where,
+                                        const Patience& patience);
 
 } // namespace things

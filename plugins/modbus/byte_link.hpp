@@ -20,6 +20,7 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 struct LinkTrouble {
     const char* code = "";
     std::string text;
+    bool is_interruption = false; ///< of open(): wake_fd ended it, nothing is wrong
 };
 
 /// Invariant: after send() or receive() reported a loss the link stays open until close(); trouble() then
@@ -31,7 +32,7 @@ public:
     ByteLink& operator=(const ByteLink&) = delete;
 
     /// Opens the link, blocking until `deadline` at the latest or until `wake_fd` becomes readable (-1:
-    /// none). Nothing: it is open.
+    /// none), which is an interruption. Nothing: it is open.
     [[nodiscard]] virtual std::optional<LinkTrouble> open(SteadyTime deadline, int wake_fd) = 0;
     /// Harmless on a link that is closed. What was received and not read is lost.
     virtual void close() = 0;

@@ -32,6 +32,10 @@ BusExplanation explain_exception(const BusRequest& request, std::uint8_t code);
 /// timeout, speed) is told with it.
 BusExplanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
                                const LinkSettings& link);
+/// Exceptions 10 and 11: a gateway in between says that the unit itself was silent.
+inline bool is_gone_behind_gateway(std::uint8_t code) {
+    return code == 10 || code == 11;
+}
 /// A short word for an exception: "illegal data address".
 const char* exception_name(std::uint8_t code);
 

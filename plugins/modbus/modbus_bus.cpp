@@ -80,6 +80,8 @@ std::optional<LinkTrouble> ModbusBus::open() {
     if (now < next_open_)
         return trouble_;
     if (auto trouble = link_->open(now + settings_.connect_timeout, wake_fd_)) {
+        if (trouble->is_interruption) // a command that waits: it will try again at once
+            return trouble;
         trouble_ = std::move(*trouble);
         reopen_wait_ =
             settings_.serial ? serial_reopen : std::clamp(2 * reopen_wait_, first_reopen, last_reopen);

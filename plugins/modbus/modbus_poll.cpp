@@ -24,9 +24,6 @@ constexpr std::chrono::seconds gap_trial_pause{10};
 constexpr std::uint64_t polls_before_gap_trial = 5;
 constexpr std::chrono::milliseconds patience{50};
 
-bool gone_behind_gateway(std::uint8_t code) {
-    return code == 10 || code == 11;
-}
 bool says_later(std::uint8_t code) {
     return code == 5 || code == 6;
 }
@@ -37,11 +34,11 @@ int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::in
     deadline_ms_ = deadline_ms;
     interrupted_ = link_failed_ = reopened_once_ = false;
     if (!open_link())
-        return THINGS_FAILED;
+        return why_over();
     lessons_.on_time(Clock::now());
     unplaced_.clear();
     if (!find_sunspec_points(points, count))
-        return link_failed_ ? THINGS_FAILED : THINGS_INTERRUPTED;
+        return why_over();
     if (unplaced_.empty())
         return run(plan_for(points, count));
     std::vector<std::uint32_t> placed(points, points + count);
@@ -227,7 +224,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         emit(request, result);
         return Next::go_on;
     case Exchange::Status::exception:
-        if (gone_behind_gateway(result.code)) {
+        if (is_gone_behind_gateway(result.code)) {
             on_silence(request, explain_exception(frame, result.code));
             return Next::skip_unit;
         }

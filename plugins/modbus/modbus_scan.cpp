@@ -76,7 +76,7 @@ ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettin
     ScanOptions options;
     const bool serial = source.link.serial;
     if (const auto unit = settings.integer("unit")) {
-        if (*unit < 0 || *unit > (serial ? 247 : 255))
+        if (*unit < (source.link.rtu_framing ? 1 : 0) || *unit > (serial ? 247 : 255))
             error = "there is no unit " + std::to_string(*unit);
         options.unit = static_cast<std::uint8_t>(*unit);
     }
@@ -103,7 +103,8 @@ ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettin
         error = "from " + std::to_string(from) + " to " + std::to_string(to) + " is no range";
     options.from = static_cast<std::uint32_t>(std::max<std::int64_t>(from, 0));
     options.to = static_cast<std::uint32_t>(std::clamp<std::int64_t>(to, 0, 65535));
-    options.count = static_cast<std::uint32_t>(std::clamp<std::int64_t>(settings.integer("count", 4), 1, 64));
+    options.count =
+        static_cast<std::uint32_t>(std::clamp<std::int64_t>(settings.integer("count", 4), 1, 125));
     options.timeout = settings.duration("timeout", units ? (serial ? serial_timeout : tcp_timeout)
                                                          : source.fallback.timeout);
     options.frames = frames_to_try(settings, source.link.frame);
@@ -124,7 +125,7 @@ ModbusScan::Outcome ModbusScan::run(const ScanOptions& options) {
     bus_ = std::make_unique<ModbusBus>(settings_.link, wake_fd_);
     if (const auto trouble = bus_->open()) {
         trouble_ = *trouble;
-        return Outcome::failed;
+        return trouble->is_interruption ? Outcome::interrupted : Outcome::failed;
     }
     if (options.explain)
         return explain(options);
@@ -159,7 +160,7 @@ ModbusScan::Outcome ModbusScan::scan_units(const ScanOptions& options) {
         bus_ = std::make_unique<ModbusBus>(settings_.link, wake_fd_);
         if (const auto trouble = bus_->open()) {
             trouble_ = *trouble;
-            return Outcome::failed;
+            return trouble->is_interruption ? Outcome::interrupted : Outcome::failed;
         }
         for (std::uint32_t unit = options.from; unit <= options.to; ++unit) {
             if (calls_.is_over())
@@ -195,14 +196,17 @@ ModbusScan::Outcome ModbusScan::scan_registers(const ScanOptions& options, Regis
     table_ = table;
     all_ = {options.from, options.to + 1};
     range_ = {};
+    const double size = all_.size(); // bisect() makes it 0 where there is no such table
     Outcome outcome = Outcome::done;
     for (std::uint32_t at = all_.first & ~(block - 1); at < all_.end && outcome == Outcome::done;
          at += block) {
         const RegisterSpan span{std::max(at, all_.first), std::min(at + block, all_.end)};
         outcome = bisect(span);
-        calls_.progress(part_ + share_ * (span.end - all_.first) / all_.size());
+        calls_.progress(part_ + share_ * (span.end - all_.first) / size);
     }
     tell_range();
+    if (outcome == Outcome::done)
+        calls_.progress(part_ + share_);
     return outcome;
 }
 

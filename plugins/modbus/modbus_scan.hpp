@@ -27,7 +27,7 @@ class PluginSettings;
 
 /// What to look for.
 /// `from` and `to` (inclusive) are unit ids, 1 to 247 by default, or addresses, 1024 of them by default.
-/// `count`: 1 to 64 registers.
+/// `count`: 1 to 125 registers, as many as one request may ask for.
 struct ScanOptions {
     std::optional<std::uint8_t> unit;
     std::optional<std::uint16_t> explain;

@@ -268,6 +268,8 @@ bool read_point(const PluginHost& host, const things_source_config& config, std:
     point.write = read_write(settings, read_write(PluginSettings(device), WriteChoice::automatic));
     if (result.link.serial && (unit.unit < 1 || unit.unit > 247))
         wrong.add("unit_id", "units of a serial line are 1 to 247");
+    else if (result.link.rtu_framing && unit.unit == 0)
+        wrong.add("unit_id", "with `framing: rtu` unit 0 is a broadcast, which nobody answers");
     std::uint32_t address = 0;
     if (read_place(settings, point, address, wrong)) {
         read_type(settings, point, wrong);

@@ -68,7 +68,9 @@ ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
 
 bool ModbusSource::open_link() {
     if (const auto trouble = bus_.open()) {
-        report_link(*trouble);
+        interrupted_ = trouble->is_interruption;
+        if (!interrupted_)
+            report_link(*trouble);
         return false;
     }
     if (bus_.take_reopened())
@@ -100,7 +102,7 @@ Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
             result = bus_.exchange(request, timing);
     }
     if (result.status == Exchange::Status::lost) {
-        if (!link_failed_)
+        if (!link_failed_ && !interrupted_)
             report_link(bus_.trouble());
         return result;
     }

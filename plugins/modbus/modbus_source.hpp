@@ -89,7 +89,10 @@ private:
     enum class Stage : std::uint8_t { glance, contact, probe };
 
     // link
+    /// False: link_failed_ or interrupted_ says why.
     [[nodiscard]] bool open_link();
+    /// Of a call that cannot go on.
+    [[nodiscard]] int why_over() const { return link_failed_ ? THINGS_FAILED : THINGS_INTERRUPTED; }
     void report_link(const LinkTrouble& trouble);
     [[nodiscard]] bool is_over() const;
     [[nodiscard]] BusTiming timing_of(const UnitSettings& unit, int silent_retries) const;
@@ -134,16 +137,18 @@ private:
     /// Finds the addresses of SunSpec points. False if the call must end.
     [[nodiscard]] bool find_sunspec_points(const std::uint32_t* points, std::uint32_t count);
     /// Fills the spans of all SunSpec points of a unit; what it does not find is looked for again after ten
-    /// minutes.
+    /// minutes, after five seconds if the device was busy or failing.
     [[nodiscard]] bool walk_sunspec(std::uint32_t unit);
     struct SunspecModel {
         std::uint16_t id = 0;
         std::uint32_t first = 0; ///< address of its id register
         std::uint16_t length = 0;
     };
-    [[nodiscard]] bool read_chain(std::uint32_t unit, std::uint32_t address,
-                                  std::array<std::uint16_t, 2>& words, bool& stop);
-    void place_sunspec(std::uint32_t unit, bool marked, const std::vector<SunspecModel>& models);
+    enum class Chain : std::uint8_t { words, refused, stop };
+    [[nodiscard]] Chain read_chain(std::uint32_t unit, std::uint32_t address,
+                                   std::array<std::uint16_t, 2>& words, std::string& why);
+    void place_sunspec(std::uint32_t unit, bool marked, const std::vector<SunspecModel>& models,
+                       const std::string& trouble);
 
     // writing
     [[nodiscard]] int write_words(std::uint32_t point, const std::vector<std::uint16_t>& words);

@@ -55,10 +55,8 @@ int ModbusSource::write(std::uint32_t point, const things_value& value, things_v
                         std::int64_t deadline_ms) {
     deadline_ms_ = deadline_ms;
     interrupted_ = link_failed_ = reopened_once_ = false;
-    if (!open_link())
-        return THINGS_FAILED;
-    if (!find_sunspec_points(&point, 1))
-        return link_failed_ ? THINGS_FAILED : THINGS_INTERRUPTED;
+    if (!open_link() || !find_sunspec_points(&point, 1))
+        return why_over();
     const ModbusPoint& it = settings_.points[point];
     if (it.sunspec && !sunspec_found_[point])
         return THINGS_FAILED; // no answer, or no such model: that was reported

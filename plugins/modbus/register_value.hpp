@@ -79,7 +79,7 @@ struct Encoded {
 };
 /// `current`: what the registers hold now, looked at only if needs_current().
 /// Rounds to the nearest raw value, halves away from zero; never wraps and never clips: what does not fit is
-/// an error. `invalid` is not looked at.
+/// an error, and so is what would read back as no value (one of `invalid`).
 Encoded encode(const RegisterFormat& format, const RegisterValue& value,
                std::span<const std::uint16_t> current = {}, int power = 0);
 /// True if only part of the registers is written, so that the rest must be read first.

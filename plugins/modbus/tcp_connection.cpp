@@ -47,9 +47,23 @@ std::vector<Address> copy(const addrinfo* list) {
     return result;
 }
 
-// The addresses of a host; `error` is that of getaddrinfo.
+std::vector<Address> give_up(std::unique_ptr<Query> query, int reason, int& error) {
+    if (gai_cancel(&query->control) == EAI_NOTCANCELED)
+        static_cast<void>(query.release());
+    else if (query->control.ar_result) // it came just now
+        freeaddrinfo(query->control.ar_result);
+    error = reason;
+    return {};
+}
+
+bool is_readable(int fd) {
+    pollfd ready{fd, POLLIN, 0};
+    return ::poll(&ready, 1, 0) > 0;
+}
+
+// The addresses of a host; `error` is that of getaddrinfo, EAI_INTR if wake_fd ended the wait.
 std::vector<Address> resolve(const std::string& host, const std::string& port, SteadyTime deadline,
-                             int& error) {
+                             int wake_fd, int& error) {
     auto query = std::make_unique<Query>();
     query->host = host;
     query->port = port;
@@ -68,22 +82,16 @@ std::vector<Address> resolve(const std::string& host, const std::string& port, S
         gaicb* list[] = {&query->control};
         error = getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
         while (error == 0 && gai_error(&query->control) == EAI_INPROGRESS) {
-            const auto left = deadline - std::chrono::steady_clock::now();
-            if (left <= left.zero())
-                break;
-            const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-            const timespec timeout{static_cast<std::time_t>(ns / 1000000000),
-                                   static_cast<long>(ns % 1000000000)};
-            gai_suspend(list, 1, &timeout);
+            if (is_readable(wake_fd))
+                return give_up(std::move(query), EAI_INTR, error);
+            if (std::chrono::steady_clock::now() >= deadline)
+                return give_up(std::move(query), EAI_AGAIN, error);
+            // In slices, since it knows no wake_fd.
+            const timespec slice{0, 50'000'000};
+            gai_suspend(list, 1, &slice);
         }
         if (error == 0)
             error = gai_error(&query->control);
-        if (error == EAI_INPROGRESS) {
-            if (gai_cancel(&query->control) == EAI_NOTCANCELED)
-                static_cast<void>(query.release());
-            error = EAI_AGAIN;
-            return {};
-        }
         found = error == 0 ? query->control.ar_result : nullptr;
     }
     std::vector<Address> result = copy(found);
@@ -106,6 +114,7 @@ void tune(int fd) {
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
 }
 
+// `error` is EINTR if wake_fd ended the wait.
 int connect_to(const Address& address, SteadyTime deadline, int wake_fd, int& error) {
     const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -115,10 +124,11 @@ int connect_to(const Address& address, SteadyTime deadline, int wake_fd, int& er
     tune(fd);
     error = connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
-        error = ETIMEDOUT;
         if (wait_for(fd, POLLOUT, deadline, wake_fd) != 0) {
             socklen_t size = sizeof error;
             getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        } else {
+            error = std::chrono::steady_clock::now() < deadline ? EINTR : ETIMEDOUT;
         }
     }
     if (error == 0)
@@ -140,7 +150,9 @@ TcpConnection::~TcpConnection() {
 std::optional<LinkTrouble> TcpConnection::open(SteadyTime deadline, int wake_fd) {
     close();
     int error = 0;
-    const std::vector<Address> addresses = resolve(host_, std::to_string(port_), deadline, error);
+    const std::vector<Address> addresses = resolve(host_, std::to_string(port_), deadline, wake_fd, error);
+    if (error == EAI_INTR)
+        return LinkTrouble{"interrupted", "", true};
     if (error != 0)
         return LinkTrouble{"unknown_host",
                            host_ + " has no address (" + gai_strerror(error) +
@@ -153,6 +165,8 @@ std::optional<LinkTrouble> TcpConnection::open(SteadyTime deadline, int wake_fd)
         fd_ = connect_to(addresses[i], now + share, wake_fd, error);
         if (fd_ >= 0)
             return std::nullopt;
+        if (error == EINTR)
+            return LinkTrouble{"interrupted", "", true};
     }
     return explain(error);
 }

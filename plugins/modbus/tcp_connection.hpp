@@ -16,8 +16,9 @@ class TcpConnection : public DescriptorLink {
 public:
     TcpConnection(std::string host, std::uint16_t port);
     ~TcpConnection() override;
-    /// Looks the name up and tries the addresses in turn, each with its part of the time left. wake_fd ends a
-    /// wait for a connection, not one for the name server; a look-up that is late is left to the C library.
+    /// Looks the name up and tries the addresses in turn, each with its part of the time left. wake_fd ends
+    /// the wait for a connection, and within 50 ms that for the name server; a look-up that is not done then
+    /// is left to the C library.
     std::optional<LinkTrouble> open(SteadyTime deadline, int wake_fd) override;
     void close() override;
 

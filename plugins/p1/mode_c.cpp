@@ -125,7 +125,12 @@ ModeCReadout::Progress ModeCReadout::step(Stream& stream, const Patience& patien
         if (state_ == State::wake || state_ == State::sign_on) {
             Patience pause{std::min(patience.deadline, begin_), patience.host};
             if (std::chrono::steady_clock::now() < begin_) {
-                if (stream.read(bytes, pause).outcome == LinkOutcome::interrupted ||
+                const LinkResult read = stream.read(bytes, pause);
+                if (read.outcome == LinkOutcome::closed) {
+                    fail(read.error);
+                    return Progress::lost;
+                }
+                if (read.outcome == LinkOutcome::interrupted ||
                     std::chrono::steady_clock::now() >= patience.deadline)
                     return Progress::busy;
                 continue;

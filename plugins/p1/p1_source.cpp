@@ -10,8 +10,6 @@
 #include <array>
 #include <utility>
 
-#include <sys/timex.h>
-
 namespace things {
 
 namespace {
@@ -23,12 +21,6 @@ constexpr std::int64_t end_of_telegram_ms =
     1000; // of silence: the telegram is over, with or without a line end
 constexpr milliseconds first_pause{1000}, longest_pause{30'000};
 constexpr std::uint64_t enough_telegrams = 3; // to say what a meter does not send
-
-/// The kernel says that the system clock is synchronised.
-bool is_clock_synchronised() {
-    timex state{};
-    return adjtimex(&state) != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
-}
 
 std::variant<TelegramStream, CipherStream> make_decoder(const P1Options& options,
                                                         TelegramStream::Handler on_found) {
@@ -50,8 +42,9 @@ std::unique_ptr<P1Source> P1Source::make(const PluginHost& host, const things_so
 }
 
 P1Source::P1Source(PluginHost host, P1Options options, std::vector<P1Point> points)
-    : host_(host), options_(std::move(options)), line_(options_.baud, options_.frame),
-      health_(host, options_.where()), output_(host, std::move(points), options_.is_meter_clock),
+    : host_(host), options_(std::move(options)), line_(options_.baud, options_.frame), problems_(host),
+      health_(problems_, options_.where()),
+      output_(host, problems_, std::move(points), options_.is_meter_clock),
       decoder_(make_decoder(options_, [this](FoundTelegram found) { on_found(std::move(found)); })),
       readout_(
           {options_.address, options_.wake_up, options_.max_baud, options_.timeout, options_.rules.clock}) {}
@@ -61,7 +54,7 @@ Arrival P1Source::now() const {
     arrival.monotonic_ms = monotonic_ms();
     arrival.wall_ms =
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    arrival.is_wall_trusted = is_clock_synchronised();
+    arrival.is_wall_trusted = time_service_.is_synchronised(arrival.monotonic_ms);
     return arrival;
 }
 
@@ -275,8 +268,8 @@ int P1Source::read_out(const Patience& patience) {
         wanted_.clear();
         return THINGS_FAILED;
     case ModeCReadout::Progress::failed:
-        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "readout",
-                     fmt::format("reading the meter on {} failed: {}", options_.where(), readout_.error()));
+        problems_.begin(
+            "readout", fmt::format("reading the meter on {} failed: {}", options_.where(), readout_.error()));
         is_readout_failing_ = true;
         wanted_.clear();
         return THINGS_FAILED;
@@ -286,7 +279,7 @@ int P1Source::read_out(const Patience& patience) {
     Arrival arrival = now();
     health_.on_good(arrival.monotonic_ms);
     if (std::exchange(is_readout_failing_, false))
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "readout", "the meter is read again");
+        problems_.end("readout", "the meter is read again");
     std::vector<std::uint32_t> wanted = std::exchange(wanted_, {});
     output_.take(readout_.telegram(), arrival, &wanted);
     output_.tell_missing();

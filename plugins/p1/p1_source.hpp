@@ -10,6 +10,7 @@
 
 #include "link/stream.hpp"
 #include "link/tcp_socket.hpp"
+#include "platform/time_service.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -65,11 +66,13 @@ private:
     P1Options options_;
     LineSearch line_;
     LineObserver observer_;
+    SourceProblems problems_;
     TelegramHealth health_;
     PointOutput output_;
     std::variant<TelegramStream, CipherStream> decoder_;
     ModeCReadout readout_;
     std::vector<std::uint32_t> wanted_; // points the readout is for
+    TimeService time_service_;
     TcpConnector connector_;
     std::optional<Stream> stream_;
     LinkTime open_at_{};

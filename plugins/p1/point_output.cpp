@@ -49,8 +49,10 @@ std::string describe(const P1Point& point) {
 
 } // namespace
 
-PointOutput::PointOutput(PluginHost host, std::vector<P1Point> points, bool is_meter_clock)
-    : host_(host), points_(std::move(points)), states_(points_.size()), is_meter_clock_(is_meter_clock) {}
+PointOutput::PointOutput(PluginHost host, SourceProblems& problems, std::vector<P1Point> points,
+                         bool is_meter_clock)
+    : host_(host), problems_(problems), points_(std::move(points)), states_(points_.size()),
+      is_meter_clock_(is_meter_clock) {}
 
 void PointOutput::take(const Telegram& telegram, const Arrival& arrival,
                        const std::vector<std::uint32_t>* only) {
@@ -179,14 +181,13 @@ void PointOutput::watch_clock(const Telegram& telegram, const Arrival& arrival) 
         skew_ms_ = is_wrong ? skew : 0;
     }
     if (is_wrong && !is_clock_wrong_)
-        host_.report(
-            THINGS_PROBLEM, THINGS_SOURCE, 0, "meter_clock",
+        problems_.begin(
+            "meter_clock",
             fmt::format("the clock of the meter says {}, which is far from the gateway's; its readings are "
                         "put on the gateway's clock. If the meter is right, set clock: meter.",
                         telegram.meter_time->text));
     if (!is_wrong && is_clock_wrong_)
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "meter_clock",
-                     "the clock of the meter is right again");
+        problems_.end("meter_clock", "the clock of the meter is right again");
     is_clock_wrong_ = is_wrong;
 }
 

@@ -5,6 +5,7 @@
 #include "p1/keys.hpp"
 
 #include "link/interval_grid.hpp"
+#include "link/source_problems.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -28,7 +29,8 @@ struct Arrival {
 /// What the meter marks as not valid is not reported.
 class PointOutput {
 public:
-    PointOutput(PluginHost host, std::vector<P1Point> points, bool is_meter_clock);
+    /// `problems` must outlive it.
+    PointOutput(PluginHost host, SourceProblems& problems, std::vector<P1Point> points, bool is_meter_clock);
 
     /// Emits what is due. `only`: these points and nothing else, due or not (a meter that is asked).
     /// A value with a capture time of its own goes out at most once for each capture. `is_meter_clock`:
@@ -67,6 +69,7 @@ private:
     void watch_clock(const Telegram& telegram, const Arrival& arrival);
 
     PluginHost host_;
+    SourceProblems& problems_;
     std::vector<P1Point> points_;
     std::vector<State> states_;
     bool is_meter_clock_, is_missing_told_ = false, is_clock_wrong_ = false;

@@ -37,7 +37,7 @@ void TelegramHealth::on_open(std::int64_t now_ms) {
     is_first_ = true;
     last_good_ms_ = now_ms;
     if (std::exchange(is_lost_, false))
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "link", where_ + " is open again");
+        problems_.end("link", where_ + " is open again");
 }
 
 void TelegramHealth::on_good(std::int64_t now_ms) {
@@ -45,7 +45,7 @@ void TelegramHealth::on_good(std::int64_t now_ms) {
     is_first_ = false;
     last_good_ms_ = now_ms;
     if (std::exchange(is_silent_, false))
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "silence", "telegrams come in again on " + where_);
+        problems_.end("silence", "telegrams come in again on " + where_);
     look(now_ms);
 }
 
@@ -67,8 +67,8 @@ void TelegramHealth::on_damaged(const FoundTelegram& found, std::int64_t now_ms)
     std::string checksum;
     if (found.stated && found.computed)
         checksum = fmt::format(" (it says {:04X}, computed {:04X})", *found.stated, *found.computed);
-    host_.report(
-        THINGS_PROBLEM, THINGS_SOURCE, 0, "damaged_telegram",
+    problems_.begin(
+        "damaged_telegram",
         fmt::format(
             "a damaged telegram of {} bytes came on {}{}: {}. Nothing of it is used; {} damaged, {} good "
             "since the start",
@@ -78,9 +78,8 @@ void TelegramHealth::on_damaged(const FoundTelegram& found, std::int64_t now_ms)
 void TelegramHealth::on_silence(const std::string& explanation) {
     if (std::exchange(is_silent_, true))
         return;
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "silence",
-                 fmt::format("no good telegram on {} ({} good, {} damaged since the start): {}", where_,
-                             good_, damaged_, explanation));
+    problems_.begin("silence", fmt::format("no good telegram on {} ({} good, {} damaged since the start): {}",
+                                           where_, good_, damaged_, explanation));
 }
 
 void TelegramHealth::on_link_lost(const std::string& why) {
@@ -90,16 +89,16 @@ void TelegramHealth::on_link_lost(const std::string& why) {
 }
 
 void TelegramHealth::tell_link() {
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", lost_why_);
+    problems_.begin("link", lost_why_);
 }
 
 void TelegramHealth::look(std::int64_t now_ms) {
     if (!is_damaging_ || now_ms - last_damaged_ms_ < calm_ms)
         return;
     is_damaging_ = false;
-    host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "damaged_telegram",
-                 fmt::format("no damaged telegram on {} for {} minutes; there were {} beside {} good ones",
-                             where_, calm_ms / 60'000, damaged_ - damaged_before_, good_ - good_before_));
+    problems_.end("damaged_telegram",
+                  fmt::format("no damaged telegram on {} for {} minutes; there were {} beside {} good ones",
+                              where_, calm_ms / 60'000, damaged_ - damaged_before_, good_ - good_before_));
 }
 
 } // namespace things

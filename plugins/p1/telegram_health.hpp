@@ -3,7 +3,7 @@
 
 #include "p1/telegram_stream.hpp"
 
-#include "things_plugin.hpp"
+#include "link/source_problems.hpp"
 
 #include <cstdint>
 #include <string>
@@ -22,7 +22,9 @@ class TelegramHealth {
 public:
     static constexpr std::int64_t calm_ms = 600'000; ///< so long without damage: it is over
 
-    TelegramHealth(PluginHost host, std::string where) : host_(host), where_(std::move(where)) {}
+    /// `problems` must outlive it.
+    TelegramHealth(SourceProblems& problems, std::string where)
+        : problems_(problems), where_(std::move(where)) {}
 
     /// The link was opened; what comes first may be the rest of a telegram.
     /// The first damage after it is not told, unless it is the line's setting.
@@ -44,7 +46,7 @@ public:
     [[nodiscard]] bool is_silent() const { return is_silent_; }
 
 private:
-    PluginHost host_;
+    SourceProblems& problems_;
     std::string where_, lost_why_;
     std::uint64_t good_ = 0, damaged_ = 0, damaged_before_ = 0, good_before_ = 0;
     std::int64_t last_good_ms_ = 0, last_damaged_ms_ = 0;

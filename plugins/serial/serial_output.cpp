@@ -44,8 +44,7 @@ void SerialSource::on_frame(const SerialFrame& frame) {
     is_first_ = false;
     last_frame_ms_ = monotonic_ms();
     if (std::exchange(is_silent_, false))
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "silence",
-                     "frames come in again on " + options_.where());
+        problems_.end("silence", "frames come in again on " + options_.where());
     // Only here: a frame that the guard does not let through still says that the line is alive.
     if (options_.guard && !options_.guard->is_found_in(frame.text()))
         return;
@@ -150,8 +149,8 @@ void SerialSource::on_damage(std::string_view bytes) {
     last_damage_ms_ = monotonic_ms();
     if (std::exchange(is_damaging_, true))
         return;
-    host_.report(
-        THINGS_PROBLEM, THINGS_SOURCE, 0, "damaged_frame",
+    problems_.begin(
+        "damaged_frame",
         fmt::format(
             "a damaged frame came on {}: \"{}\" (checksum, parity or length). Nothing of it is used; {} "
             "damaged, {} good since the start. A long or loose cable, or wrong line settings.",
@@ -161,15 +160,16 @@ void SerialSource::on_damage(std::string_view bytes) {
 void SerialSource::look_after(std::int64_t now_ms) {
     if (is_damaging_ && now_ms - last_damage_ms_ >= calm_ms) {
         is_damaging_ = false;
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "damaged_frame",
-                     fmt::format("no damaged frame on {} for {} minutes; {} damaged, {} good since the start",
-                                 options_.where(), calm_ms / 60'000, damaged_, frames_));
+        problems_.end(
+            "damaged_frame",
+            fmt::format("no damaged frame on {} for {} minutes; {} damaged, {} good since the start",
+                        options_.where(), calm_ms / 60'000, damaged_, frames_));
     }
     if (!has_talkers_ || is_silent_ || now_ms - last_frame_ms_ < options_.alarm_after.count())
         return;
     is_silent_ = true;
-    host_.report(
-        THINGS_PROBLEM, THINGS_SOURCE, 0, "silence",
+    problems_.begin(
+        "silence",
         fmt::format("no good frame on {} for {} s ({} bytes, {} good, {} damaged frames since the start): {}",
                     options_.where(), options_.alarm_after.count() / 1000, bytes_, frames_, damaged_,
                     bytes_ == 0 ? "nothing comes in; is the sensor on, the cable in, must it be started "

@@ -34,10 +34,10 @@ std::unique_ptr<SerialSource> SerialSource::make(const PluginHost& host, const t
 }
 
 SerialSource::SerialSource(PluginHost host, SerialOptions options, std::vector<SerialPoint> points)
-    : host_(host), options_(std::move(options)), points_(std::move(points)), states_(points_.size()),
-      reader_(
-          options_.frame, [this](const SerialFrame& frame) { on_frame(frame); },
-          [this](std::string_view bytes) { on_damage(bytes); }),
+    : host_(host), problems_(host), options_(std::move(options)), points_(std::move(points)),
+      states_(points_.size()), reader_(
+                                   options_.frame, [this](const SerialFrame& frame) { on_frame(frame); },
+                                   [this](std::string_view bytes) { on_damage(bytes); }),
       pause_(first_pause) {
     has_talkers_ = std::any_of(points_.begin(), points_.end(),
                                [](const SerialPoint& point) { return point.request.empty(); });
@@ -112,7 +112,7 @@ int SerialSource::open(const Patience& patience) {
     if (wait_idle({std::min(open_at_, patience.deadline), patience.host}) == LinkOutcome::interrupted)
         return THINGS_INTERRUPTED;
     if (std::chrono::steady_clock::now() < open_at_) {
-        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", lost_why_); // for who asks meanwhile
+        problems_.begin("link", lost_why_); // for who asks meanwhile
         return THINGS_FAILED;
     }
     OpenedLink opened = options_.port.empty() ? connector_.connect(options_.host, options_.tcp_port, patience)
@@ -128,7 +128,7 @@ int SerialSource::open(const Patience& patience) {
     last_byte_ms_ = last_frame_ms_ = monotonic_ms();
     is_first_ = true;
     if (std::exchange(is_lost_, false))
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, "link", options_.where() + " is open again");
+        problems_.end("link", options_.where() + " is open again");
     return options_.on_open.empty() ? THINGS_OK : send(options_.on_open, patience);
 }
 
@@ -140,7 +140,7 @@ void SerialSource::close(std::string why) {
     pause_ = std::min(pause_ * 2, longest_pause);
     is_lost_ = true;
     lost_why_ = std::move(why);
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "link", lost_why_);
+    problems_.begin("link", lost_why_);
 }
 
 /// One read, and what silence means for it.

@@ -4,6 +4,7 @@
 #include "serial/keys.hpp"
 
 #include "link/interval_grid.hpp"
+#include "link/source_problems.hpp"
 #include "link/stream.hpp"
 #include "link/tcp_socket.hpp"
 
@@ -91,6 +92,7 @@ private:
                      things_value& written);
 
     PluginHost host_;
+    SourceProblems problems_;
     SerialOptions options_;
     std::vector<SerialPoint> points_;
     std::vector<State> states_;

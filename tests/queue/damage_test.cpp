@@ -266,6 +266,24 @@ TEST_CASE("without its first page a queue is saved all the same") {
     CHECK(rig.drain() == 80'003);
 }
 
+TEST_CASE("what a rescue saved is there although the hot log of before has not heard of it") {
+    QueueRig rig;
+    rig.open();
+    const SeriesId series = rig.queue->series(rig.queue->device("a"), "v", "Cel");
+    for (int i = 0; i < 20; ++i) {
+        rig.clock.advance(10);
+        rig.queue->append(rig.reading(series, i));
+    }
+    REQUIRE(rig.commit());
+    rig.accept(rig.take(0, Lane::live, 5)); // known to the hot log alone
+    rig.close();
+    std::fstream(rig.options.config.path, std::ios::in | std::ios::out | std::ios::binary)
+        .write(std::string(1024, '\0').data(), 1024);
+    rig.open();
+    CHECK(rig.queue->status().queued == 15);
+    CHECK(rig.take(0, Lane::backlog, 100).readings.size() == 15);
+}
+
 TEST_CASE("without the root of its blocks a queue is saved all the same") {
     DamageRig rig;
     std::string damaged = rig.bytes;

@@ -88,7 +88,7 @@ TEST_CASE("what was committed survives a power cut, what was accepted does not c
     REQUIRE(rig.commit());
     fill(rig, "a", 10, 5); // not committed
     rig.power_cut();
-    CHECK(rig.queue->status().queued == 7);
+    REQUIRE(rig.queue->status().queued == 7);
     CHECK(rig.queue->waiting(0).backlog == 7);
     CHECK(values(rig.take(0, Lane::backlog, 100)) == std::vector<double>{3, 4, 5, 6, 7, 8, 9});
     CHECK(rig.queue->series(SeriesId{0}).name == "t");

@@ -21,7 +21,7 @@ def play(case, trials, seed, variable, **more):
         share = trials // parts + (index < trials % parts)
         environment = {**os.environ, **more, f"THINGS_{variable}": str(share), f"THINGS_{kind}_SEED": str(seed + index)}
         done = subprocess.run([PROGRAM, f"--test-case={case}"], env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, errors="replace")
         told = ", ".join(re.findall(r"MESSAGE: (.*)", done.stdout))
         wrong = re.search(r"(?:ERROR|FATAL ERROR): (.*(?:\n +values: .*)?)", done.stdout)
         if done.returncode == 0 and told:

@@ -91,6 +91,19 @@ TEST_CASE("a program that is asked answers, and says done when it has no more") 
     CHECK(read_now(*program, 0).value == Value(std::int64_t{1}));
 }
 
+TEST_CASE("a poll that fails is a problem until there is a reading again") {
+    Program program(R"(while read line; do n=${line#*:}; n=${n%%,*}
+        case $n in
+        1) echo '{"failed":1,"text":"the probe is warming up"}';;
+        *) echo '{"values":{"p0":1,"p1":1}}';;
+        esac
+    done)",
+                    "asked");
+    CHECK(program.ear.wait([&] { return program.ear.events().size() >= 2; }));
+    CHECK(program.ear.events()[0].text == "the probe is warming up");
+    CHECK(program.ear.events()[1].kind == SourceEvent::Kind::recovered);
+}
+
 TEST_CASE("one that does not answer is told of, point by point") {
     Program program("exec sleep 100", "asked");
     CHECK(program.ear.wait([&] { return program.ear.events().size() >= 2; }));
@@ -114,6 +127,13 @@ TEST_CASE("a command is written to the program and its answer is what reads back
     CHECK(result.text == "the valve is stuck");
     result = write_now(*program, 0, Value(1.0)); // it says nothing to the third
     CHECK(result.status == BusResult::Status::timeout);
+}
+
+TEST_CASE("a command whose program ends is no refusal of the device") {
+    Program program("read line; exit 3");
+    const BusResult result = write_now(*program, 0, Value(1.0));
+    CHECK(result.status == BusResult::Status::failed);
+    CHECK(result.text.find("exit code 3") != std::string::npos);
 }
 
 TEST_CASE("a program that ends is started again, and its last words are in the log") {

@@ -34,6 +34,11 @@ TEST_CASE("problems, notes and answers are told apart") {
     CHECK(line.field == "t");
     CHECK(parse_line(R"({"recovered":"there again"})").kind == Line::Kind::recovered);
     CHECK(parse_line(R"({"note":"hello"})").kind == Line::Kind::note);
+    line = parse_line(R"({"note":"battery low","point":"t"})");
+    CHECK(line.kind == Line::Kind::note);
+    CHECK(line.text == "battery low");
+    CHECK(line.field == "t");
+    CHECK(parse_line(R"({"note":"firmware 2.1","point":"t","value":1})").kind == Line::Kind::readings);
     line = parse_line(R"({"done":7,"value":20})");
     CHECK(line.kind == Line::Kind::done);
     CHECK(line.id == 7);

@@ -5,12 +5,15 @@
 
 #include "plugins/link/pty.hpp"
 
+#include "support/full_server.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
 #include <chrono>
 #include <thread>
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -140,4 +143,20 @@ TEST_CASE("a socket reads, writes and notices the end") {
     ::close(listener);
     CHECK(connector.connect("127.0.0.1", port, within(2000)).error.find("nothing listens") !=
           std::string::npos);
+}
+
+TEST_CASE("an address that swallows everything leaves time for the next one") {
+    FullServer dead, living;
+    living.accept_one();
+    sockaddr_in addresses[] = {dead.address(), living.address()};
+    addrinfo entries[2] = {};
+    for (int i = 0; i < 2; ++i) {
+        entries[i].ai_family = AF_INET;
+        entries[i].ai_addr = reinterpret_cast<sockaddr*>(&addresses[i]);
+        entries[i].ai_addrlen = sizeof addresses[i];
+    }
+    entries[0].ai_next = &entries[1];
+    const Patience patience{std::chrono::steady_clock::now() + std::chrono::seconds(1), nullptr};
+    const OpenedLink opened = connect_to_any(entries, "meter:2001", patience);
+    CHECK_MESSAGE(opened.stream, opened.error);
 }

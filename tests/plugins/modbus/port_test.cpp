@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "modbus/modbus_bus.hpp"
+#include "modbus/tcp_connection.hpp"
 #include "support/fake_plugin_host.hpp"
+#include "support/full_server.hpp"
 #include "support/rtu_line/rtu_line.hpp"
 #include "support/tcp_device.hpp"
 
@@ -12,6 +15,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/serial.h>
+#include <netdb.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <vector>
 
@@ -40,6 +45,32 @@ extern "C" int ioctl(int fd, unsigned long request, ...) noexcept {
     using Real = int (*)(int, unsigned long, void*);
     static const auto real = reinterpret_cast<Real>(dlsym(RTLD_NEXT, "ioctl"));
     return real(fd, request, argument);
+}
+
+// A name server that never answers: the look-up goes on for ever.
+namespace {
+bool is_name_server_silent = false;
+
+template <class Function>
+Function* real(const char* name) {
+    return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+} // namespace
+
+extern "C" int getaddrinfo_a(int mode, gaicb** list, int count, sigevent* event) {
+    return is_name_server_silent ? 0
+                                 : real<decltype(getaddrinfo_a)>("getaddrinfo_a")(mode, list, count, event);
+}
+extern "C" int gai_error(gaicb* request) noexcept {
+    return is_name_server_silent ? EAI_INPROGRESS : real<decltype(gai_error)>("gai_error")(request);
+}
+extern "C" int gai_cancel(gaicb* request) noexcept {
+    return is_name_server_silent ? EAI_CANCELED : real<decltype(gai_cancel)>("gai_cancel")(request);
+}
+extern "C" int gai_suspend(const gaicb* const list[], int count, const timespec* timeout) {
+    if (!is_name_server_silent)
+        return real<decltype(gai_suspend)>("gai_suspend")(list, count, timeout);
+    return nanosleep(timeout, nullptr) == 0 ? EAI_AGAIN : EAI_INTR;
 }
 
 using namespace things;
@@ -137,6 +168,40 @@ TEST_CASE("a link like those in /dev/serial/by-id leads to whatever port the ada
     CHECK(host.last(0) == FakePluginHost::Value(std::int64_t{2}));
     unlink(link.c_str());
 }
+
+TEST_CASE("a command ends the waiting for a connection, and may try again at once") {
+    FullServer server;
+    LinkSettings settings;
+    settings.serial = false;
+    settings.host = "127.0.0.1";
+    settings.tcp_port = server.port();
+    settings.connect_timeout = std::chrono::seconds(20);
+    const int wake_fd = eventfd(1, EFD_CLOEXEC); // a command waits
+    ModbusBus bus(settings, wake_fd);
+    const auto trouble = bus.open();
+    REQUIRE(trouble.has_value());
+    CHECK(trouble->is_interruption);
+    eventfd_t count = 0;
+    REQUIRE(eventfd_read(wake_fd, &count) == 0); // it has its turn now
+    server.accept_one();
+    CHECK_FALSE(bus.open().has_value());
+    close(wake_fd);
+}
+
+#ifndef __SANITIZE_THREAD__ // where names are looked up in the calling thread
+TEST_CASE("a command ends the waiting for a name server that does not answer") {
+    const int wake_fd = eventfd(1, EFD_CLOEXEC);
+    TcpConnection link("plc.example", 502);
+    is_name_server_silent = true;
+    const auto begin = std::chrono::steady_clock::now();
+    const auto trouble = link.open(begin + std::chrono::seconds(20), wake_fd);
+    is_name_server_silent = false;
+    REQUIRE(trouble.has_value());
+    CHECK(trouble->is_interruption);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+    close(wake_fd);
+}
+#endif
 
 TEST_CASE("hosts have addresses of both kinds") {
     for (const char* name : {"::1", "127.0.0.1", "localhost"}) {

@@ -70,6 +70,18 @@ TEST_CASE("all four tables and both notations of an address") {
     CHECK(host.last(4) == Value(false));
 }
 
+TEST_CASE("what would read back as no value is not written") {
+    TcpDevice device;
+    FakeConfig config = config_for(device);
+    config.points.push_back({0, "limit", at("holding", 10).list("invalid", {std::int64_t{65535}}), true});
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    REQUIRE(source.status == THINGS_OK);
+    CHECK(source.write(0, std::int64_t{65535}) == THINGS_INVALID);
+    CHECK(host.event("value_refused").text.find("configured as invalid") != std::string::npos);
+    CHECK(device.units.take_log().empty());
+}
+
 TEST_CASE("writes use functions 5, 6, 15 and 16 and say what will be read back") {
     TcpDevice device;
     FakeConfig config = config_for(device);

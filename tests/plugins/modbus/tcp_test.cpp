@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -302,6 +304,39 @@ TEST_CASE("SunSpec points are found by walking the models") {
         CHECK(request != "1 3 40000+2"); // found once
 }
 
+TEST_CASE(
+    "a SunSpec device that is busy, failing or silent for now is no device without SunSpec or a model") {
+    TcpDevice device;
+    std::atomic<bool> is_away{true};
+    const std::map<std::uint8_t, std::uint8_t> codes{{1, 4}, {2, 6}, {3, 11}, {4, 4}}; // by unit
+    device.units.on_request([&](const UnitRequest& r) {
+        const bool is_hit = r.unit != 4 || r.address == 40004; // unit 4 tells half of its models
+        return UnitFault{is_away && is_hit ? Kind::exception : Kind::none, {}, codes.at(r.unit)};
+    });
+    FakeConfig config = config_for(device.port(), 4);
+    config.points.clear();
+    for (std::uint8_t unit = 1; unit <= 4; ++unit) {
+        device.units.add(unit);
+        device.units.set(unit, 'h', 40000, {0x5375, 0x6E53, 1, 0});
+        device.units.set(unit, 'h', 40004, {103, 50});
+        device.units.set(unit, 'h', 40004 + 16, {5001, 0xFFFE}); // Hz 50.01
+        device.units.set(unit, 'h', 40056, {0xFFFF, 0});
+        config.points.push_back({unit - 1U, "Hz", FakeSettings().set("sunspec", "103.Hz")});
+    }
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    CHECK(source.poll_all() == THINGS_OK);
+    CHECK(host.event("gateway_target").level == THINGS_DEVICE);
+    CHECK(host.event("gateway_target").index == 2);
+    for (const auto& event : host.events) {
+        CHECK(event.text.find("is this a SunSpec device") == std::string::npos);
+        CHECK(event.text.find("has no model") == std::string::npos);
+    }
+    is_away = false;
+    for (std::uint32_t point = 0; point < 4; ++point)
+        CHECK(wait_until([&] { return source.poll_all() == THINGS_OK && host.last(point) == Value(50.01); }));
+}
+
 TEST_CASE("a scan finds units, registers and the meaning of words") {
     TcpDevice device;
     fill(device.units, 3);
@@ -329,8 +364,19 @@ TEST_CASE("a scan finds units, registers and the meaning of words") {
     CHECK(source.discover(FakeSettings().set("unit", 1).set("explain", 30).set("count", 2)) == THINGS_OK);
     CHECK(std::count(host.found.begin(), host.found.end(),
                      R"({"type":"float32","order":"CDAB","value":21.3,"plausible":true})") == 1);
-    host.found.clear();
+    CHECK(source.discover(FakeSettings().set("unit", 1).set("explain", 0).set("count", 125)) == THINGS_OK);
+    CHECK(device.units.take_log().back() == "1 3 0+125");
     CHECK(source.poll_all() == THINGS_OK);
+}
+
+TEST_CASE("a table that a unit does not have ends its part of a scan") {
+    TcpDevice device;
+    device.units.lack(4);
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config_for(device.port()));
+    CHECK(source.discover(FakeSettings().set("unit", 1).set("table", "input")) == THINGS_OK);
+    CHECK(host.found.empty());
+    CHECK(host.progress == 1.0);
 }
 
 TEST_CASE("the plan says what will be read and how long it takes") {
@@ -350,6 +396,19 @@ TEST_CASE("the plan says what will be read and how long it takes") {
           R"({"device":"meter","unit":5,"table":"holding","first":0,"count":3,"points":["a","b"],)"
           R"("bytes":19,"ms":32.083,"interval_ms":1000})");
     CHECK(host.found[2] == R"({"cycle_ms":58.958,"load":0.059,"requests":2})");
+}
+
+TEST_CASE("with RTU frames nothing is read from the broadcast address") {
+    for (const char* framing : {"rtu", "tcp"}) {
+        CAPTURE(std::string(framing));
+        FakeConfig config;
+        config.source.set("host", "127.0.0.1").set("framing", framing);
+        config.devices.push_back({"meter", FakeSettings().set("unit_id", 0)});
+        config.points.push_back({0, "p", FakeSettings().set("holding", 1)});
+        FakePluginHost host;
+        FakeSource source(*things_plugin_entry(), host, config);
+        CHECK(source.status == (std::string(framing) == "rtu" ? THINGS_INVALID : THINGS_OK));
+    }
 }
 
 TEST_CASE("mistakes in the settings are named with their key") {

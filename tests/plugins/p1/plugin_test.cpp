@@ -3,6 +3,7 @@
 #include "p1/line_search.hpp"
 #include "p1/mode_c.hpp"
 #include "p1/point_output.hpp"
+#include "p1/telegram_health.hpp"
 
 #include "link/serial_port.hpp"
 
@@ -206,6 +207,39 @@ TEST_CASE("silence raises an alarm that says what was seen, and ends") {
     CHECK(host.of(0).size() == 1);
 }
 
+TEST_CASE("the end of one of several problems does not hide the others") {
+    FakeHost host(plugin());
+    things_host table{};
+    table.context = &host;
+    table.report = [](void* context, const things_event* event) {
+        static_cast<FakeHost*>(context)->events.push_back({event->kind, 0, 0, event->code, event->text});
+    };
+    SourceProblems problems{PluginHost(table)};
+    TelegramHealth health(problems, "/dev/ttyUSB0");
+    FoundTelegram damaged;
+    damaged.reason = DamageReason::crc_mismatch;
+    const auto what_is_told = [&] {
+        std::vector<std::string> result;
+        for (const TestEvent& event : host.events)
+            result.push_back((event.kind == THINGS_RECOVERED ? "no " : "") + event.code);
+        host.events.clear();
+        return result;
+    };
+    using Told = std::vector<std::string>;
+    health.on_open(0);
+    health.on_good(0);
+    health.on_damaged(damaged, 1000);
+    health.on_silence("nothing comes in");
+    CHECK(what_is_told() == Told{"damaged_telegram", "silence"});
+    health.on_good(2000); // telegrams again, but there is still damage among them
+    CHECK(what_is_told() == Told{"damaged_telegram"});
+    health.on_link_lost("unplugged");
+    health.look(1000 + TelegramHealth::calm_ms); // the damage is over, the link is still lost
+    CHECK(what_is_told() == Told{"link"});
+    health.on_open(700'000);
+    CHECK(what_is_told() == Told{"no link"});
+}
+
 TEST_CASE("a read by hand waits for the first telegram and then repeats the last, marked as unchanged") {
     Pty pty;
     TestConfig config;
@@ -398,7 +432,8 @@ TEST_CASE("points are thinned to their interval on a grid, to the nearest telegr
     std::vector<P1Point> points(2);
     points[0] = {{"1-0:1.7.0", "", "", 0}, "power", "W", find_scale("W"), 10'000};
     points[1] = {{"", "", "gas", 0}, "gas", "m3", find_scale("m3"), 60'000};
-    PointOutput output(PluginHost(table), points, false);
+    SourceProblems problems{PluginHost(table)};
+    PointOutput output(PluginHost(table), problems, points, false);
     std::int64_t jitter[] = {0, 40, -30, 10, -45};
     std::size_t gas = 0;
     for (int i = 0; i < 3600; ++i) {
@@ -426,7 +461,8 @@ TEST_CASE("a meter clock that is far off is put right, unless it is to be believ
             static_cast<FakeHost*>(context)->events.push_back({event->kind, 0, 0, event->code, event->text});
         };
         std::vector<P1Point> points{{{"", "", "gas", 0}, "gas", "m3", find_scale("m3"), 1}};
-        PointOutput output(PluginHost(table), points, is_believed);
+        SourceProblems problems{PluginHost(table)};
+        PointOutput output(PluginHost(table), problems, points, is_believed);
         // The meter says 12:00:00, it is 10:00:00; the gas was read at 11:55 by that clock.
         std::string body = "/XXX5T\r\n\r\n0-0:1.0.0(260101120000W)\r\n0-1:24.1.0(003)\r\n"
                            "0-1:24.2.1(260101115500W)(00100.500*m3)\r\n";
@@ -610,6 +646,21 @@ TEST_CASE("a battery meter is woken with zeros and given its pause before it is 
     CHECK(pause >= std::chrono::milliseconds(1500));
     REQUIRE(host.readings.size() == 1);
     CHECK(number(host.readings[0].value) == 123.456);
+}
+
+TEST_CASE("a port that hangs up while a sleeping meter is woken is noticed at once") {
+    Pty pty;
+    OpenedLink opened = open_serial(pty.path(), {300, 7, LineParity::even, 1});
+    REQUIRE_MESSAGE(opened.stream, opened.error);
+    ModeCReadout readout({"", true, 9600, std::chrono::milliseconds(3000), {}});
+    readout.start();
+    // The NULs go out; the pause behind them has begun.
+    CHECK(readout.step(*opened.stream, {std::chrono::steady_clock::now(), nullptr}) ==
+          ModeCReadout::Progress::busy);
+    pty.hang_up();
+    CHECK(readout.step(*opened.stream, {std::chrono::steady_clock::now() + std::chrono::seconds(10),
+                                        nullptr}) == ModeCReadout::Progress::lost);
+    CHECK(readout.error() == "the port hung up (unplugged?)");
 }
 
 TEST_CASE("an old meter is read at 9600 7E1") {
