@@ -183,7 +183,7 @@ std::optional<Config> load_config(const Common& common, const PluginDirectory& p
 }
 
 std::string local_time(std::int64_t ms) {
-    const std::time_t seconds = ms / 1000;
+    const auto seconds = static_cast<std::time_t>(ms / 1000);
     std::tm parts{};
     localtime_r(&seconds, &parts);
     char text[32];

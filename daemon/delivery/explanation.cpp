@@ -45,8 +45,9 @@ Advice advise_on_network(const Answer& answer, const Circumstances& around) {
                 "Check the cable, the SIM or the Wi-Fi, and `resolvectl query " + around.host + "`." +
                     nothing_lost};
     case TransportError::connect:
-        return {"No connection to " + around.host + ": no route, or a firewall blocks TCP port 443.",
-                "Allow outgoing TCP to port 443, or set things.proxy." + nothing_lost};
+        return {"No connection to " + around.host + ": no route, or a firewall blocks its TCP port.",
+                "Allow outgoing TCP to the port of things.url (443 if it names none), or set things.proxy." +
+                    nothing_lost};
     case TransportError::proxy:
         return {"The proxy could not be found or does not let us through.",
                 "Check things.proxy, or https_proxy and no_proxy of the service's environment." +

@@ -262,7 +262,8 @@ void SourceThread::wait(std::int64_t until_ms) {
     if (time <= 0)
         return;
     const std::int64_t left_ns = time * 1'000'000 - passed_ns;
-    const timespec left{left_ns / 1'000'000'000, left_ns % 1'000'000'000};
+    const timespec left{static_cast<std::time_t>(left_ns / 1'000'000'000),
+                        static_cast<long>(left_ns % 1'000'000'000)};
     pollfd ready[2] = {{inbox_.wake_fd(), POLLIN, 0}, {driver_->attention_fd(), POLLIN, 0}};
     const int count = ::ppoll(ready, ready[1].fd >= 0 ? 2 : 1, &left, nullptr);
     progress_ms_ = steady_ms();

@@ -105,7 +105,7 @@ OpenedLink TcpConnector::connect(const std::string& host, std::uint16_t port, co
             return {std::nullopt,
                     fmt::format("looking up {} takes too long: is the name server reachable?", host)};
         const gaicb* list[] = {&lookup_->request};
-        timespec wait{0, std::chrono::nanoseconds(slice).count()};
+        timespec wait{0, static_cast<long>(std::chrono::nanoseconds(slice).count())};
         // In slices, since it knows no wake_fd.
         ::gai_suspend(list, 1, &wait);
     }
