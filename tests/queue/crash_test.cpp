@@ -42,13 +42,14 @@ struct CrashRig : QueueRig {
     Contents now, flash;
     std::vector<SeriesId> series;
     double next_value = 0;
+    std::uint64_t commits = 0;
 
     CrashRig(const std::string& name, std::uint64_t seed) : disk(name), random(seed) {
         options.vfs = name;
         options.checkpoint_pages = 30;
         options.live_limit = 10;
         options.cache_limit = 1000;
-        options.config.max_size = 512 * 1024; // folds come early then
+        options.config.max_size = 1024 * 1024; // folds come early then, but no commit that is not asked for
         options.config.commit_interval = std::chrono::hours(1000);
         open();
         for (int d = 0; d < 3; ++d) {
@@ -101,8 +102,14 @@ struct CrashRig : QueueRig {
         std::erase_if(now.devices[d], [&gone](double v) { return gone.count(v) > 0; });
     }
 
-    void full_commit() {
+    void commit_all() {
         REQUIRE(commit());
+        REQUIRE(queue->status().commits ==
+                ++commits); // else there is a state on flash that is not known here
+    }
+
+    void full_commit() {
+        commit_all();
         flash = now;
     }
 };
@@ -170,7 +177,7 @@ Findings cut_power(CrashRig& rig, std::uint64_t images) {
         }
         rig.work();
         rig.disk.cut_at(1 + rig.below(rig.below(4) == 0 ? 120 : 12));
-        REQUIRE(rig.commit());
+        rig.commit_all();
         const bool is_after = !rig.disk.was_cut(); // the commit was over first
         for (const Survival survival :
              {Survival::none, Survival::all, Survival::some_writes, Survival::some_sectors}) {
