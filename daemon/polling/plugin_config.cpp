@@ -215,7 +215,9 @@ std::string clean_text(const char* text, std::size_t most) {
         return {};
     const std::size_t size = strnlen(text, most);
     const auto* bytes = reinterpret_cast<const unsigned char*>(text); // NOLINT: bytes of a text
-    const auto is_plain = [](unsigned char byte) { return byte >= 0x20U && byte < 0x7FU; };
+    const auto is_plain = [](unsigned char byte) {
+        return byte >= 0x20U && byte < 0x7FU;
+    };
     std::size_t i = 0;
     while (i < size && is_plain(bytes[i])) // nearly always all of it
         ++i;

@@ -190,7 +190,8 @@ void WebServer::State::on_accept(boost::system::error_code error, tcp::socket so
     if (error == asio::error::operation_aborted || !acceptor.is_open())
         return;
     if (error) {
-        // Out of descriptors, mostly: the client stays in the kernel's list, and to ask at once again would spin.
+        // Out of descriptors, mostly: the client stays in the kernel's list, and to ask at once again would
+        // spin.
         pause.expires_after(std::chrono::seconds(1));
         pause.async_wait([self = shared_from_this()](boost::system::error_code stopped) {
             if (!stopped)
