@@ -293,6 +293,17 @@ CommitRequest Queue::Impl::build_request(Scope scope) {
             progress_.trims.emplace_back(id, base);
     }
     request.trims = progress_.trims;
+    add_records(request);
+    progress_.flash_changed = std::exchange(flash_changed_, false);
+    progress_.flash_settled = std::exchange(flash_settled_, 0);
+    progress_.any_change = std::exchange(any_change_, false);
+    request.size_limit = file_limit();
+    request.list_oldest = options_.config.max_age.count() > 0;
+    return request;
+}
+
+/// What is kept beside the readings: new series, dead letters, commands.
+void Queue::Impl::add_records(CommitRequest& request) {
     progress_.devices = catalogue_.devices().size();
     progress_.series = catalogue_.all_series().size();
     if (progress_.devices > saved_devices_ || progress_.series > saved_series_) {
@@ -312,12 +323,6 @@ CommitRequest Queue::Impl::build_request(Scope scope) {
             request.commands.push_back(at->second);
     if (!request.commands.empty() && trust_->anchor())
         request.audit_before_ms = saved_wall_ms_ - options_.config.audit_age.count();
-    progress_.flash_changed = std::exchange(flash_changed_, false);
-    progress_.flash_settled = std::exchange(flash_settled_, 0);
-    progress_.any_change = std::exchange(any_change_, false);
-    request.size_limit = file_limit();
-    request.list_oldest = options_.config.max_age.count() > 0;
-    return request;
 }
 
 /// The readings that are not on flash yet, as a segment, or with all segments folded into blocks.

@@ -168,6 +168,7 @@ private:
     [[nodiscard]] CommitRequest build_request(Scope scope);
     [[nodiscard]] QueueState stored_snapshot(std::uint64_t hot_number) const;
     void add_readings(CommitRequest& request);
+    void add_records(CommitRequest& request);
     /// On the loop. Handlers are called last, since they may commit again.
     void after_commit(CommitResult result);
     /// The chunks of this commit become part of a segment, or clean if it folded them into blocks.
