@@ -8,6 +8,7 @@ Every type in every order is written by the plugin and found in the registers by
 read by the plugin, over TCP, over RTU on a pty pair of socat, and over RTU frames in TCP. Exits 77 (skipped) if the
 packages are missing.
 """
+import inspect
 import os
 import re
 import shutil
@@ -57,10 +58,14 @@ def plan():
 def serve(kind, place, baud=19200):
     from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
     import pymodbus.server as server
-    blocks = {name: ModbusSequentialDataBlock(0, [0] * 1000) for name in ("di", "co", "hr", "ir")}
-    blocks["di"].setValues(7, [True])
-    blocks["ir"].setValues(9, [4242])
-    context = ModbusServerContext(slaves=ModbusSlaveContext(zero_mode=True, **blocks), single=True)
+    # From 3.8 on (Debian 13) it has no zero_mode, and a block's addresses are one higher than the protocol's.
+    has_zero_mode = "zero_mode" in inspect.signature(ModbusSlaveContext.__init__).parameters
+    first = 0 if has_zero_mode else 1
+    blocks = {name: ModbusSequentialDataBlock(first, [0] * 1000) for name in ("di", "co", "hr", "ir")}
+    blocks["di"].setValues(first + 7, [True])
+    blocks["ir"].setValues(first + 9, [4242])
+    unit = ModbusSlaveContext(**blocks, **({"zero_mode": True} if has_zero_mode else {}))
+    context = ModbusServerContext(slaves=unit, single=True)
     try:
         from pymodbus.framer.rtu_framer import ModbusRtuFramer as rtu
         from pymodbus.framer.socket_framer import ModbusSocketFramer as tcp
@@ -169,7 +174,7 @@ def main():
     try:
         import pymodbus.server  # noqa: F401
     except ImportError:
-        missing.append("python3-pymodbus python3-serial-asyncio")
+        missing.append("python3-pymodbus python3-serial python3-serial-asyncio")
     if missing:
         print("skipped: install " + " ".join(missing))
         return 77
