@@ -118,6 +118,8 @@ Transfer::Transfer(SharedSettings settings, CURLSH* share)
     set(easy_, CURLOPT_HEADERDATA, static_cast<void*>(this));
     set(easy_, CURLOPT_WRITEFUNCTION, &Transfer::on_body);
     set(easy_, CURLOPT_WRITEDATA, static_cast<void*>(this));
+    set(easy_, CURLOPT_SSL_CTX_FUNCTION, &Transfer::on_handshake);
+    set(easy_, CURLOPT_SSL_CTX_DATA, static_cast<void*>(this));
     set(easy_, CURLOPT_PRIVATE, static_cast<void*>(this));
     set_up_tls(easy_, *settings_, share);
     set_up_times(easy_, *settings_);
@@ -156,13 +158,18 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, v
     return bytes;
 }
 
+CURLcode Transfer::on_handshake(CURL* /*easy*/, void* /*context*/, void* self) {
+    static_cast<Transfer*>(self)->has_begun_handshake_ = true;
+    return CURLE_OK;
+}
+
 void Transfer::begin(Post post, Https::Handler handler, bool on_fresh_connection) {
     post_ = std::move(post);
     handler_ = std::move(handler);
     start_ = std::chrono::steady_clock::now();
     answer_ = Answer();
     header_count_ = header_bytes_ = 0;
-    is_over_limit_ = false;
+    is_over_limit_ = has_begun_handshake_ = false;
     detail_.front() = '\0';
     char* const token = headers_->data + token_header.size();
     std::fill_n(token, token_length, '0');
@@ -200,7 +207,8 @@ bool Transfer::says(const char* word) const {
 }
 
 TransportError Transfer::find_timeout_phase() const {
-    if (says("SSL"))
+    // libcurl 8 (Debian 13) has no words for it and does not tell when TCP was connected.
+    if (has_begun_handshake_ && info<curl_off_t>(easy_, CURLINFO_APPCONNECT_TIME_T) == 0)
         return TransportError::tls;
     if (info<curl_off_t>(easy_, CURLINFO_PRETRANSFER_TIME_T) > 0 ||
         info<long>(easy_, CURLINFO_NUM_CONNECTS) == 0) {
@@ -208,9 +216,7 @@ TransportError Transfer::find_timeout_phase() const {
                                    info<long>(easy_, CURLINFO_REQUEST_SIZE) == 0;
         return is_unresolved ? TransportError::resolve : TransportError::timeout;
     }
-    if (info<curl_off_t>(easy_, CURLINFO_CONNECT_TIME_T) == 0)
-        return TransportError::connect;
-    return info<curl_off_t>(easy_, CURLINFO_APPCONNECT_TIME_T) == 0 ? TransportError::tls
+    return info<curl_off_t>(easy_, CURLINFO_APPCONNECT_TIME_T) == 0 ? TransportError::connect
                                                                     : TransportError::timeout;
 }
 

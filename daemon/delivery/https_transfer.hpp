@@ -46,6 +46,8 @@ public:
 private:
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
+    /// TCP is connected, to the host or to an https proxy, and TLS begins.
+    static CURLcode on_handshake(CURL* easy, void* context, void* self);
     [[nodiscard]] bool says(const char* word) const;
     [[nodiscard]] TransportError find_timeout_phase() const;
     [[nodiscard]] TransportError classify(CURLcode code) const;
@@ -59,7 +61,7 @@ private:
     Answer answer_;
     Moment start_;
     std::size_t header_count_ = 0, header_bytes_ = 0;
-    bool is_over_limit_ = false;
+    bool is_over_limit_ = false, has_begun_handshake_ = false;
 };
 
 } // namespace things
