@@ -54,6 +54,10 @@ class Fleet(threading.Thread):
                 "bytes": said["bytes_per_month"] / 30, "flash": said["flash_bytes_per_day"]["online"]}
 
     def count(self):
+        """What there is right after a pack: between two of these no pack is cut in two."""
+        packs = self.platform.stats()["accepted_packs"]
+        while self.platform.stats()["accepted_packs"] == packs:
+            time.sleep(0.01)
         with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/metrics", timeout=5) as answer:
             metrics = answer.read().decode()
         def metric(name):
@@ -63,17 +67,25 @@ class Fleet(threading.Thread):
             "readings": self.platform.count(), "uploads": stats["accepted_packs"], "bytes": self.wire.bytes(),
             "flash": metric("queue_disk_written_bytes_total") + BLOCKS_OF_A_COMMIT * metric("queue_commits_total")}
 
-    def run(self):
+    def measure(self):
         """Counts over SECONDS, as a day would give."""
-        self.gateway.start()
-        begin = time.monotonic()
-        while self.platform.stats()["accepted_packs"] < 3 or time.monotonic() < begin + 2:
-            time.sleep(0.1)
         since, before = self.count()
         while time.monotonic() < since + SECONDS:  # a rate is what is measured
             time.sleep(0.1)
         until, after = self.count()
-        self.real = {key: (after[key] - before[key]) * 86400 / (until - since) for key in before}
+        return {key: (after[key] - before[key]) * 86400 / (until - since) for key in before}
+
+    def run(self):
+        """Measures; again where the machine had no time for all the readings that were due."""
+        due = self.predicted()["readings"]
+        self.gateway.start()
+        begin = time.monotonic()
+        while self.platform.stats()["accepted_packs"] < 3 or time.monotonic() < begin + 2:
+            time.sleep(0.1)
+        for _ in range(5):
+            self.real = self.measure()
+            if self.real["readings"] > 0.95 * due:
+                break
 
 
 class Traffic(unittest.TestCase):
