@@ -139,8 +139,8 @@ private:
     void read_points(const DeviceConfig& device, std::vector<std::string> points,
                      std::function<void(std::string json)> done);
     void send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply);
-    /// Until the device's next answer or the deadline, whichever comes first.
-    void wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t until_boot_ms,
+    /// Until the device's next answer after those of `before` or the deadline, whichever comes first.
+    void wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
                          std::shared_ptr<ControlReply> reply);
 
     const Clock& clock_;

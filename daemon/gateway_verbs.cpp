@@ -241,30 +241,29 @@ void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> p
 
 void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply) {
     const DeviceId id = ids_.at(device.name);
-    const std::int64_t since = clock_.wall_ms();
     auto missing = std::make_shared<std::size_t>(device.points.size()); // owned by the handlers still to come
     for (const PointConfig& point : device.points)
-        sources_.read(
-            device.name, point.name,
-            [this, id, since, missing, reply, name = device.name, point = point.name](BusResult result) {
-                const PointConfig* config = sources_.find_point(name, point);
-                // Like an outcome: queued and shown, although its report rules may say otherwise.
-                if (result.status == BusResult::Status::ok && config)
-                    on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
-                if (--*missing == 0) {
-                    uploader_.retry_now(id);
-                    uploader_.request_post(id);
-                    wait_for_answer(id, since, clock_.boot_ms() + answer_within_ms, reply);
-                }
-            });
+        sources_.read(device.name, point.name,
+                      [this, id, missing, reply, name = device.name, point = point.name](BusResult result) {
+                          const PointConfig* config = sources_.find_point(name, point);
+                          // Like an outcome: queued and shown, although its report rules may say otherwise.
+                          if (result.status == BusResult::Status::ok && config)
+                              on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
+                          if (--*missing == 0) {
+                              const DeviceUploads before = uploader_.status(id);
+                              uploader_.retry_now(id);
+                              uploader_.request_post(id);
+                              wait_for_answer(id, before, clock_.boot_ms() + answer_within_ms, reply);
+                          }
+                      });
 }
 
-void Gateway::wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t until_boot_ms,
+void Gateway::wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
                               std::shared_ptr<ControlReply> reply) {
     const DeviceUploads status = uploader_.status(id);
-    const bool is_answered = status.last_attempt_ms >= since_ms && status.state != "sending";
-    if (is_answered) {
-        const bool ok = status.last_accepted_ms >= since_ms;
+    const bool ok = status.packs != before.packs;
+    const bool is_answered = ok || status.failures != before.failures;
+    if (is_answered && status.state != "sending") {
         return reply->finish(JsonWriter()
                                  .object()
                                  .member("accepted", ok)
@@ -276,9 +275,9 @@ void Gateway::wait_for_answer(DeviceId id, std::int64_t since_ms, std::int64_t u
     if (clock_.boot_ms() > until_boot_ms)
         return reply->fail(exit_unavailable, "no answer within a minute; the readings stay in the queue");
     auto timer = std::make_shared<boost::asio::steady_timer>(loop_, look_again); // owned by its own handler
-    timer->async_wait([this, id, since_ms, until_boot_ms, reply, timer](boost::system::error_code error) {
+    timer->async_wait([this, id, before, until_boot_ms, reply, timer](boost::system::error_code error) {
         if (!error)
-            wait_for_answer(id, since_ms, until_boot_ms, reply);
+            wait_for_answer(id, before, until_boot_ms, reply);
     });
 }
 

@@ -146,7 +146,6 @@ void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
     flight.bytes = body.size();
     device.note_packed(flight.slice.count, flight.bytes);
     device.note_posted(clock_.boot_ms());
-    device.stats.last_attempt_ms = clock_.wall_ms();
     device.flight = std::move(flight);
     std::string token = signer_.sign(body, device.device.secret);
     auto handler = [weak = weak_from_this(), &loop = loop_, id = device.device.id](Answer answer) {

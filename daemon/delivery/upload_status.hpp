@@ -18,7 +18,6 @@ struct DeviceUploads {
     std::string state; ///< "idle", "sending", "waiting for a retry: ...", "parked: ...", "searching for ..."
     bool is_parked = false;
     std::int64_t last_accepted_ms = 0;
-    std::int64_t last_attempt_ms = 0;
     int last_status = 0;
     std::string last_answer;                          ///< in words
     Milliseconds latency{0};                          ///< of the last complete answer

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <cassert>
-#include <charconv>
 #include <cmath>
 #include <type_traits>
 
@@ -85,9 +84,7 @@ std::string json_string(std::string_view text) {
 std::string json_number(double value) {
     if (!std::isfinite(value))
         return "null";
-    char buffer[32];
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-    return {buffer, end};
+    return fmt::format("{}", value);
 }
 
 void JsonWriter::separate() {

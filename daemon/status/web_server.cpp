@@ -27,6 +27,8 @@ using asio::ip::tcp;
 namespace {
 
 constexpr int most_connections = 16;
+// More are closed after their answer, so that idle ones leave room for who comes next.
+constexpr int most_kept = most_connections / 2;
 constexpr std::uint32_t most_header_bytes = 8 * 1024;
 constexpr std::chrono::seconds phase_limit{5};
 // Between two requests of a connection that is kept.
@@ -149,7 +151,7 @@ private:
         protect(response_);
         if (answer.status == 405)
             response_.set(http::field::allow, "GET, HEAD");
-        response_.keep_alive(keep_alive);
+        response_.keep_alive(keep_alive && state_->connections <= most_kept);
         response_.content_length(answer.body.size());
         if (!head)
             response_.body() = std::move(answer.body);

@@ -13,9 +13,9 @@
 #include <string_view>
 
 // The read-only HTTP server: page, API, metrics, health. Loop only; nothing in it blocks. Bounded: 16
-// connections, 8 kB a request, 5 s a phase. Answers only GET and HEAD, only for a Host that is an address,
-// localhost or this machine's own name (DNS rebinding), and refuses cross-site requests (Sec-Fetch-Site,
-// Origin).
+// connections, of which 8 may stay idle for a minute, 8 kB a request, 5 s a phase. Answers only GET and HEAD,
+// only for a Host that is an address, localhost or this machine's own name (DNS rebinding), and refuses
+// cross-site requests (Sec-Fetch-Site, Origin).
 namespace things {
 
 /// What a page's handler says. Security headers, length and connection handling are the server's.

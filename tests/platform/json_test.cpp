@@ -28,6 +28,7 @@ TEST_CASE("numbers are the shortest that read back") {
     CHECK(json_number(0.1) == "0.1");
     CHECK(json_number(21) == "21");
     CHECK(json_number(-0.5) == "-0.5");
+    CHECK(json_number(100000) == "100000");
     CHECK(json_number(1e300) == "1e+300");
     CHECK(json_number(std::nan("")) == "null");
     CHECK(json_number(std::numeric_limits<double>::infinity()) == "null");

@@ -4,13 +4,17 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 #include <doctest/doctest.h>
 
+#include <string>
 #include <thread>
+#include <vector>
 
 using namespace things;
+using namespace std::string_literals;
 using boost::asio::ip::tcp;
 
 namespace {
@@ -31,11 +35,15 @@ public:
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
 
+    tcp::socket connect() {
+        tcp::socket socket(client_loop_);
+        socket.connect({boost::asio::ip::make_address("127.0.0.1"), server_.port()});
+        return socket;
+    }
+
     /// Sends `request` as it is and returns everything that comes back until the server closes.
     std::string ask(const std::string& request) {
-        boost::asio::io_context own;
-        tcp::socket socket(own);
-        socket.connect({boost::asio::ip::make_address("127.0.0.1"), server_.port()});
+        tcp::socket socket = connect();
         boost::asio::write(socket, boost::asio::buffer(request));
         std::string answer;
         boost::system::error_code error;
@@ -50,6 +58,7 @@ private:
         return config;
     }
     boost::asio::io_context loop_;
+    boost::asio::io_context client_loop_;
     WebServer server_;
     std::thread thread_;
 };
@@ -101,5 +110,18 @@ TEST_CASE("a request that is too large or no HTTP ends the connection and nothin
     const std::string answer = running.ask(get("X: " + std::string(20'000, 'x') + "\r\n"));
     CHECK((answer.empty() || answer.starts_with("HTTP/1.1 413 ")));
     CHECK(running.ask("\x16\x03\x01 garbage\r\n\r\n").empty());
+    CHECK(running.ask(get("Host: localhost\r\n")).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("clients that keep their connections leave room for another") {
+    Running running;
+    std::vector<tcp::socket> kept;
+    for (int i = 0; i < 16; ++i) {
+        kept.push_back(running.connect());
+        boost::asio::write(kept.back(), boost::asio::buffer("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"s));
+        std::string answer;
+        boost::asio::read_until(kept.back(), boost::asio::dynamic_buffer(answer), "hello");
+        CHECK(answer.starts_with("HTTP/1.1 200 "));
+    }
     CHECK(running.ask(get("Host: localhost\r\n")).starts_with("HTTP/1.1 200 "));
 }
