@@ -55,6 +55,12 @@ BusFrame tcp_frame(const BusRequest& request, std::uint16_t transaction);
 /// Of reads 5 and the data, of writes 8; an exception is always 5.
 std::size_t rtu_answer_size(const BusRequest& request);
 
+/// Exceptions 5 (acknowledge) and 6 (device busy): the same request may be answered a little later (Modbus
+/// Application Protocol V1.1b3, section 7).
+constexpr bool says_later(std::uint8_t exception_code) {
+    return exception_code == 5 || exception_code == 6;
+}
+
 /// What was found. `payload` lies in what was received: the data bytes of a read.
 struct ModbusAnswer {
     enum class Kind : std::uint8_t {

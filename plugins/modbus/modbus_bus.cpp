@@ -26,27 +26,11 @@ constexpr milliseconds frame_over{50}; // adapters deliver in lumps up to 16 ms 
 constexpr microseconds shortest_sleep{200};
 constexpr milliseconds busy_pause{100};    // after an exception that says "later"
 constexpr milliseconds chatter_limit{500}; // a line that is never silent is used all the same
-constexpr int late_factor = 5;             // an answer later than so many timeouts does not come
-constexpr milliseconds late_margin{250};
 constexpr std::size_t room = 600;
 constexpr std::size_t exception_size = 5;
 
 double microseconds_of(nanoseconds span) {
     return static_cast<double>(span.count()) / 1000.0;
-}
-
-bool says_later(std::uint8_t code) {
-    return code == 5 || code == 6;
-}
-
-bool is_same(const BusRequest& a, const BusRequest& b) {
-    return a.unit == b.unit && a.function == b.function && a.address == b.address && a.count == b.count;
-}
-
-// An answer to `a` could be taken for one to `b`. Answers to writes name their address.
-bool could_be_taken_for(const BusRequest& a, const BusRequest& b) {
-    return a.unit == b.unit && a.function == b.function && a.function <= 4 && !is_same(a, b) &&
-           rtu_answer_size(a) == rtu_answer_size(b);
 }
 
 std::unique_ptr<ByteLink> make_link(const LinkSettings& settings) {
@@ -123,7 +107,7 @@ SteadyTime ModbusBus::reopen_time() {
 
 Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing) {
     const bool rtu = settings_.rtu_framing;
-    if (rtu && !await_debts(request))
+    if (rtu && !await_owed(request))
         return lose();
     const SteadyTime first_sent = link_->now();
     sent_ = 0;
@@ -148,10 +132,12 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
                 link_->sleep_until(link_->now() + busy_pause);
         }
     }
+    const bool is_exception = result.status == Exchange::Status::exception;
+    const bool is_answered = is_exception || result.status == Exchange::Status::answered;
     if (rtu)
-        settle_after(request, first_sent, result, was_silent, timing);
-    if (result.status == Exchange::Status::answered || result.status == Exchange::Status::exception)
-        answered_ = true;
+        owed_.note(request,
+                   {first_sent, link_->now(), sent_, timing.timeout, is_answered, is_exception, was_silent});
+    answered_ = answered_ || is_answered;
     if (answered_)
         reopen_wait_ = milliseconds(0);
     return result;
@@ -190,7 +176,7 @@ bool ModbusBus::keep_silence(milliseconds pause) {
             return false;
         case ByteLink::Received::bytes:
             quiet_since_ = link_->now();
-            settle_debts({stray.data(), got});
+            late_answers_ += owed_.settle({stray.data(), got});
             if (quiet_since_ > limit)
                 return true;
         }
@@ -233,8 +219,7 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
                 echoes_ = std::equal(frame.bytes().begin(), frame.bytes().end(), received_.begin());
             finish(result, answer, request);
             const std::size_t length = answer.kind == ModbusAnswer::Kind::exception ? exception_size : size;
-            const Bytes good = all.subspan(answer.consumed - length, length);
-            last_answer_.assign(good.begin(), good.end());
+            owed_.remember(all.subspan(answer.consumed - length, length));
             return result;
         }
         if (quiet_since_ >= deadline)
@@ -319,16 +304,12 @@ void ModbusBus::learn_turnaround(double us) {
 }
 
 SteadyTime ModbusBus::clear_at(const BusRequest& request) const {
-    SteadyTime when{};
-    for (const Debt& debt : debts_)
-        if (could_be_taken_for(debt.request, request))
-            when = std::max(when, debt.until);
-    return when;
+    return owed_.clear_at(request);
 }
 
 // Listens until nothing can come any more that would be taken for the answer to `request`. False: link lost.
-bool ModbusBus::await_debts(const BusRequest& request) {
-    std::erase_if(debts_, [now = link_->now()](const Debt& debt) { return debt.until <= now; });
+bool ModbusBus::await_owed(const BusRequest& request) {
+    owed_.forgive(link_->now());
     for (;;) {
         const SteadyTime when = clear_at(request);
         if (when <= link_->now())
@@ -350,65 +331,8 @@ bool ModbusBus::await_debts(const BusRequest& request) {
                              chunk.begin() + static_cast<std::ptrdiff_t>(got));
             until = quiet_since_ + frame_over;
         }
-        settle_debts(received_);
+        late_answers_ += owed_.settle(received_);
     }
-}
-
-// Bytes that came when nothing was asked: the answer to something that was given up pays its debt. A second
-// copy of the last answer pays nothing.
-void ModbusBus::settle_debts(Bytes received) {
-    const auto copy = std::search(received.begin(), received.end(), last_answer_.begin(), last_answer_.end());
-    if (!last_answer_.empty() && copy != received.end()) {
-        const auto before = static_cast<std::size_t>(copy - received.begin());
-        settle_debts(received.first(before));
-        settle_debts(received.subspan(before + last_answer_.size()));
-        return;
-    }
-    const auto paid = std::find_if(debts_.begin(), debts_.end(), [received](const Debt& debt) {
-        return find_rtu_answer(received, debt.request).kind != ModbusAnswer::Kind::incomplete;
-    });
-    if (paid == debts_.end())
-        return;
-    ++late_answers_;
-    debts_.erase(paid);
-}
-
-void ModbusBus::settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
-                             bool was_silent, const BusTiming& timing) {
-    // A device or a serial server outlives the link to it and hands a late answer to the next one, also
-    // through an adapter that was pulled out and put back.
-    const SteadyTime now = link_->now();
-    const bool answered =
-        result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
-    std::erase_if(debts_, [now](const Debt& debt) { return debt.until <= now; });
-    // Of all requests sent, one was answered, whichever it was; older debts for the same request stay.
-    // Attempts that were answered by a damaged frame owe nothing, but which those were is not certain.
-    // An exception names neither address nor length: it may be the answer to another request that was given
-    // up.
-    const bool is_doubtful =
-        result.status == Exchange::Status::exception &&
-        std::any_of(debts_.begin(), debts_.end(), [&request](const Debt& debt) {
-            return debt.request.unit == request.unit && debt.request.function == request.function;
-        });
-    const int owed = answered && !is_doubtful ? sent_ - 1 : sent_;
-    const milliseconds longest = late_factor * timing.timeout + late_margin;
-    // The answer may have been that to the same request of the oldest debt: then this one is owed in its
-    // place.
-    const auto oldest = std::find_if(debts_.begin(), debts_.end(),
-                                     [&request](const Debt& debt) { return is_same(debt.request, request); });
-    if (answered && oldest != debts_.end()) {
-        oldest->until = now + longest;
-        std::rotate(oldest, oldest + 1, debts_.end());
-    }
-    if (owed == 0)
-        return;
-    // Where damaged answers came, whatever the device still owes takes about as long as the good one took.
-    const SteadyTime until = answered && !was_silent && !is_doubtful
-                                 ? now + std::min<nanoseconds>(2 * (now - first_sent) + late_margin, longest)
-                                 : now + longest;
-    BusRequest bare = request;
-    bare.values.clear();
-    debts_.insert(debts_.end(), static_cast<std::size_t>(owed), Debt{bare, until});
 }
 
 LinkCost ModbusBus::cost(milliseconds pause) const {

@@ -4,6 +4,7 @@
 #include "modbus/byte_link.hpp"
 #include "modbus/frame.hpp"
 #include "modbus/modbus_settings.hpp"
+#include "modbus/owed_answers.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -14,11 +15,7 @@
 // One request, one answer: owns the link, keeps the silence between frames, matches answers to requests and
 // sends again what was lost. Used on the source's thread only. After a crash nothing is left behind; the
 // first exchange on a freshly opened link begins with silence.
-//
-// Late answers. On TCP the transaction number tells them apart. In RTU frames an answer to a read says
-// neither address nor number, so a request that was given up leaves a debt: until its answer has come, or
-// cannot come any more, no other request of the same unit, function and length is sent. Sending the same
-// request again is harmless, since either answer is one to it.
+// Late answers of requests that were given up are OwedAnswers' business.
 namespace things {
 
 /// `patience` is at most `timeout` when a unit is only glanced at; what a debt lasts goes by `timeout` all
@@ -89,26 +86,14 @@ public:
     [[nodiscard]] std::uint64_t late_answers() const { return late_answers_; }
 
 private:
-    /// An answer that may still come. Paid when it does, forgiven at `until`: at most five timeouts and 250
-    /// ms.
-    struct Debt {
-        BusRequest request;
-        SteadyTime until;
-    };
-
     /// One request, one wait, no retry.
     [[nodiscard]] Exchange attempt(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_rtu(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_tcp(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] bool came_damaged(const Exchange& result, const BusRequest& request) const;
-    /// False: the link was lost meanwhile. What is heard goes to settle_debts().
+    /// False: the link was lost meanwhile. What is heard may pay what is owed.
     [[nodiscard]] bool keep_silence(std::chrono::milliseconds pause);
-    [[nodiscard]] bool await_debts(const BusRequest& request);
-    /// Takes the debts that `received` answers off the list.
-    void settle_debts(Bytes received);
-    /// After an exchange: notes which of the requests sent may still be answered.
-    void settle_after(const BusRequest& request, SteadyTime first_sent, const Exchange& result,
-                      bool was_silent, const BusTiming& timing);
+    [[nodiscard]] bool await_owed(const BusRequest& request);
     void finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) const;
     void take_in(Bytes chunk);
     void sleep_through(std::size_t characters, SteadyTime deadline);
@@ -129,9 +114,7 @@ private:
     std::chrono::nanoseconds character_{0}; ///< on a serial line
     std::chrono::nanoseconds silence_{0};
     SteadyTime quiet_since_{}; ///< last byte sent or received
-    std::vector<Debt> debts_;  ///< in the order in which they were sent
-    /// As it came, so that a repetition of it is not taken for the payment of a debt.
-    std::vector<std::uint8_t> last_answer_;
+    OwedAnswers owed_;
     int sent_ = 0;        ///< requests of the exchange that runs
     bool echoes_ = false; ///< the line sends back what we send
     std::uint16_t transaction_ = 0;

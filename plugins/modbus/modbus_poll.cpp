@@ -12,21 +12,13 @@ namespace things {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds refused_long{3600};
-constexpr std::chrono::seconds refused_short{60};
 constexpr std::chrono::milliseconds silent_budget{3000}; // of a poll while nobody answers
 constexpr int no_verdict = -1, glance = -2;
 constexpr std::chrono::milliseconds shortest_glance{50};
 constexpr std::chrono::milliseconds glance_budget{5000}; // of a poll
 constexpr int contact_share = 4; // the same for those never heard of, which are to be reported soon
 constexpr int probe_share = 16;  // silent units get a sixteenth of the line's time, while others answer
-constexpr std::chrono::seconds gap_trial_pause{10};
-constexpr std::uint64_t polls_before_gap_trial = 5;
 constexpr std::chrono::milliseconds patience{50};
-
-bool says_later(std::uint8_t code) {
-    return code == 5 || code == 6;
-}
 
 } // namespace
 
@@ -261,45 +253,6 @@ void ModbusSource::learn_usual(std::uint8_t unit, std::uint32_t us) {
     usual = std::max(us, usual - usual / 16);
 }
 
-// Halves a refused request until the points that the device does not have stand alone.
-ModbusSource::Next ModbusSource::narrow(const PlannedRequest& request, std::uint8_t code) {
-    const RegisterSpan first = settings_.points[request.points.front().point].whole();
-    const bool single =
-        std::all_of(request.points.begin(), request.points.end(), [&](const PlannedPoint& planned) {
-            return settings_.points[planned.point].whole() == first;
-        });
-    constexpr std::uint8_t illegal_function = 1;
-    if (single || code == illegal_function) {
-        refuse(request, code);
-        return Next::go_on;
-    }
-    std::size_t middle = request.points.size() / 2;
-    while (middle > 1 && settings_.points[request.points[middle].point].whole() ==
-                             settings_.points[request.points[middle - 1].point].whole())
-        --middle;
-    const std::uint64_t before = lessons_.refusals();
-    Next next = Next::go_on;
-    for (const auto& [begin, end] :
-         {std::pair(std::size_t{0}, middle), std::pair(middle, request.points.size())})
-        if (next == Next::go_on)
-            next = read(part_of(request, begin, end, settings_), unit_of(request).retries);
-    if (next == Next::go_on && lessons_.refusals() == before)
-        lessons_.cut(request.unit, request.table,
-                     settings_.points[request.points[middle].point].whole().first);
-    return next;
-}
-
-void ModbusSource::refuse(const PlannedRequest& request, std::uint8_t code) {
-    const BusExplanation why = explain_exception(request.request(unit_of(request)), code);
-    const std::chrono::seconds wait = code <= 3 ? refused_long : refused_short;
-    for (const PlannedPoint& planned : request.points) {
-        lessons_.refuse(planned.point, settings_.points[planned.point], Clock::now(), wait);
-        point_problem(planned.point, why.code,
-                      point_text(planned.point) + ": " + why.text +
-                          " The point is left out and tried again now and then; the others are read.");
-    }
-}
-
 void ModbusSource::on_answer(std::uint8_t unit) {
     UnitState& it = units_[unit];
     if (it.health.state() == UnitHealth::State::alive)
@@ -336,35 +289,6 @@ void ModbusSource::report_silence(const PlannedRequest& request, BusExplanation 
 void ModbusSource::report_unit(const UnitState& unit) {
     for (const std::uint32_t device : unit.devices)
         host_.report(THINGS_PROBLEM, THINGS_DEVICE, device, unit.trouble.code, unit.trouble.text);
-}
-
-// Where a device was told nothing about gaps, one is tried now and then: if two requests of it could be one,
-// and it reads across, they will be.
-void ModbusSource::try_gap(const PollPlan& plan) {
-    const SteadyTime now = Clock::now();
-    if (polls_ < polls_before_gap_trial || now < next_gap_trial_ || is_over())
-        return;
-    for (std::size_t i = 0; i + 1 < plan.size(); ++i) {
-        const PlannedRequest &a = plan[i], &b = plan[i + 1];
-        const UnitSettings& unit = unit_of(a);
-        const RegisterSpan joined{a.span.first, std::max(a.span.end, b.span.end)};
-        const RegisterSpan gap{a.span.end, b.span.first};
-        const LinkCost cost = bus_.cost(unit.pause);
-        if (a.unit != b.unit || a.table != b.table || unit.gap || !is_alive(a) ||
-            b.span.first <= a.span.end || joined.size() > unit.limits(a.table).most ||
-            lessons_.is_closed(a.unit, a.table, gap) ||
-            cost.read_us(a.table, joined.size()) >=
-                cost.read_us(a.table, a.span.size()) + cost.read_us(a.table, b.span.size()))
-            continue;
-        next_gap_trial_ = now + gap_trial_pause;
-        const PlannedRequest trial{a.unit, a.table, joined, {}};
-        const Exchange result = ask(trial.request(unit), timing_of(unit, 0));
-        if (result.status == Exchange::Status::answered)
-            lessons_.open_gap(a.unit, a.table, gap);
-        else if (result.status != Exchange::Status::lost)
-            lessons_.close_gap(a.unit, a.table, gap);
-        return;
-    }
 }
 
 } // namespace things
