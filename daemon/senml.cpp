@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "senml.hpp"
 
+#include "things_utf8.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -43,30 +45,6 @@ char* put(char* to, std::string_view text) {
 
 char* put_integer(char* to, auto number) {
     return std::to_chars(to, to + 24, number).ptr;
-}
-
-/// Length of the well-formed UTF-8 sequence at the start of `text` (RFC 3629), or 0.
-std::size_t utf8_length(std::string_view text) {
-    auto at = [&text](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    auto in = [](unsigned c, unsigned low, unsigned high) {
-        return c >= low && c <= high;
-    };
-    const unsigned c = at(0);
-    if (c < 0x80)
-        return 1;
-    if (in(c, 0xC2, 0xDF))
-        return in(at(1), 0x80, 0xBF) ? 2 : 0;
-    if (in(c, 0xE0, 0xEF)) {
-        const unsigned low = c == 0xE0 ? 0xA0 : 0x80, high = c == 0xED ? 0x9F : 0xBF;
-        return in(at(1), low, high) && in(at(2), 0x80, 0xBF) ? 3 : 0;
-    }
-    if (in(c, 0xF0, 0xF4)) {
-        const unsigned low = c == 0xF0 ? 0x90 : 0x80, high = c == 0xF4 ? 0x8F : 0xBF;
-        return in(at(1), low, high) && in(at(2), 0x80, 0xBF) && in(at(3), 0x80, 0xBF) ? 4 : 0;
-    }
-    return 0;
 }
 
 char* put_escape(char* to, char c) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/json.hpp"
 
+#include "things_utf8.hpp"
+
 #include <fmt/format.h>
 
 #include <cassert>
@@ -10,31 +12,6 @@
 namespace things {
 
 namespace {
-
-/// Length of the UTF-8 sequence at the start of `text`, 0 if it is none (RFC 3629: no surrogates, no
-/// overlong forms, nothing above U+10FFFF).
-std::size_t sequence_length(std::string_view text) {
-    const auto byte = [text](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const auto is_tail = [](unsigned b) {
-        return (b & 0xC0U) == 0x80U;
-    };
-    const unsigned a = byte(0), b = byte(1);
-    if (a < 0x80)
-        return 1;
-    if (a >= 0xC2 && a <= 0xDF)
-        return is_tail(b) ? 2 : 0;
-    if (a >= 0xE0 && a <= 0xEF) {
-        const bool fits = is_tail(b) && !(a == 0xE0 && b < 0xA0) && !(a == 0xED && b > 0x9F);
-        return fits && is_tail(byte(2)) ? 3 : 0;
-    }
-    if (a >= 0xF0 && a <= 0xF4) {
-        const bool fits = is_tail(b) && !(a == 0xF0 && b < 0x90) && !(a == 0xF4 && b > 0x8F);
-        return fits && is_tail(byte(2)) && is_tail(byte(3)) ? 4 : 0;
-    }
-    return 0;
-}
 
 void append_ascii(std::string& out, char c) {
     switch (c) {
@@ -67,7 +44,7 @@ std::string json_string(std::string_view text) {
     std::string out = "\"";
     out.reserve(text.size() + 2);
     while (!text.empty()) {
-        const auto length = sequence_length(text);
+        const auto length = utf8_length(text);
         if (length == 1)
             // A length of one is ASCII; everything longer is UTF-8 that JSON takes as it is.
             append_ascii(out, text.front());

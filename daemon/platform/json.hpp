@@ -15,8 +15,8 @@ namespace things {
 /// U+FFFD, so that the result is always valid.
 [[nodiscard]] std::string json_string(std::string_view text);
 
-/// The shortest text that reads back as the same double, with an exponent from 1e+16 on and below 1e-4; `null`
-/// if it is not finite, since JSON knows no other.
+/// The shortest text that reads back as the same double, with an exponent from 1e+16 on and below 1e-4;
+/// `null` if it is not finite, since JSON knows no other.
 [[nodiscard]] std::string json_number(double value);
 
 /// Builds one document. Commas and nesting are its business; that keys come only in objects is the caller's

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/plugin_config.hpp"
 
+#include "things_utf8.hpp"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -64,30 +67,6 @@ things_setting convert(const Setting& setting, std::deque<std::vector<things_val
     items.push_back(std::move(values));
     result.items = items.back().data();
     return result;
-}
-
-/// Length of the UTF-8 sequence at `text`, 0 if it is none (RFC 3629: no overlong forms, no surrogates).
-std::size_t sequence_length(const unsigned char* text, std::size_t left) {
-    const auto continues = [text, left](std::size_t i) {
-        return i < left && (text[i] & 0xC0U) == 0x80U;
-    };
-    if (text[0] < 0x80U)
-        return 1;
-    if (text[0] >= 0xC2U && text[0] <= 0xDFU)
-        return continues(1) ? 2 : 0;
-    if ((text[0] & 0xF0U) == 0xE0U) {
-        if (!continues(1) || !continues(2) || (text[0] == 0xE0U && text[1] < 0xA0U) ||
-            (text[0] == 0xEDU && text[1] > 0x9FU))
-            return 0;
-        return 3;
-    }
-    if (text[0] >= 0xF0U && text[0] <= 0xF4U) {
-        if (!continues(1) || !continues(2) || !continues(3) || (text[0] == 0xF0U && text[1] < 0x90U) ||
-            (text[0] == 0xF4U && text[1] > 0x8FU))
-            return 0;
-        return 4;
-    }
-    return 0;
 }
 
 } // namespace
@@ -192,20 +171,19 @@ bool is_sound(const Value& value, std::string& why) {
         why = fmt::format("a text of {} bytes (at most {} are taken)", text->size(), longest_value);
         return false;
     }
-    if (!is_utf8(text->data(), text->size()) || text->find('\0') != std::string::npos) {
+    if (!is_utf8(*text) || text->find('\0') != std::string::npos) {
         why = "a text that is not UTF-8";
         return false;
     }
     return true;
 }
 
-bool is_utf8(const char* text, std::size_t size) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(text); // NOLINT: bytes of a text
-    for (std::size_t i = 0; i < size;) {
-        const std::size_t length = sequence_length(bytes + i, size - i);
+bool is_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
         if (length == 0)
             return false;
-        i += length;
+        text.remove_prefix(length);
     }
     return true;
 }
@@ -213,22 +191,20 @@ bool is_utf8(const char* text, std::size_t size) {
 std::string clean_text(const char* text, std::size_t most) {
     if (text == nullptr)
         return {};
-    const std::size_t size = strnlen(text, most);
-    const auto* bytes = reinterpret_cast<const unsigned char*>(text); // NOLINT: bytes of a text
-    const auto is_plain = [](unsigned char byte) {
-        return byte >= 0x20U && byte < 0x7FU;
+    std::string_view rest(text, strnlen(text, most));
+    const auto is_plain = [](char c) {
+        return c >= 0x20 && c < 0x7F;
     };
-    std::size_t i = 0;
-    while (i < size && is_plain(bytes[i])) // nearly always all of it
-        ++i;
-    std::string result(text, i);
-    while (i < size) {
-        const std::size_t length = sequence_length(bytes + i, size - i);
-        if (length == 0 || bytes[i] < 0x20U || bytes[i] == 0x7FU)
+    const auto plain = std::find_if_not(rest.begin(), rest.end(), is_plain); // nearly always the end
+    std::string result(rest.begin(), plain);
+    rest.remove_prefix(result.size());
+    while (!rest.empty()) {
+        const std::size_t length = utf8_length(rest);
+        if (length == 0 || (length == 1 && !is_plain(rest.front())))
             result += '?';
         else
-            result.append(text + i, length);
-        i += length == 0 ? 1 : length;
+            result.append(rest, 0, length);
+        rest.remove_prefix(std::max<std::size_t>(length, 1));
     }
     return result;
 }

@@ -63,7 +63,7 @@ private:
 /// '?'.
 /// Null gives an empty text; reads no further than the NUL or `most`.
 [[nodiscard]] std::string clean_text(const char* text, std::size_t most);
-[[nodiscard]] bool is_utf8(const char* text, std::size_t size);
+[[nodiscard]] bool is_utf8(std::string_view text);
 
 constexpr std::size_t longest_value = 4096; ///< bytes of a text value
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "link/printed_text.hpp"
 
+#include "things_utf8.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -38,25 +40,6 @@ bool is_text(std::string_view bytes, bool ascii_only) {
         bool is_blank = byte == '\r' || byte == '\n' || byte == '\t';
         return is_blank || (byte >= 0x20 && byte < 0x7f) || (!ascii_only && byte >= 0x80);
     });
-}
-
-/// Length of the valid UTF-8 sequence at the start; 0 if there is none.
-std::size_t utf8_length(std::string_view text) {
-    auto lead = static_cast<unsigned char>(text.front());
-    std::size_t length = lead < 0x80          ? 1
-                         : (lead >> 5U) == 6  ? 2
-                         : (lead >> 4U) == 14 ? 3
-                         : (lead >> 3U) == 30 ? 4
-                                              : 0;
-    if (length == 0 || length > text.size() || lead == 0xc0 || lead == 0xc1 || lead > 0xf4)
-        return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((static_cast<unsigned char>(text[i]) >> 6U) != 2)
-            return 0;
-    auto second = length > 1 ? static_cast<unsigned char>(text[1]) : 0U;
-    bool is_overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-    bool is_surrogate = lead == 0xed && second > 0x9f;
-    return is_overlong || is_surrogate || (lead == 0xf4 && second > 0x8f) ? 0 : length;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "modbus/register_value.hpp"
 
 #include "modbus/register_bits.hpp"
+#include "things_utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -125,29 +126,15 @@ Decoded decode_float(const RegisterFormat& format, std::uint64_t bits, int power
     return {value, nullptr};
 }
 
-// Bytes that are no UTF-8 become '?': the text must survive JSON, and a sensor's serial number is ASCII.
+// Bytes that are no UTF-8 or no text become '?': the text must survive JSON, and a sensor's serial number is
+// ASCII.
 std::string cleaned(std::string_view text) {
     std::string result;
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        std::size_t length = lead < 0x80                   ? 1
-                             : lead >= 0xC2 && lead < 0xE0 ? 2
-                             : lead >= 0xE0 && lead < 0xF0 ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                           : 0;
-        bool good = length > 0 && i + length <= text.size() && lead != 0x7F && (lead >= 0x20);
-        for (std::size_t k = 1; good && k < length; ++k)
-            good = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
-        if (good && length == 3) {
-            const unsigned code = (lead & 0xFU) << 12 | (static_cast<unsigned char>(text[i + 1]) & 0x3FU)
-                                                            << 6;
-            good = code >= 0x800 && (code < 0xD800 || code > 0xDFFF);
-        } else if (good && length == 4) {
-            const unsigned second = static_cast<unsigned char>(text[i + 1]);
-            good = (lead != 0xF0 || second >= 0x90) && (lead != 0xF4 || second < 0x90);
-        }
-        result.append(good ? text.substr(i, length) : std::string_view("?"));
-        i += good ? length : 1;
+    while (!text.empty()) {
+        const auto lead = static_cast<unsigned char>(text.front());
+        const std::size_t length = lead < 0x20 || lead == 0x7F ? 0 : utf8_length(text);
+        result.append(length == 0 ? std::string_view("?") : text.substr(0, length));
+        text.remove_prefix(std::max<std::size_t>(length, 1));
     }
     return result;
 }

@@ -95,7 +95,7 @@ TEST_CASE("a source's configuration travels whole, but for what is none of the p
 
 TEST_CASE("UTF-8 is checked as RFC 3629 has it") {
     const auto is_good = [](const std::string& text) {
-        return is_utf8(text.data(), text.size());
+        return is_utf8(text);
     };
     CHECK(is_good(""));
     CHECK(is_good("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"));
