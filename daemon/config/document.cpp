@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/document.hpp"
 
+#include "config/syntax_problem.hpp"
+#include "things_utf8.hpp"
+
 #include <fmt/format.h>
 #include <yaml-cpp/anchor.h>
 #include <yaml-cpp/eventhandler.h>
@@ -9,8 +12,6 @@
 #include <yaml-cpp/node/node.h> // else its forward declaration in parser.h looks like a slip for our Node
 #include <yaml-cpp/parser.h>
 
-#include <algorithm>
-#include <array>
 #include <map>
 #include <sstream>
 #include <unordered_map>
@@ -157,118 +158,12 @@ void Builder::check_keys(const Node& map) {
     }
 }
 
-// What yaml-cpp says, in the words of somebody who does not know YAML's grammar.
-std::string plain_words(const std::string& said) {
-    struct Words {
-        std::string_view said, plain;
-    };
-    static constexpr std::array words{
-        Words{"illegal map value",
-              "a colon where no value can begin; indent the key like its neighbours, and put "
-              "text with \": \" in quotes"},
-        Words{"end of map not found",
-              "the lines of this mapping do not line up, or a colon is missing; give all its "
-              "keys the same indentation"},
-        Words{"end of sequence not found",
-              "the entries of this list do not line up; give all dashes the same "
-              "indentation"},
-        Words{"end of map flow not found", "a closing }, a comma or a closing quote is missing"},
-        Words{"end of sequence flow not found", "a closing ], a comma or a closing quote is missing"},
-        Words{"EOF", "the file ends within quotes; close them"},
-        Words{"illegal block entry", "a dash (-) where no list entry can begin; give it a line of its own"},
-        Words{"illegal document indicator", "the file ends within quotes or brackets; close them"},
-        Words{"illegal EOF in scalar", "the file ends within quotes; close them"},
-        Words{"referenced anchor is not defined",
-              "an alias (*name) whose anchor (&name) is not in this file; put "
-              "text that begins with * in quotes"},
-        Words{"unknown token",
-              "a character that cannot begin a value (tab, @, `, % or an unmatched bracket); put the "
-              "text in quotes, indent with spaces"},
-    };
-    for (const Words& entry : words)
-        if (said.find(entry.said) != std::string::npos)
-            return std::string(entry.plain);
-    return said;
-}
-
-std::string line_of(const std::string& text, int line) {
-    std::size_t begin = 0;
-    for (int i = 0; i < line && begin != std::string::npos; ++i) {
-        begin = text.find('\n', begin);
-        if (begin != std::string::npos)
-            ++begin;
-    }
-    if (begin == std::string::npos)
-        return {};
-    return text.substr(begin, text.find('\n', begin) - begin);
-}
-
-/// Column of a colon without the space that makes it one, as in "name:kitchen"; npos: there is none.
-std::size_t tight_colon(const std::string& line) {
-    const std::size_t begin = line.find_first_not_of(" -");
-    const std::size_t colon = line.find(':');
-    if (begin == std::string::npos || colon == std::string::npos || colon + 1 >= line.size())
-        return std::string::npos;
-    const auto is_word = [](char c) {
-        return (c >= 'a' && c <= 'z') || c == '_';
-    };
-    const bool is_key =
-        colon > begin && std::all_of(line.begin() + static_cast<std::ptrdiff_t>(begin),
-                                     line.begin() + static_cast<std::ptrdiff_t>(colon), is_word);
-    return is_key && line[colon + 1] != ' ' ? colon : std::string::npos;
-}
-
-void note_syntax(const std::string& text, const std::string& file, const YAML::Exception& error,
-                 Problems& problems) {
-    const int line = error.mark.is_null() ? 0 : error.mark.line;
-    const int column = error.mark.is_null() ? 0 : error.mark.column;
-    // yaml-cpp complains behind the cause; the commonest causes are looked for in the text itself.
-    const std::string bad = line_of(text, line);
-    const std::size_t first = bad.find_first_not_of(' ');
-    if (first != std::string::npos && bad[first] == '\t') {
-        problems.error({file, line + 1, static_cast<int>(first) + 1},
-                       "a tab in the indentation; YAML wants spaces");
-        return;
-    }
-    // Such a key joins the next line, which is where the parser stumbles.
-    for (int near = line; near >= 0 && near >= line - 1; --near) {
-        const std::size_t colon = tight_colon(line_of(text, near));
-        if (colon == std::string::npos)
-            continue;
-        problems.error({file, near + 1, static_cast<int>(colon) + 1},
-                       "not YAML: a colon needs a space behind it, as in \"name: boiler\"");
-        return;
-    }
-    problems.error({file, line + 1, column + 1}, fmt::format("not YAML: {}", plain_words(error.msg)));
-}
-
-std::size_t utf8_length(const std::string& text, std::size_t i) {
-    const auto byte = [&text](std::size_t at) {
-        return static_cast<unsigned char>(at < text.size() ? text[at] : 0);
-    };
-    const auto tail = [&byte](std::size_t at) {
-        return (byte(at) & 0xc0U) == 0x80U;
-    };
-    const unsigned char lead = byte(i);
-    if (lead < 0x80)
-        return 1;
-    if (lead >= 0xc2 && lead <= 0xdf && tail(i + 1))
-        return 2;
-    if ((lead & 0xf0U) == 0xe0U && tail(i + 1) && tail(i + 2) && !(lead == 0xe0 && byte(i + 1) < 0xa0) &&
-        !(lead == 0xed && byte(i + 1) > 0x9f))
-        return 3;
-    if (lead >= 0xf0 && lead <= 0xf4 && tail(i + 1) && tail(i + 2) && tail(i + 3) &&
-        !(lead == 0xf0 && byte(i + 1) < 0x90) && !(lead == 0xf4 && byte(i + 1) > 0x8f))
-        return 4;
-    return 0;
-}
-
 // Bytes that no text editor writes: yaml-cpp would replace or swallow them.
 bool is_text(const std::string& text, const std::string& file, Problems& problems) {
     int line = 1, column = 1;
     for (std::size_t i = 0; i < text.size();) {
         const auto byte = static_cast<unsigned char>(text[i]);
-        const std::size_t length = utf8_length(text, i);
+        const std::size_t length = utf8_length(std::string_view(text).substr(i));
         if (length == 0) {
             problems.error({file, line, column},
                            fmt::format("not UTF-8 (byte 0x{:02x}); save the file as UTF-8", byte));
@@ -336,7 +231,9 @@ std::optional<Node> parse_yaml(const std::string& text, const std::string* file,
         return root;
     } catch (const Stop&) {
     } catch (const YAML::Exception& error) {
-        note_syntax(text, *file, error, problems);
+        const YAML::Mark at = error.mark.is_null() ? YAML::Mark() : error.mark;
+        const Problem problem = syntax_problem(text, {*file, at.line + 1, at.column + 1}, error.msg);
+        problems.error(problem.place, problem.message);
     } catch (const std::exception& error) {
         problems.error({*file, 1, 1}, fmt::format("not YAML: {}", error.what()));
     }
