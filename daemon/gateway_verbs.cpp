@@ -172,21 +172,7 @@ void Gateway::add_queue_verbs() {
         const DeviceConfig* device = find_device(request.text("device"));
         if (!device && !request.text("device").empty())
             return reply->fail(exit_usage, no_device(request));
-        JsonWriter json;
-        json.array();
-        for (const DeadLetter& letter : queue_.dead_letters())
-            if (!device || letter.dvnuuid == device->dvnuuid)
-                json.object()
-                    .member("id", letter.id)
-                    .member("dvnuuid", letter.dvnuuid)
-                    .member("name", letter.name)
-                    .member("unit", letter.unit)
-                    .member("value", letter.reading.value)
-                    .member("time_ms", letter.reading.stamp.ms)
-                    .member("reason", letter.reason)
-                    .member("dead_since_ms", letter.wall_ms)
-                    .end();
-        reply->finish(json.end().take());
+        reply->finish(letters_json(queue_.dead_letters(), device ? device->dvnuuid : std::string()));
     });
     const auto letters = [this](const ControlRequest& request) {
         std::vector<std::uint64_t> ids = numbers_of(request.list("ids"));

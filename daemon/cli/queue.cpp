@@ -4,7 +4,7 @@
 
 #include "platform/json.hpp"
 #include "queue/queue.hpp"
-#include "status/snapshot.hpp"
+#include "status/status_json.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -126,24 +126,6 @@ std::string name_of(const Config& config, const std::string& dvnuuid) {
         if (device.dvnuuid == dvnuuid)
             return device.name;
     return dvnuuid;
-}
-
-std::string letters_json(const std::vector<DeadLetter>& letters, const std::string& dvnuuid) {
-    JsonWriter json;
-    json.array();
-    for (const DeadLetter& letter : letters)
-        if (dvnuuid.empty() || letter.dvnuuid == dvnuuid)
-            json.object()
-                .member("id", letter.id)
-                .member("dvnuuid", letter.dvnuuid)
-                .member("name", letter.name)
-                .member("unit", letter.unit)
-                .member("value", letter.reading.value)
-                .member("time_ms", letter.reading.stamp.ms)
-                .member("reason", letter.reason)
-                .member("dead_since_ms", letter.wall_ms)
-                .end();
-    return json.end().take();
 }
 
 /// Retries or drops dead letters, in the daemon or in a queue that nobody runs.

@@ -118,6 +118,24 @@ void add_alarms(JsonWriter& json, const std::vector<AlarmView>& alarms) {
 
 } // namespace
 
+std::string letters_json(const std::vector<DeadLetter>& letters, std::string_view dvnuuid) {
+    JsonWriter json;
+    json.array();
+    for (const DeadLetter& letter : letters)
+        if (dvnuuid.empty() || letter.dvnuuid == dvnuuid)
+            json.object()
+                .member("id", letter.id)
+                .member("dvnuuid", letter.dvnuuid)
+                .member("name", letter.name)
+                .member("unit", letter.unit)
+                .member("value", letter.reading.value)
+                .member("time_ms", letter.reading.stamp.ms)
+                .member("reason", letter.reason)
+                .member("dead_since_ms", letter.wall_ms)
+                .end();
+    return json.end().take();
+}
+
 std::string commands_json(const std::vector<CommandView>& commands) {
     JsonWriter json;
     json.array();

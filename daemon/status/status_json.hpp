@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "queue/status.hpp"
 #include "status/snapshot.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace things {
@@ -19,5 +21,9 @@ std::string charts_json(const std::vector<ChartView>& charts);
 /// The answer of the control verb `commands` and the member "commands" of the status: an array, in the order
 /// given.
 std::string commands_json(const std::vector<CommandView>& commands);
+
+/// The answer of the control verb `queue show`: an array of the dead letters of one device, of all if
+/// `dvnuuid` is empty.
+std::string letters_json(const std::vector<DeadLetter>& letters, std::string_view dvnuuid);
 
 } // namespace things
