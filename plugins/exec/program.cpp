@@ -190,7 +190,7 @@ void ExecSource::take(const Line& line) {
             things_reading reading{};
             reading.size = sizeof reading;
             reading.point = place->second;
-            reading.value = to_plugin(value);
+            reading.value = make_value(value);
             reading.time_ms = line.time_ms.value_or(0);
             reading.flags = line.time_ms ? THINGS_OWN_TIME : 0;
             host_.emit(&reading, 1);

@@ -5,25 +5,6 @@
 
 namespace things {
 
-namespace {
-
-LineValue from_plugin(const things_value& value) {
-    switch (value.kind) {
-    case THINGS_BOOL:
-        return value.i != 0;
-    case THINGS_UINT:
-        return value.u;
-    case THINGS_NUMBER:
-        return value.d;
-    case THINGS_TEXT:
-        return std::string(text_of(value));
-    default:
-        return value.i;
-    }
-}
-
-} // namespace
-
 ExecSource::ExecSource(const PluginHost& host, const things_source_config& config)
     : host_(host), stop_patience_(PluginSettings(config).duration("stop_time", std::chrono::seconds(1))) {
     const PluginSettings settings(config);
@@ -66,7 +47,7 @@ int ExecSource::show_last(const std::uint32_t* points, std::uint32_t count) {
         things_reading reading{};
         reading.size = sizeof reading;
         reading.point = points[i];
-        reading.value = to_plugin(*point.last);
+        reading.value = make_value(*point.last);
         reading.time_ms = point.last_ms;
         reading.flags = THINGS_OWN_TIME | THINGS_UNCHANGED;
         host_.emit(&reading, 1);
@@ -127,7 +108,7 @@ int ExecSource::write(std::uint32_t point, const things_value& value, things_val
         return tell_down();
     pending_ = {++last_id_, {}, false, false, {}, {}};
     const std::string& field = points_.at(point).field;
-    if (!send(write_line(pending_.id, field, from_plugin(value)))) {
+    if (!send(write_line(pending_.id, field, copy_of<LineValue>(value)))) {
         host_.report(THINGS_NOTE, THINGS_POINT, point, "deaf",
                      "the program does not read its standard input");
         return THINGS_FAILED;
@@ -151,7 +132,7 @@ int ExecSource::write(std::uint32_t point, const things_value& value, things_val
     if (!pending_.value)
         return THINGS_OK;
     remember_last(point, *pending_.value, wall_ms());
-    written = to_plugin(*points_[point].last);
+    written = make_value(*points_[point].last);
     return THINGS_OK;
 }
 

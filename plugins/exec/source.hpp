@@ -93,9 +93,4 @@ inline std::int64_t wall_ms() {
         .count();
 }
 
-/// Text stays where it is: the value must live on.
-inline things_value to_plugin(const LineValue& value) {
-    return std::visit([](const auto& v) { return make_value(v); }, value);
-}
-
 } // namespace things

@@ -18,19 +18,6 @@ void append_hex(std::string& text, std::uint16_t word) {
         {'0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
 }
 
-struct ToContract {
-    std::vector<std::string>* texts;
-    things_value operator()(std::monostate) const { return {}; }
-    things_value operator()(bool value) const { return make_value(value); }
-    things_value operator()(std::int64_t value) const { return make_value(value); }
-    things_value operator()(std::uint64_t value) const { return make_value(value); }
-    things_value operator()(double value) const { return make_value(value); }
-    things_value operator()(const std::string& value) const {
-        texts->push_back(value);
-        return make_value(texts->back());
-    }
-};
-
 } // namespace
 
 void ModbusSource::emit(const PlannedRequest& request, const Exchange& result) {
@@ -69,7 +56,8 @@ void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned
     things_reading reading{};
     reading.size = sizeof reading;
     reading.point = planned.point;
-    reading.value = std::visit(ToContract{&texts_}, decoded.value);
+    const auto* text = std::get_if<std::string>(&decoded.value);
+    reading.value = text ? make_value(texts_.emplace_back(*text)) : make_value(decoded.value);
     reading.duration_us = result.duration_us;
     texts_.push_back(std::move(raw));
     reading.raw = texts_.back().c_str();

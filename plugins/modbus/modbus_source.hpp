@@ -180,7 +180,7 @@ private:
     SteadyTime next_gap_trial_{};
     std::vector<things_reading> readings_;
     std::vector<std::string> texts_; ///< what readings_ and the last written value point to
-    std::string written_;
+    RegisterValue written_;
 };
 
 } // namespace things

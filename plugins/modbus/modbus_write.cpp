@@ -11,36 +11,6 @@ namespace {
 constexpr std::uint8_t illegal_function = 1;
 constexpr int largest_power = 20;
 
-RegisterValue from_contract(const things_value& value) {
-    switch (value.kind) {
-    case THINGS_BOOL:
-        return value.i != 0;
-    case THINGS_INT:
-        return value.i;
-    case THINGS_UINT:
-        return value.u;
-    case THINGS_NUMBER:
-        return value.d;
-    case THINGS_TEXT:
-        return std::string(text_of(value));
-    default:
-        return {};
-    }
-}
-
-struct ToContract {
-    std::string* text;
-    things_value operator()(std::monostate) const { return {}; }
-    things_value operator()(bool value) const { return make_value(value); }
-    things_value operator()(std::int64_t value) const { return make_value(value); }
-    things_value operator()(std::uint64_t value) const { return make_value(value); }
-    things_value operator()(double value) const { return make_value(value); }
-    things_value operator()(const std::string& value) const {
-        *text = value;
-        return make_value(*text);
-    }
-};
-
 BusRequest write_request(const ModbusPoint& point, std::uint8_t unit, const std::vector<std::uint16_t>& words,
                          bool single) {
     const bool coil = point.table == RegisterTable::coil;
@@ -65,7 +35,7 @@ int ModbusSource::write(std::uint32_t point, const things_value& value, things_v
     if (needs_current(it.format) || it.factor)
         if (const int status = read_around(point, current, power); status != THINGS_OK)
             return status;
-    const Encoded encoded = encode(it.format, from_contract(value), current, power);
+    const Encoded encoded = encode(it.format, copy_of(value), current, power);
     if (!encoded.error.empty()) {
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, "value_refused",
                      "writing " + point_text(point) + ": " + encoded.error + ". Nothing was written.");
@@ -73,7 +43,7 @@ int ModbusSource::write(std::uint32_t point, const things_value& value, things_v
     }
     const int status = write_words(point, encoded.words);
     if (status == THINGS_OK)
-        written = std::visit(ToContract{&written_}, decode(it.format, encoded.words, power).value);
+        written = make_value(written_ = decode(it.format, encoded.words, power).value);
     return status;
 }
 

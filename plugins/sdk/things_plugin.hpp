@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 // Comfort for plugins written in C++ over the C contract: typed settings, values in and out, the host's calls
@@ -54,6 +56,41 @@ inline things_value make_value(const std::string& value) {
 }
 /// A literal would become a bool.
 inline things_value make_value(const char*) = delete;
+
+/// The text must outlive the result. Any selection of the kinds above, std::monostate for no value.
+template <class... Kinds>
+things_value make_value(const std::variant<Kinds...>& value) {
+    return std::visit(
+        [](const auto& kind) {
+            if constexpr (std::is_same_v<std::decay_t<decltype(kind)>, std::monostate>)
+                return things_value{};
+            else
+                return make_value(kind);
+        },
+        value);
+}
+
+/// Every kind of value, with a text of its own; std::monostate: none.
+using PluginValue = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
+
+/// A copy that may be kept; the first kind's default for no value and a kind that is not known here.
+template <class Owned = PluginValue>
+Owned copy_of(const things_value& value) {
+    switch (value.kind) {
+    case THINGS_BOOL:
+        return value.i != 0;
+    case THINGS_INT:
+        return value.i;
+    case THINGS_UINT:
+        return value.u;
+    case THINGS_NUMBER:
+        return value.d;
+    case THINGS_TEXT:
+        return std::string(value.text, value.length);
+    default:
+        return Owned{};
+    }
+}
 
 /// The text of a text value; empty for every other kind.
 inline std::string_view text_of(const things_value& value) {

@@ -23,18 +23,6 @@ std::int64_t wall_now_ms() {
         .count();
 }
 
-things_value to_plugin(const PointValue& value) {
-    if (const auto* flag = std::get_if<bool>(&value))
-        return make_value(*flag);
-    if (const auto* whole = std::get_if<std::int64_t>(&value))
-        return make_value(*whole);
-    if (const auto* natural = std::get_if<std::uint64_t>(&value))
-        return make_value(*natural);
-    if (const auto* real = std::get_if<double>(&value))
-        return make_value(*real);
-    return make_value(std::get<std::string>(value));
-}
-
 } // namespace
 
 void SerialSource::on_frame(const SerialFrame& frame) {
@@ -117,7 +105,7 @@ void SerialSource::emit(std::uint32_t index, std::uint32_t flags, std::uint32_t 
     things_reading reading{};
     reading.size = sizeof reading;
     reading.point = index;
-    reading.value = to_plugin(state.value);
+    reading.value = make_value(state.value);
     reading.time_ms = state.wall_ms;
     reading.flags = flags;
     reading.duration_us = duration_us;
@@ -218,7 +206,7 @@ void SerialSource::set_written(const SerialPoint& point, const std::string& show
     std::optional<Decimal> digits = to_decimal(*raw);
     PointValue result = digits ? scaled(*digits, *raw, point.rules.scale, point.rules.offset)
                                : PointValue(*raw * point.rules.scale + point.rules.offset);
-    written = to_plugin(result);
+    written = make_value(result);
 }
 
 } // namespace things

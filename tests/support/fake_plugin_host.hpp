@@ -103,7 +103,7 @@ struct FakeConfig {
 
 class FakePluginHost {
 public:
-    using Value = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
+    using Value = PluginValue;
     struct Emitted {
         std::uint32_t point;
         Value value;
@@ -180,30 +180,13 @@ public:
     double progress = 0;
     std::atomic<bool> interrupt{false};
 
-    static Value copy(const things_value& value) {
-        switch (value.kind) {
-        case THINGS_BOOL:
-            return value.i != 0;
-        case THINGS_INT:
-            return value.i;
-        case THINGS_UINT:
-            return value.u;
-        case THINGS_NUMBER:
-            return value.d;
-        case THINGS_TEXT:
-            return std::string(value.text, value.length);
-        default:
-            return {};
-        }
-    }
-
 private:
     void take(const things_reading* readings_in, std::uint32_t count) {
         readings += count;
         const auto* at = reinterpret_cast<const char*>(readings_in);
         for (std::uint32_t i = 0; keep && i < count; ++i, at += readings_in->size) {
             const auto& r = *reinterpret_cast<const things_reading*>(at);
-            emitted.push_back({r.point, copy(r.value), r.raw ? r.raw : "", r.duration_us});
+            emitted.push_back({r.point, copy_of(r.value), r.raw ? r.raw : "", r.duration_us});
         }
     }
     things_host host_{};
@@ -263,7 +246,7 @@ public:
         const things_value in = make_value(value);
         things_value out = in;
         const int result = plugin_->write(source_, point, &in, &out, monotonic_ms() + 30000);
-        written = FakePluginHost::copy(out);
+        written = copy_of(out);
         return result;
     }
     int plan() { return plugin_->plan(source_); }

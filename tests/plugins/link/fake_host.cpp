@@ -8,43 +8,6 @@
 
 namespace things {
 
-namespace {
-
-TestValue to_test(const things_value& value) {
-    switch (value.kind) {
-    case THINGS_BOOL:
-        return value.i != 0;
-    case THINGS_INT:
-        return value.i;
-    case THINGS_UINT:
-        return value.u;
-    case THINGS_NUMBER:
-        return value.d;
-    case THINGS_TEXT:
-        REQUIRE(value.text[value.length] == '\0');
-        return std::string(value.text, value.length);
-    default:
-        return {};
-    }
-}
-
-/// The text must outlive the result.
-things_value to_plugin(const TestValue& value) {
-    if (const auto* flag = std::get_if<bool>(&value))
-        return make_value(*flag);
-    if (const auto* whole = std::get_if<std::int64_t>(&value))
-        return make_value(*whole);
-    if (const auto* natural = std::get_if<std::uint64_t>(&value))
-        return make_value(*natural);
-    if (const auto* real = std::get_if<double>(&value))
-        return make_value(*real);
-    if (const auto* shown = std::get_if<std::string>(&value))
-        return make_value(*shown);
-    return {};
-}
-
-} // namespace
-
 TestConfig& TestConfig::set(const char* key, TestValue value) {
     source_.front().push_back({key, std::move(value)});
     return *this;
@@ -71,7 +34,7 @@ std::vector<const things_setting*> TestConfig::settings_of(const std::vector<Ite
         things_setting setting{};
         setting.size = sizeof setting;
         setting.key = item.key.c_str();
-        setting.value = to_plugin(item.value);
+        setting.value = make_value(item.value);
         settings_.push_back(setting);
         list.push_back(&settings_.back());
     }
@@ -113,9 +76,12 @@ FakeHost::FakeHost(const things_plugin& plugin)
     host_.context = this;
     host_.emit = [](void* context, const things_reading* emitted, std::uint32_t count) {
         auto* self = static_cast<FakeHost*>(context);
-        for (std::uint32_t i = 0; i < count; ++i)
-            self->readings.push_back({emitted[i].point, to_test(emitted[i].value), emitted[i].time_ms,
+        for (std::uint32_t i = 0; i < count; ++i) {
+            if (emitted[i].value.kind == THINGS_TEXT)
+                REQUIRE(emitted[i].value.text[emitted[i].value.length] == '\0');
+            self->readings.push_back({emitted[i].point, copy_of(emitted[i].value), emitted[i].time_ms,
                                       emitted[i].flags, emitted[i].raw == nullptr ? "" : emitted[i].raw});
+        }
     };
     host_.report = [](void* context, const things_event* event) {
         static_cast<FakeHost*>(context)->events.push_back(
@@ -155,9 +121,9 @@ int FakeHost::listen(std::int64_t timeout_ms) {
 }
 
 int FakeHost::write(std::uint32_t point, TestValue value, TestValue& written, std::int64_t timeout_ms) {
-    things_value given = to_plugin(value), result = given;
+    things_value given = make_value(value), result = given;
     int status = plugin_.write(source_, point, &given, &result, monotonic_ms() + timeout_ms);
-    written = to_test(result);
+    written = copy_of(result);
     return status;
 }
 

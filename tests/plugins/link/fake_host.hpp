@@ -16,7 +16,7 @@
 // interrupt() for any.
 namespace things {
 
-using TestValue = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
+using TestValue = PluginValue;
 
 struct TestReading {
     std::uint32_t point = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "plugins/modbus/late_answers.hpp"
 #include "support/fake_plugin_host.hpp"
 #include "support/rtu_line/rtu_line.hpp"
 
@@ -150,24 +151,7 @@ TEST_CASE("when half a line falls silent at once, the other half is not kept wai
 TEST_CASE("an answer that comes too late is never taken for the next one") {
     for (const int delay : {70, 100, 150, 250}) {
         RtuLine line;
-        FakeConfig config = config_for(line, 115200, 60);
-        config.source.set("retries", delay % 3);
-        config.devices.push_back({"meter", FakeSettings().set("gap", 0).set("backoff_max", 0)});
-        for (int i = 0; i < 8; ++i) { // far apart: eight requests that look alike
-            config.points.push_back({0, "v" + std::to_string(i), FakeSettings().set("holding", 100 * i)});
-            line.units.set(1, 'h', static_cast<std::uint16_t>(100 * i),
-                           {static_cast<std::uint16_t>(1000 + i)});
-        }
-        FakePluginHost host;
-        FakeSource source(*things_plugin_entry(), host, config);
-        line.units.on_request([delay](const UnitRequest& r) {
-            return UnitFault{Kind::none, std::chrono::milliseconds(r.number % 5 == 3 ? delay : 0)};
-        });
-        for (int i = 0; i < 4; ++i)
-            static_cast<void>(source.poll_all());
-        CHECK(host.emitted.size() > 4);
-        for (const FakePluginHost::Emitted& reading : host.emitted)
-            REQUIRE(reading.value == Value(std::int64_t{1000 + reading.point}));
+        check_late_answers(config_for(line, 115200, 60), line.units, delay);
     }
 }
 

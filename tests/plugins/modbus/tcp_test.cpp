@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "plugins/modbus/late_answers.hpp"
 #include "support/fake_plugin_host.hpp"
 #include "support/tcp_device.hpp"
 
@@ -98,23 +99,8 @@ TEST_CASE("a late answer is never taken for the next one, over TCP and RTU over 
             CAPTURE(delay);
             TcpDevice device(rtu);
             FakeConfig config = config_for(device.port(), 0);
-            config.source.set("framing", rtu ? "rtu" : "tcp").set("timeout", 60).set("retries", delay % 3);
-            config.devices.push_back({"plc", FakeSettings().set("gap", 0).set("backoff_max", 0)});
-            for (int i = 0; i < 8; ++i) { // far apart: eight requests that look alike
-                config.points.push_back({0, "p" + std::to_string(i), FakeSettings().set("holding", 100 * i)});
-                device.units.set(1, 'h', static_cast<std::uint16_t>(100 * i),
-                                 {static_cast<std::uint16_t>(1000 + i)});
-            }
-            FakePluginHost host;
-            FakeSource source(*things_plugin_entry(), host, config);
-            device.units.on_request([delay](const UnitRequest& r) {
-                return UnitFault{Kind::none, std::chrono::milliseconds(r.number % 5 == 3 ? delay : 0)};
-            });
-            for (int i = 0; i < 4; ++i)
-                static_cast<void>(source.poll_all());
-            CHECK(host.emitted.size() > 4);
-            for (const FakePluginHost::Emitted& reading : host.emitted)
-                REQUIRE(reading.value == Value(std::int64_t{1000 + reading.point}));
+            config.source.set("framing", rtu ? "rtu" : "tcp").set("timeout", 60);
+            check_late_answers(config, device.units, delay);
         }
 }
 
