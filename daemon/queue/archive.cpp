@@ -22,6 +22,13 @@ std::string prepared(const std::string& path) {
     return path;
 }
 
+std::string put_aside_or_throw(const std::string& path, const std::string& why) {
+    std::string aside = put_aside(path);
+    if (aside.empty())
+        throw SqliteError(14, "what stands at " + path + " cannot be renamed; " + why);
+    return aside;
+}
+
 } // namespace
 
 Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
@@ -138,8 +145,8 @@ void Archive::audit(const std::string& device, std::size_t most,
             if (!store_)
                 open_again();
             commands = store_->audit(device, most);
-        } catch (const std::exception&) {
-            store_.reset();
+        } catch (const std::exception& e) {
+            give_up(e);
         }
         deliver(std::move(handler), std::move(commands));
     });
@@ -155,6 +162,7 @@ void Archive::open(ArchiveContent* content) {
     std::error_code ignored;
     const bool was_rescuing = options_.vfs.empty() && std::filesystem::remove(unfinished, ignored);
     std::filesystem::remove(unfinished + "-wal", ignored);
+    remove_copy();
     ArchiveContent found;
     std::string damage;
     try {
@@ -183,9 +191,7 @@ void Archive::open(ArchiveContent* content) {
 
 void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     store_.reset();
-    const std::string aside = put_aside(options_.path);
-    if (aside.empty())
-        throw SqliteError(14, "damaged, and cannot be renamed: " + why);
+    const std::string aside = put_aside_or_throw(options_.path, "it is damaged: " + why);
     const RescueReport report = rescue(aside, options_.path, options_.vfs, counters_);
     log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report.text);
     store_ =
@@ -195,10 +201,36 @@ void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     *content = std::move(found);
 }
 
+/// Puts a double of the open file where it was; complete, or not at all. Returns the new name of what stood
+/// there.
+std::string Archive::write_anew() {
+    const std::string copy = options_.path + ".copy";
+    std::string aside;
+    try {
+        remove_copy();
+        store_->copy_to(copy, options_.vfs, counters_);
+        if (std::filesystem::exists(std::filesystem::symlink_status(options_.path)))
+            aside = put_aside_or_throw(options_.path, "it was replaced");
+        std::filesystem::remove(options_.path + "-wal"); // of a file that is gone
+        std::filesystem::rename(copy, options_.path);
+    } catch (...) {
+        remove_copy();
+        throw;
+    }
+    return aside;
+}
+
+/// What a power cut left of one.
+void Archive::remove_copy() {
+    std::error_code ignored;
+    for (const char* end : {".copy", ".copy-journal"})
+        std::filesystem::remove(options_.path + end, ignored);
+}
+
 void Archive::open_again() {
     ArchiveContent content;
     open(&content);
-    store_->settle_log();
+    must_settle_ = true;
     // Replaced or lost while we were running: the queue must write again what it has.
     if (!std::exchange(was_opened_, true)) {
         late_ = std::make_shared<ArchiveContent>(std::move(content));
@@ -208,63 +240,62 @@ void Archive::open_again() {
     was_reset_ = was_reset_ || (had_state_ && is_new);
 }
 
+void Archive::look(std::function<void(bool)> handler) {
+    submit([this, handler = std::move(handler)]() mutable {
+        deliver(std::move(handler), store_ == nullptr || is_at_place());
+    });
+}
+
+bool Archive::is_at_place() const {
+    const std::optional<PlaceIdentity> now = identity_of(options_.path);
+    return !now || *now == place_;
+}
+
 /// If the file was removed or replaced while we use it: writes a new one, of which the store is then. Throws
-/// SqliteError or QueueError; the store is what it was then.
-bool Archive::bring_back() {
+/// SqliteError or QueueError; what stood there is moved only when the new one is complete.
+void Archive::bring_back() {
     const std::optional<PlaceIdentity> now = identity_of(options_.path);
     if (!now || *now == place_)
-        return false;
+        return;
     std::string aside;
     if (now->file == place_.file) {
         store_->settle_log(); // its log alone is gone
     } else {
         lock_.reset(); // its file may be gone too, and another gateway may have come in
         lock_ = std::make_unique<PlaceLock>(prepared(options_.path));
-        aside = now->file == FileIdentity{} ? "" : put_aside(options_.path);
-        store_->copy_to(options_.path, options_.vfs, counters_);
+        aside = write_anew();
     }
+    was_gone_ = true;
     store_.reset();
     sync_folder(options_.path);
     store_ =
         std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
+    place_ = identity_of(options_.path).value_or(place_);
     log::error("queue {} was removed or replaced while in use; all it held is in a new one{}", options_.path,
                aside.empty() ? "" : ", what stood there is kept as " + aside);
-    return true;
 }
 
-/// Closes the database after an error, to be opened again by the next request.
+/// Closes the database after an error, to be opened again by the next request. Not if there was no room,
+/// which leaves nothing in doubt; nor if it is removed and cannot be written anew yet: nobody could open it
+/// again.
 void Archive::give_up(const std::exception& error) {
     const auto* sqlite = dynamic_cast<const SqliteError*>(&error);
-    is_suspect_ = is_suspect_ || (store_ && sqlite != nullptr && sqlite->fault() == SqliteFault::damaged);
+    const SqliteFault fault = sqlite == nullptr ? SqliteFault::refused : sqlite->fault();
+    is_suspect_ = is_suspect_ || (store_ && fault == SqliteFault::damaged);
+    if (fault == SqliteFault::full || (fault == SqliteFault::refused && !is_at_place()))
+        return;
     store_.reset();
 }
 
 CommitResult Archive::try_commit(const CommitRequest& request) {
     CommitResult result;
     try {
-        if (!store_)
-            open_again();
-        if (late_) {
-            result.late = std::exchange(late_, nullptr);
-            return result;
-        }
-        if (was_reset_) {
-            was_reset_ = false;
-            result.was_reset = true;
-            result.problem = "the database was replaced";
-            return result;
-        }
-        const bool was_gone = bring_back();
-        result = store_->commit(request);
-        result.was_gone = was_gone;
-        place_ = identity_of(options_.path).value_or(place_);
-        had_state_ = true;
-        if (options_.ballast > 0)
+        result = attempt(request);
+        if (result.ok && options_.ballast > 0)
             ballast_.make();
-        return result;
     } catch (const SqliteError& e) {
-        if (e.fault() == SqliteFault::full && store_)
-            return commit_in_full_disk(request, e.what());
+        if (e.fault() == SqliteFault::full && ballast_.release())
+            return commit_in_full_disk(request);
         result.problem = e.what();
         give_up(e);
     } catch (const std::exception& e) {
@@ -274,19 +305,41 @@ CommitResult Archive::try_commit(const CommitRequest& request) {
     return result;
 }
 
-CommitResult Archive::commit_in_full_disk(const CommitRequest& request, const std::string& problem) {
+CommitResult Archive::attempt(const CommitRequest& request) {
     CommitResult result;
-    result.problem = problem;
-    if (!ballast_.release())
+    if (!store_)
+        open_again();
+    if (late_) {
+        result.late = std::exchange(late_, nullptr);
         return result;
+    }
+    if (std::exchange(was_reset_, false)) {
+        result.was_reset = true;
+        result.problem = "the database was replaced";
+        return result;
+    }
+    bring_back();
+    if (must_settle_)
+        store_->settle_log();
+    must_settle_ = false;
+    result = store_->commit(request);
+    result.was_gone = std::exchange(was_gone_, false);
+    place_ = identity_of(options_.path).value_or(place_);
+    had_state_ = true;
+    return result;
+}
+
+CommitResult Archive::commit_in_full_disk(const CommitRequest& request) {
+    CommitResult result;
     try {
-        store_->settle_log();
-        result = store_->commit(request);
-        store_->settle_log();
-        result.problem = problem;
+        if (store_ && is_at_place())
+            store_->settle_log();
+        result = attempt(request);
+        if (result.ok)
+            store_->settle_log();
     } catch (const std::exception& e) {
-        result.problem = e.what();
-        store_.reset();
+        result.problem = e.what(); // of no interest if the commit itself went through
+        give_up(e);
     }
     return result;
 }

@@ -22,8 +22,8 @@
 // into the database before anything else is written, because pages whose sync failed once may be called clean
 // without being on flash. Nothing that failed is assumed to be there. What is damaged is put aside, its
 // readable rows are carried over (queue/rescue.hpp), and the queue is told to write again what it holds. A
-// file that is removed or replaced while in use is seen by the next commit: it is still open, and copied to a
-// new one.
+// file that is removed or replaced while in use is still open: the next commit copies it to a new one, and
+// until that worked it stays open, whatever stands in its place.
 namespace things {
 
 class Archive {
@@ -58,6 +58,9 @@ public:
     void audit(const std::string& device, std::size_t most,
                std::function<void(std::vector<Command>)> handler);
 
+    /// False: the database was removed or replaced while in use. Costs two looks at names.
+    void look(std::function<void(bool)> handler);
+
     /// How long the thread has owed a sign of life; asks for one.
     [[nodiscard]] std::chrono::milliseconds silence(std::int64_t now_ms);
 
@@ -78,10 +81,16 @@ private:
     void open_again();
     void give_up(const std::exception& error);
     [[nodiscard]] CommitResult try_commit(const CommitRequest& request);
-    /// Deletions make room only after the write-ahead log was moved, hence the order: log, commit, log.
-    [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request, const std::string& problem);
-    /// True: what stood at the path was not ours any more; all that we hold is in a new file there.
-    [[nodiscard]] bool bring_back();
+    /// One commit, with the database opened or written anew first if need be. Throws what stopped it.
+    [[nodiscard]] CommitResult attempt(const CommitRequest& request);
+    /// With the ballast gone. Deletions make room only after the write-ahead log was moved, hence the order:
+    /// log, commit, log.
+    [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request);
+    /// False: the open files are no longer those at the path. True also if that cannot be told.
+    [[nodiscard]] bool is_at_place() const;
+    void bring_back();
+    [[nodiscard]] std::string write_anew();
+    void remove_copy();
     void replace_damaged(const std::string& why, ArchiveContent* content);
 
     boost::asio::any_io_executor loop_;
@@ -91,8 +100,10 @@ private:
         std::make_shared<int>(0); ///< weak copies tell a late handler that it is over
     std::unique_ptr<PlaceLock> lock_;
     Ballast ballast_;
-    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next six
+    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next eight
     PlaceIdentity place_;                 ///< the store's files, at the last commit
+    bool must_settle_ = false;            ///< before anything is written, since an error closed it
+    bool was_gone_ = false;               ///< a new file was written that no result has told of yet
     bool had_state_ = false;
     bool was_reset_ = false;
     bool was_opened_ = false;

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace things {
@@ -105,6 +106,14 @@ bool HotLog::flush() {
     size_ += buffer_.size();
     buffer_.clear();
     return true;
+}
+
+void HotLog::check() {
+    struct stat file {};
+    if (descriptor_ < 0 || ::fstat(descriptor_, &file) != 0 || file.st_nlink > 0)
+        return;
+    errno = ENOENT;
+    fail("find");
 }
 
 void HotLog::remove_below(std::uint64_t number) {

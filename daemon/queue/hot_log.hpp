@@ -67,6 +67,8 @@ public:
     /// After this the kernel has it: it survives the process. There is no sync, since the folder is in
     /// memory.
     bool flush();
+    /// Finds it broken if the present file was removed by somebody.
+    void check();
     /// Removes files below `number`.
     /// The present file is never among them.
     void remove_below(std::uint64_t number);

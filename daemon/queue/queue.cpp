@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t flood_told_ms = 60'000; // after the last one
 constexpr std::int64_t clock_every_ms = 1000;
+constexpr std::int64_t look_every_ms = 2000; // at whether the database is still where it was
 constexpr std::int64_t sample_every_ms = 60'000;
 constexpr std::size_t samples_kept = 60;
 constexpr double ms_per_day = 86'400'000;
@@ -97,9 +98,31 @@ void Queue::Impl::tick() {
     }
     if (is_settling_due() && !is_committing_)
         start_commit(Scope::settlements);
+    look_at_place();
     sample_written();
     if (clock_.boot_ms() - flood_ms_ >= flood_told_ms)
         clear_alarm("flood");
+}
+
+/// Every few seconds: files that somebody removed are written anew, without waiting for a commit to be due.
+/// Where that does not succeed, commits try it again.
+void Queue::Impl::look_at_place() {
+    const std::int64_t now = clock_.boot_ms();
+    if (now - looked_ms_ < look_every_ms)
+        return;
+    looked_ms_ = now;
+    hot_->check();
+    if (hot_->is_broken())
+        set_alarm("hot", "The hot log cannot be written: " + hot_->problem());
+    if (is_looking_ || is_committing_ || alarms_.contains("flash"))
+        return;
+    is_looking_ = true;
+    archive_->look([this](bool is_at_place) {
+        is_looking_ = false;
+        flash_changed_ = flash_changed_ || !is_at_place;
+        if (!is_at_place)
+            start_commit();
+    });
 }
 
 void Queue::Impl::count_lost(std::uint64_t readings) {

@@ -203,6 +203,7 @@ private:
 
     void arm_timer();
     void on_timer();
+    void look_at_place();
     /// Once a minute, for an hour: the projection of bytes a day.
     void sample_written();
 
@@ -216,7 +217,7 @@ private:
     bool is_started_ = false;
     bool is_volatile_ = false; ///< the database was never open in this run
     bool is_cut_off_ = false;  ///< it belongs to another queue: not used until the next start
-    bool has_warned_hot_ = false;
+    bool is_looking_ = false;
 
     std::vector<LastStamp> last_stamps_; ///< by SeriesId
     std::vector<Boot> boots_;
@@ -281,6 +282,7 @@ private:
     std::deque<HotFile> hot_files_; ///< before the present one
     std::map<std::string, std::string> alarms_;
     std::int64_t damaged_ms_ = 0; ///< boot time at which the database was found damaged
+    std::int64_t looked_ms_ = 0;  ///< boot time of the last look at whether the database is in its place
     std::int64_t flood_ms_ = 0;   ///< boot time at which readings were last lost on the way here
     struct Written {
         std::int64_t boot_ms = 0;

@@ -104,7 +104,10 @@ void Queue::Impl::drop_aged() {
             continue;
         }
         count += drop(info.device, info.span, DropReason::age);
-        delete_blocks_.push_back(info.id);
+        if (devices_[info.device].log.outstanding_in(info.span) > 0)
+            oldest_.push_back(info); // in flight: flash keeps it until the answer is there
+        else
+            delete_blocks_.push_back(info.id);
     }
     for (DeviceId id = 0; id < devices_.size(); ++id) {
         DeviceLog& log = devices_[id].log;

@@ -179,6 +179,52 @@ TEST_CASE("a file that is removed or replaced while in use is written anew with 
     CHECK(rig.drain() == count);
 }
 
+TEST_CASE("that the file is gone is noticed within seconds, also when nothing is to be written") {
+    DamageRig rig;
+    rig.open();
+    const std::filesystem::path path = rig.options.config.path;
+    for (int i = 0; i < 600; ++i) { // all that a start has to say is on flash
+        rig.clock.advance(1000);
+        rig.queue->tick();
+        rig.loop.restart();
+        rig.loop.poll();
+    }
+    std::filesystem::remove_all(path.parent_path());
+    rig.clock.advance(3000);
+    rig.queue->tick();
+    rig.run_until([&rig] { return is_told(*rig.queue, "damaged"); });
+    const std::string file = slurp(path), log = slurp(path.string() + "-wal");
+    rig.power_cut();
+    rig.close();
+    spill(path, file); // as the cut leaves it, without an orderly end
+    spill(path.string() + "-wal", log);
+    rig.open();
+    CHECK(rig.drain() == 80'003);
+}
+
+TEST_CASE("that the hot log is gone is noticed within seconds, and written again") {
+    QueueRig rig;
+    rig.open();
+    const SeriesId series = rig.queue->series(rig.queue->device("a"), "v", "");
+    rig.queue->append(rig.reading(series, 1));
+    rig.queue->tick();
+    std::filesystem::remove_all(rig.options.config.hot_path);
+    for (int i = 0; i < 4; ++i) {
+        rig.clock.advance(1000);
+        rig.queue->tick();
+        if (i == 1)
+            CHECK(is_told(*rig.queue, "hot"));
+    }
+    CHECK_FALSE(is_told(*rig.queue, "hot"));
+    const std::filesystem::path copy = rig.folder.path() / "what kill -9 leaves";
+    std::filesystem::copy(rig.options.config.hot_path, copy);
+    rig.close();
+    rig.options.config.hot_path = copy;
+    std::filesystem::remove_all(rig.options.config.path.parent_path());
+    rig.open();
+    CHECK(rig.queue->status().queued == 1);
+}
+
 TEST_CASE("at most three damaged files are kept") {
     QueueRig rig;
     for (int i = 0; i < 5; ++i) {

@@ -145,6 +145,50 @@ TEST_CASE("readings older than max_age go, counted") {
     CHECK(rig.drain().size() == queued);
 }
 
+TEST_CASE("readings that grow older than max_age on their way stay until the answer, and are counted once") {
+    LimitRig rig;
+    rig.options.config.max_size = std::int64_t{1} << 30;
+    rig.options.config.max_age = std::chrono::seconds(1000);
+    rig.start();
+    rig.feed(40); // 800 s, nearly all of them in blocks on flash alone
+    const Batch sent = rig.take(0, Lane::backlog, 1000);
+    rig.clock.advance(2'000'000);
+    REQUIRE(rig.commit());
+    REQUIRE(rig.commit());
+    CHECK(rig.queue->status().queued == 1000);
+    std::uint64_t accepted = 0, dead = 0;
+    SUBCASE("accepted") {
+        rig.accept(sent);
+        accepted = 1000;
+    }
+    SUBCASE("to be sent again: now they go too") {
+        rig.keep(sent);
+    }
+    SUBCASE("some of each, and one set aside") {
+        rig.queue->settle(sent, 0, 400, Fate::accepted, "");
+        rig.queue->settle(sent, 400, 1, Fate::dead, "refused");
+        rig.queue->settle(sent, 401, 599, Fate::kept, "");
+        accepted = 400;
+        dead = 1;
+    }
+    SUBCASE("the power goes before an answer: they are read from flash once more") {
+        rig.power_cut();
+        const Batch again = rig.take(0, Lane::backlog, 80'000);
+        CHECK(again.sequence == sent.sequence);
+        rig.accept(again);
+        accepted = 1000;
+    }
+    REQUIRE(rig.commit());
+    const QueueStatus s = rig.queue->status();
+    CHECK(s.queued == 0);
+    CHECK(s.books.queued() == 0);
+    CHECK(s.books.accepted == accepted);
+    CHECK(s.books.dead == dead);
+    CHECK(s.books.dropped[static_cast<std::size_t>(DropReason::age)] == 80'000 - accepted - dead);
+    CHECK(s.books.dropped_total() == 80'000 - accepted - dead);
+    CHECK(rig.drain().empty());
+}
+
 TEST_CASE("dropping a device leaves the others alone") {
     LimitRig rig;
     rig.options.config.max_size = std::int64_t{1} << 30;
