@@ -137,11 +137,11 @@ private:
     [[nodiscard]] std::vector<ChartView> charts() const;
     [[nodiscard]] const DeviceConfig* find_device(const std::string& name) const;
     void read_points(const DeviceConfig& device, std::vector<std::string> points,
-                     std::function<void(std::string json)> done);
-    void send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply);
+                     const std::function<void(const std::string& json)>& done);
+    void send_now(const DeviceConfig& device, const SharedReply& reply);
     /// Until the device's next answer after those of `before` or the deadline, whichever comes first.
     void wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
-                         std::shared_ptr<ControlReply> reply);
+                         const SharedReply& reply);
 
     const Clock& clock_;
     Reload reload_;

@@ -64,7 +64,7 @@ std::vector<Setting> scan_options(const ControlRequest& request) {
 /// end.
 struct ScanRelay {
     boost::asio::io_context& loop;
-    std::shared_ptr<ControlReply> reply; // with the connection: either may end first
+    SharedReply reply; // with the connection: either may end first
     template <typename Call>
     void relay(Call call) const {
         boost::asio::post(loop, [reply = reply, call = std::move(call)] { call(*reply); });
@@ -81,22 +81,23 @@ const DeviceConfig* Gateway::find_device(const std::string& name) const {
 }
 
 void Gateway::add_verbs() {
-    control_.add("status", [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
+    control_.add("status", [this](const ControlRequest&, const SharedReply& reply) {
         reply->finish(status_json(snapshot()));
     });
     control_.add(
         "reload",
-        [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
+        [this](const ControlRequest&, const SharedReply& reply) {
             begin_reload();
             reply->finish();
         },
         true);
-    control_.add("commands", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+    control_.add("commands", [this](const ControlRequest& request, const SharedReply& reply) {
         // The audit of a long time is on flash: the answer comes when it was read.
         const auto most = numbers_of(request.list("most"));
         queue_.load_audit(request.text("device"), most.empty() ? 50 : most.front(),
-                          [reply](std::vector<Command> commands) {
+                          [reply](const std::vector<Command>& commands) {
                               std::vector<CommandView> views;
+                              views.reserve(commands.size());
                               for (const Command& command : commands)
                                   views.push_back(view_of(command));
                               reply->finish(commands_json(views));
@@ -108,26 +109,25 @@ void Gateway::add_verbs() {
 
 void Gateway::add_bus_verbs() {
     const auto with_device = [this](auto act) {
-        return [this, act](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        return [this, act](const ControlRequest& request, const SharedReply& reply) {
             const DeviceConfig* device = find_device(request.text("device"));
             if (!device)
                 return reply->fail(exit_usage, no_device(request));
-            act(*device, request, std::move(reply));
+            act(*device, request, reply);
         };
     };
     control_.add("read", with_device([this](const DeviceConfig& device, const ControlRequest& request,
-                                            std::shared_ptr<ControlReply> reply) {
+                                            const SharedReply& reply) {
                      read_points(device, request.list("points"),
-                                 [reply](std::string json) { reply->finish(json); });
+                                 [reply](const std::string& json) { reply->finish(json); });
                  }));
-    control_.add(
-        "send",
-        with_device([this](const DeviceConfig& device, const ControlRequest&,
-                           std::shared_ptr<ControlReply> reply) { send_now(device, std::move(reply)); }),
-        true);
+    control_.add("send",
+                 with_device([this](const DeviceConfig& device, const ControlRequest&,
+                                    const SharedReply& reply) { send_now(device, reply); }),
+                 true);
     control_.add("write",
                  with_device([this](const DeviceConfig& device, const ControlRequest& request,
-                                    std::shared_ptr<ControlReply> reply) {
+                                    const SharedReply& reply) {
                      router_.write_local(
                          device.name, request.text("point"), request.text("value"),
                          [reply](const std::string& outcome, bool ok) {
@@ -138,12 +138,12 @@ void Gateway::add_bus_verbs() {
                          });
                  }),
                  true);
-    control_.add("scan", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+    control_.add("scan", [this](const ControlRequest& request, const SharedReply& reply) {
         Source* source = sources_.find(request.text("source"));
         if (!source)
             return reply->fail(exit_usage, fmt::format("no running source \"{}\"", request.text("source")));
         // The calls below come from the source's thread; replies belong to the loop.
-        const ScanRelay relay{loop_, std::move(reply)};
+        const ScanRelay relay{loop_, reply};
         source->discover(
             scan_options(request),
             [relay](std::string json) {
@@ -168,7 +168,7 @@ void Gateway::add_bus_verbs() {
 }
 
 void Gateway::add_queue_verbs() {
-    control_.add("queue show", [this](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+    control_.add("queue show", [this](const ControlRequest& request, const SharedReply& reply) {
         const DeviceConfig* device = find_device(request.text("device"));
         if (!device && !request.text("device").empty())
             return reply->fail(exit_usage, no_device(request));
@@ -187,7 +187,7 @@ void Gateway::add_queue_verbs() {
     };
     control_.add(
         "queue retry",
-        [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        [this, letters, count](const ControlRequest& request, const SharedReply& reply) {
             const std::size_t n = queue_.retry_dead(letters(request));
             if (const auto id = ids_.find(request.text("device")); id != ids_.end())
                 uploader_.retry_now(id->second);
@@ -196,14 +196,14 @@ void Gateway::add_queue_verbs() {
         true);
     control_.add(
         "queue drop",
-        [this, letters, count](const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+        [this, letters, count](const ControlRequest& request, const SharedReply& reply) {
             reply->finish(count(queue_.drop_dead(letters(request))));
         },
         true);
 }
 
 void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> points,
-                          std::function<void(std::string)> done) {
+                          const std::function<void(const std::string&)>& done) {
     struct Gathered {
         DeviceConfig device; // a copy: a reload may come in between
         std::vector<PointResult> results;
@@ -225,7 +225,7 @@ void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> p
         });
 }
 
-void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply> reply) {
+void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
     const DeviceId id = ids_.at(device.name);
     auto missing = std::make_shared<std::size_t>(device.points.size()); // owned by the handlers still to come
     for (const PointConfig& point : device.points)
@@ -245,7 +245,7 @@ void Gateway::send_now(const DeviceConfig& device, std::shared_ptr<ControlReply>
 }
 
 void Gateway::wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
-                              std::shared_ptr<ControlReply> reply) {
+                              const SharedReply& reply) {
     const DeviceUploads status = uploader_.status(id);
     const bool ok = status.packs != before.packs;
     const bool is_answered = ok || status.failures != before.failures;

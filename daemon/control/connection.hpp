@@ -25,7 +25,7 @@ class ControlHost {
 public:
     virtual ~ControlHost() = default;
     /// The reply may be ended within the call or at any later time. Does not throw.
-    virtual void answer(const ControlRequest& request, std::shared_ptr<ControlReply> reply) = 0;
+    virtual void answer(const ControlRequest& request, const SharedReply& reply) = 0;
     /// How long the next request must wait so that nobody floods the daemon; counts it if zero.
     virtual std::chrono::milliseconds admit() = 0;
     /// Called once, from within close(); the connection may be released but is still alive during the call.

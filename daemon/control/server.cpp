@@ -77,7 +77,7 @@ public:
     void close();
     void accept();
 
-    void answer(const ControlRequest& request, std::shared_ptr<ControlReply> reply) override;
+    void answer(const ControlRequest& request, const SharedReply& reply) override;
     std::chrono::milliseconds admit() override;
     void on_closed(const ControlConnection& connection) override;
 
@@ -185,7 +185,7 @@ std::chrono::milliseconds ControlServer::Core::admit() {
     return std::chrono::milliseconds(std::max<std::int64_t>(requests_.wait_ms(now), 1));
 }
 
-void ControlServer::Core::answer(const ControlRequest& request, std::shared_ptr<ControlReply> reply) {
+void ControlServer::Core::answer(const ControlRequest& request, const SharedReply& reply) {
     const auto verb = verbs.find(request.verb);
     if (verb == verbs.end()) {
         reply->fail(64, fmt::format("the running daemon knows no '{}'", request.verb));

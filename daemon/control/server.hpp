@@ -33,8 +33,9 @@ public:
     [[nodiscard]] virtual bool is_open() const = 0;
 };
 
-/// A reply is shared by the connection (which closes it) and by the handler (which answers).
-using ControlHandler = std::function<void(const ControlRequest&, std::shared_ptr<ControlReply>)>;
+/// Shared by the connection, which closes it, and by the handler, which keeps a copy to answer later.
+using SharedReply = std::shared_ptr<ControlReply>;
+using ControlHandler = std::function<void(const ControlRequest&, const SharedReply&)>;
 
 struct ControlLimits {
     std::size_t connections = 32;      ///< one more ends the one that idled longest, or is turned away

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-struct _modbus;
+struct _modbus; // NOLINT(bugprone-reserved-identifier): the name that libmodbus gave it
 
 // A serial line. libmodbus opens the port and sets speed, frame and RS-485 mode; reading and writing are
 // ours, because the silence between frames and the matching of answers must be (libmodbus keeps neither).

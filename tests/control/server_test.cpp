@@ -30,8 +30,8 @@ using namespace std::chrono_literals;
 using things::ask_daemon;
 using things::ControlAnswer;
 using things::ControlLimits;
-using things::ControlReply;
 using things::ControlRequest;
+using things::SharedReply;
 using Status = ControlAnswer::Status;
 using Time = std::chrono::steady_clock;
 
@@ -45,30 +45,28 @@ public:
     explicit Daemon(ControlLimits limits = {}, std::string path = {})
         : server(loop, limits),
           path_(path.empty() ? (folder.path() / "control.sock").string() : std::move(path)) {
-        server.add("echo", [](const ControlRequest& request, const std::shared_ptr<ControlReply>& reply) {
+        server.add("echo", [](const ControlRequest& request, const SharedReply& reply) {
             reply->finish(things::json_string(request.text("text")));
         });
-        server.add("who", [](const ControlRequest& request, const std::shared_ptr<ControlReply>& reply) {
+        server.add("who", [](const ControlRequest& request, const SharedReply& reply) {
             reply->finish(std::to_string(request.uid) + std::string());
         });
-        server.add("scan", [](const ControlRequest&, const std::shared_ptr<ControlReply>& reply) {
+        server.add("scan", [](const ControlRequest&, const SharedReply& reply) {
             reply->progress("{\"part\":0.5}");
             reply->progress("{\"part\":1}");
             reply->finish("[3,7]");
         });
-        server.add("fail", [](const ControlRequest&, const std::shared_ptr<ControlReply>& reply) {
+        server.add("fail", [](const ControlRequest&, const SharedReply& reply) {
             reply->fail(69, "plc did not answer");
         });
-        server.add("large", [](const ControlRequest&, const std::shared_ptr<ControlReply>& reply) {
+        server.add("large", [](const ControlRequest&, const SharedReply& reply) {
             reply->finish(things::json_string(std::string(2'000'000, 'x')));
         });
-        server.add("forget", [](const ControlRequest&, const std::shared_ptr<ControlReply>&) {});
-        server.add("throw", [](const ControlRequest&, const std::shared_ptr<ControlReply>&) {
-            throw std::runtime_error("a mistake");
-        });
-        server.add("keep", [this](const ControlRequest&, std::shared_ptr<ControlReply> reply) {
-            kept.push_back(std::move(reply));
-        });
+        server.add("forget", [](const ControlRequest&, const SharedReply&) {});
+        server.add("throw",
+                   [](const ControlRequest&, const SharedReply&) { throw std::runtime_error("a mistake"); });
+        server.add("keep",
+                   [this](const ControlRequest&, const SharedReply& reply) { kept.push_back(reply); });
         server.listen(path_);
         thread_ = std::thread([this] { loop.run(); });
     }
@@ -105,7 +103,7 @@ public:
 
     things::TempDir folder;
     boost::asio::io_context loop;
-    std::vector<std::shared_ptr<ControlReply>> kept;
+    std::vector<SharedReply> kept;
     things::ControlServer server;
 
 private:
