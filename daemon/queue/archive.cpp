@@ -167,7 +167,7 @@ void Archive::open(ArchiveContent* content) {
     std::string damage;
     try {
         if (was_rescuing && !std::filesystem::exists(options_.path, ignored))
-            damage = rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_).text;
+            damage = rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_);
         if (std::exchange(is_suspect_, false))
             throw SqliteError(11, "it was found damaged while in use");
         store_ =
@@ -192,12 +192,12 @@ void Archive::open(ArchiveContent* content) {
 void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     store_.reset();
     const std::string aside = put_aside_or_throw(options_.path, "it is damaged: " + why);
-    const RescueReport report = rescue(aside, options_.path, options_.vfs, counters_);
-    log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report.text);
+    const std::string report = rescue(aside, options_.path, options_.vfs, counters_);
+    log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report);
     store_ =
         std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
     ArchiveContent found = store_->load();
-    found.damage = report.text;
+    found.damage = report;
     *content = std::move(found);
 }
 

@@ -32,6 +32,10 @@ struct Chunk {
     BlockPosition end;          ///< where the next reading is appended
     BlockPosition cursor;       ///< where the last reading of it stopped
     BlockPosition hot;          ///< up to here it was written to the hot log
+
+    [[nodiscard]] bool is_stored() const { return is_clean || segment != 0; }
+    /// Bytes that it takes on flash, about.
+    [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(block.bytes.size()) + 16; }
 };
 
 /// Numbers whose readings count the clock of an unsynchronised boot.

@@ -12,7 +12,8 @@ namespace things {
 
 namespace {
 
-constexpr std::int64_t flood_told_ms = 60'000; // after the last one
+constexpr std::int64_t damage_told_ms = 86'400'000; // a person should see it, though it mends itself
+constexpr std::int64_t flood_told_ms = 60'000;      // after the last one
 constexpr std::int64_t clock_every_ms = 1000;
 constexpr std::int64_t look_every_ms = 2000; // at whether the database is still where it was
 constexpr std::int64_t sample_every_ms = 60'000;
@@ -183,6 +184,31 @@ QueueStatus Queue::Impl::status() const {
              "The system clock is not synchronised (timedatectl shows why); readings wait for their time. "
              "time.require_sync: false would trust it as it is"});
     return s;
+}
+
+// --- Alarms
+
+void Queue::Impl::set_alarm(const std::string& code, const std::string& text) {
+    const auto [at, is_new] = alarms_.insert_or_assign(code, text);
+    if (is_new)
+        log::error("queue: {}", text);
+}
+
+/// After a commit that succeeded: what it ended by itself.
+void Queue::Impl::clear_old_alarms() {
+    clear_alarm("memory"); // comes again should memory not suffice all the same
+    if (clock_.boot_ms() - damaged_ms_ >= damage_told_ms)
+        clear_alarm("damaged");
+}
+
+void Queue::Impl::clear_alarm(const std::string& code) {
+    if (alarms_.erase(code) > 0)
+        log::info("queue: alarm '{}' is over", code);
+}
+
+void Queue::Impl::tell_damage(const std::string& text) {
+    damaged_ms_ = clock_.boot_ms();
+    set_alarm("damaged", text);
 }
 
 // --- The public face

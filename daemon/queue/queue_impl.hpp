@@ -51,10 +51,12 @@ public:
     // queue_commit.cpp
     /// The handler hears whether all that was said before is on flash; called on the loop, in order.
     void commit(std::function<void(bool)> handler);
-    /// Hands what is new to the kernel: from here it survives the process.
-    void flush_hot();
     /// As of now, for a hot log that begins with file `hot_number`.
     [[nodiscard]] QueueState snapshot(std::uint64_t hot_number) const;
+
+    // queue_hot.cpp
+    /// Hands what is new to the kernel: from here it survives the process.
+    void flush_hot();
 
     // queue_dead.cpp: dead letters and commands
     [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
@@ -169,11 +171,18 @@ private:
     [[nodiscard]] QueueState stored_snapshot(std::uint64_t hot_number) const;
     void add_readings(CommitRequest& request);
     void add_records(CommitRequest& request);
+    [[nodiscard]] std::int64_t unstored_bytes() const;
+
+    // queue_stored.cpp
     /// On the loop. Handlers are called last, since they may commit again.
     void after_commit(CommitResult result);
     /// The chunks of this commit become part of a segment, or clean if it folded them into blocks.
     void mark_stored(const CommitResult& result);
     void forget_storage();
+    /// Whole devices in turn, down to `cache_limit`; not those for which somebody waits.
+    void evict();
+
+    // queue_hot.cpp
     bool begin_hot(std::uint64_t number);
     /// Begins the next file. Chunks are sealed, so that no 'A' record reaches over two files.
     void rotate_hot();
@@ -181,14 +190,18 @@ private:
     /// Only while no letter or command waits for flash: their records stand in these files.
     void remove_hot_files();
     void add_hot_appends(DeviceId id);
-    [[nodiscard]] std::int64_t unstored_bytes() const;
-    /// Whole devices in turn, down to `cache_limit`; not those for which somebody waits.
-    void evict();
+
+    // queue.cpp
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
     void clear_old_alarms();
     static constexpr const char* was_damaged = "The queue's database was damaged and replaced; see the log";
     void tell_damage(const std::string& text);
+    void arm_timer();
+    void on_timer();
+    void look_at_place();
+    /// Once a minute, for an hour: the projection of bytes a day.
+    void sample_written();
 
     // queue_limits.cpp
     // Age, size and memory, applied before a commit so that it carries what they decided.
@@ -200,12 +213,6 @@ private:
     /// goes: append() refuses.
     void limit_memory();
     [[nodiscard]] std::int64_t file_limit() const;
-
-    void arm_timer();
-    void on_timer();
-    void look_at_place();
-    /// Once a minute, for an hour: the projection of bytes a day.
-    void sample_written();
 
     boost::asio::any_io_executor loop_;
     boost::asio::steady_timer timer_;

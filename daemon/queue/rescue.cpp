@@ -6,6 +6,7 @@
 #include "queue/command_record.hpp"
 #include "queue/leaves.hpp"
 #include "queue/place.hpp"
+#include "queue/rows.hpp"
 #include "queue/span_set.hpp"
 
 #include <fmt/format.h>
@@ -28,9 +29,6 @@ namespace {
 const char* const segment_columns = "id, crc, data";
 const char* const block_columns = "id, device, first, last, boot, oldest, newest, crc, data";
 
-/// Far above any id that was ever given out; leaps double, so that they end well below the largest number.
-constexpr std::int64_t most_key = std::int64_t{1} << 60;
-
 /// What was found, table by table.
 struct Found {
     std::optional<QueueState> state;
@@ -39,57 +37,9 @@ struct Found {
     std::vector<Frame> frames; ///< not written yet
     std::vector<StoredLetter> dead;
     std::vector<Command> commands;
-    std::uint64_t rows_lost = 0;
+    // Places where rows could not be read: of readings, but for those that the leaves gave, and of others.
+    std::uint64_t reading_gaps = 0, letter_gaps = 0, command_gaps = 0;
 };
-
-struct Keys {
-    std::int64_t first = 0, last = most_key;
-};
-
-/// Visits the rows with these keys, upwards or downwards, to the first that cannot be read. Returns the keys
-/// that are left; none: it got through.
-std::optional<Keys> visit_rows(Connection& connection, const std::string& select, Keys keys, bool upwards,
-                               const std::function<void(const Statement&)>& visit) {
-    try {
-        Statement rows(
-            connection,
-            fmt::format("{} WHERE id BETWEEN ? AND ? ORDER BY id{}", select, upwards ? "" : " DESC").c_str());
-        rows.bind(1, keys.first).bind(2, keys.last);
-        while (rows.step()) {
-            (upwards ? keys.first : keys.last) = rows.integer(0) + (upwards ? 1 : -1);
-            visit(rows);
-        }
-        return std::nullopt;
-    } catch (const SqliteError&) {
-        return keys;
-    }
-}
-
-/// Visits the rows of a table, so that a damaged page costs its own rows only: upwards to the first that
-/// cannot be read, downwards from the end, then one by one over what is left in between; by leaps that double
-/// where there is nothing for long.
-void for_each_row(Connection& connection, const std::string& table, const std::string& columns, Found& found,
-                  const std::function<bool(const Statement&)>& visit) {
-    constexpr int most_errors = 2000, patience = 100;
-    const std::string select = fmt::format("SELECT {} FROM {}", columns, table);
-    const auto note = [&](const Statement& row) {
-        if (!visit(row))
-            ++found.rows_lost;
-    };
-    std::optional<Keys> left = visit_rows(connection, select, {}, true, note);
-    if (left)
-        left = visit_rows(connection, select, *left, false, note);
-    std::int64_t leap = 1;
-    int in_vain = 0;
-    for (int errors = 0; left && left->first <= left->last && errors < most_errors; ++errors) {
-        ++found.rows_lost;
-        left->first += leap;
-        const std::int64_t from = left->first;
-        left = visit_rows(connection, select, *left, true, note);
-        in_vain = left && left->first > from ? 0 : in_vain + 1;
-        leap = in_vain < patience ? 1 : leap * 2;
-    }
-}
 
 bool fits(const Statement& row, int crc, int data) {
     return static_cast<std::uint32_t>(row.integer(crc)) == checksum(row.blob(data));
@@ -146,7 +96,7 @@ bool take_block(Found& found, const Statement& row) {
 void read_catalogue(Connection& from, Found& found) {
     std::map<std::pair<std::size_t, std::size_t>, std::string> parts;
     for (const char* table : {"catalogue", "spare"})
-        for_each_row(from, table, "id, crc, data, device, series", found, [&parts](const Statement& row) {
+        (void)for_each_row(from, table, "id, crc, data, device, series", [&parts](const Statement& row) {
             if (!fits(row, 1, 2))
                 return false;
             parts[{static_cast<std::size_t>(row.integer(3)), static_cast<std::size_t>(row.integer(4))}] =
@@ -159,12 +109,12 @@ void read_catalogue(Connection& from, Found& found) {
 }
 
 void read_small_tables(Connection& from, Found& found) {
-    for_each_row(from, "state", "id, data", found, [&found](const Statement& row) {
+    (void)for_each_row(from, "state", "id, data", [&found](const Statement& row) {
         found.state = decode_state(row.blob(1));
         return found.state.has_value();
     });
     read_catalogue(from, found);
-    for_each_row(from, "dead", "id, crc, data", found, [&found](const Statement& row) {
+    found.letter_gaps = for_each_row(from, "dead", "id, crc, data", [&found](const Statement& row) {
         std::optional<StoredLetter> letter = decode_letter(row.blob(2));
         if (!letter || !fits(row, 1, 2) || letter->device >= found.catalogue.devices().size() ||
             letter->reading.series >= found.catalogue.all_series().size())
@@ -172,7 +122,7 @@ void read_small_tables(Connection& from, Found& found) {
         found.dead.push_back(std::move(*letter));
         return true;
     });
-    for_each_row(from, "command", "id, crc, data", found, [&found](const Statement& row) {
+    found.command_gaps = for_each_row(from, "command", "id, crc, data", [&found](const Statement& row) {
         std::optional<Command> command = decode_command(row.blob(2));
         if (!command || !fits(row, 1, 2))
             return false;
@@ -191,12 +141,10 @@ void write_frames(Found& found, ArchiveStore& store) {
     (void)store.commit(request);
 }
 
-/// How the rows of segments and blocks are visited; false: one was no good.
-using Visit = std::function<bool(const Statement&)>;
-
 /// Calls `for_each` for both tables of readings with what takes their rows in.
-void carry_over(Found& found, ArchiveStore& store,
-                const std::function<void(const char* table, const char* columns, const Visit&)>& for_each) {
+void carry_over(
+    Found& found, ArchiveStore& store,
+    const std::function<void(const char* table, const char* columns, const RowVisit&)>& for_each) {
     constexpr std::size_t at_once = 256;
     const auto taken_by = [&found, &store](bool (*take)(Found&, const Statement&)) {
         return [&found, &store, take](const Statement& row) {
@@ -253,20 +201,53 @@ QueueState state_of(const Found& found) {
     return state;
 }
 
-CommitRequest request_of(Found& found, RescueReport& report) {
+CommitRequest request_of(Found& found) {
     CommitRequest request;
     QueueState state = state_of(found);
     for (DeviceState& d : state.devices) {
         const std::vector<Span> spans = found.numbers[d.device].spans();
         d.blocks = spans.empty() ? Span{} : Span{spans.front().first, spans.back().last};
-        for (const Span& s : d.outstanding)
-            report.rescued += found.numbers[d.device].count(s);
     }
     request.state = encode(state);
     request.catalogue = found.catalogue.encode_from(0, 0);
     request.dead = std::move(found.dead);
     request.commands = std::move(found.commands);
     return request;
+}
+
+/// What the state counted and what of it was found.
+std::string told_with_state(const Found& found) {
+    std::uint64_t counted = 0, there = 0;
+    for (const DeviceState& d : found.state->devices) {
+        const auto numbers = found.numbers.find(d.device);
+        for (const Span& span : d.outstanding) {
+            counted += span.size();
+            there += numbers == found.numbers.end() ? 0 : numbers->second.count(span);
+        }
+    }
+    const std::uint64_t letters = std::max<std::uint64_t>(found.state->books.dead, found.dead.size());
+    return fmt::format("Rescued {} of {} readings", there, counted) +
+           (letters == 0 ? "" : fmt::format(" and {} of {} dead letters", found.dead.size(), letters));
+}
+
+std::string told_without_state(const Found& found) {
+    std::uint64_t there = 0;
+    for (const auto& [id, numbers] : found.numbers)
+        there += numbers.size();
+    const std::uint64_t gaps = found.reading_gaps + found.letter_gaps;
+    return fmt::format("Rescued {} readings{}", there,
+                       found.dead.empty() ? "" : fmt::format(" and {} dead letters", found.dead.size())) +
+           (gaps == 0 ? ""
+                      : fmt::format("; in {} {} nothing could be read, what was there is not known", gaps,
+                                    gaps == 1 ? "place" : "places")) +
+           "; what had been sent is not known any more and is sent again";
+}
+
+std::string told(const Found& found) {
+    if (found.catalogue.devices().empty())
+        return "Nothing could be rescued: the names of its series are lost";
+    return (found.state ? told_with_state(found) : told_without_state(found)) +
+           (found.command_gaps == 0 ? "" : "; of the commands' record a part could not be read");
 }
 
 /// The first page of a new queue at `path`: see ArchiveStore::layout.
@@ -303,8 +284,8 @@ Damaged open_damaged(const std::string& damaged, const std::string& vfs, DiskCou
 
 void carry_over(Damaged& from, const std::string& path, const std::string& vfs, Found& found,
                 ArchiveStore& store) {
-    carry_over(found, store, [&](const char* table, const char* columns, const Visit& visit) {
-        for_each_row(*from.connection, table, columns, found, visit);
+    carry_over(found, store, [&](const char* table, const char* columns, const RowVisit& visit) {
+        found.reading_gaps += for_each_row(*from.connection, table, columns, visit);
     });
     if (!lacks_readings(found))
         return; // without a state too: what was deleted long ago would come back
@@ -313,7 +294,7 @@ void carry_over(Damaged& from, const std::string& path, const std::string& vfs, 
         roots[table] = from.connection->number(
             fmt::format("SELECT rootpage FROM sqlite_master WHERE name = '{}'", table));
     from.connection.reset(); // moves its log into the file
-    carry_over(found, store, [&](const char* table, const char* columns, const Visit& visit) {
+    carry_over(found, store, [&](const char* table, const char* columns, const RowVisit& visit) {
         for_each_leaf_row(
             {path, vfs, from.head, fmt::format("SELECT {} FROM {}", columns, table), roots[table]}, visit);
     });
@@ -321,37 +302,29 @@ void carry_over(Damaged& from, const std::string& path, const std::string& vfs, 
 
 } // namespace
 
-RescueReport rescue(const std::string& damaged, const std::string& path, const std::string& vfs,
-                    DiskCounters& counters) {
-    RescueReport report;
-    Found found;
+std::string rescue(const std::string& damaged, const std::string& path, const std::string& vfs,
+                   DiskCounters& counters) {
+    std::string report;
     // Under another name until it is complete, so that a power cut now finds the damaged one again.
     const std::string unfinished = path + ".rescue";
     {
+        Found found;
         ArchiveStore store(unfinished, vfs, counters);
         DiskCounters unused;
-        if (Damaged from = open_damaged(damaged, vfs, unused, store, first_page(store, unfinished));
-            from.connection) {
+        Damaged from = open_damaged(damaged, vfs, unused, store, first_page(store, unfinished));
+        if (from.connection)
             read_small_tables(*from.connection, found);
-            report.has_catalogue = !found.catalogue.devices().empty();
-            if (report.has_catalogue)
-                carry_over(from, damaged, vfs, found, store);
-        }
-        report.rows_lost = found.rows_lost;
-        report.has_state = found.state.has_value();
-        if (report.has_catalogue)
-            (void)store.commit(request_of(found, report));
+        const bool has_names = !found.catalogue.devices().empty();
+        if (has_names)
+            carry_over(from, damaged, vfs, found, store);
+        report = told(found);
+        if (has_names)
+            (void)store.commit(request_of(found));
         store.settle_log();
     }
     if (::rename(unfinished.c_str(), path.c_str()) != 0)
         throw SqliteError(14, "cannot rename " + unfinished);
     sync_folder(path);
-    report.text =
-        !report.has_catalogue
-            ? "Nothing could be rescued: the names of its series are lost"
-            : fmt::format(
-                  "Rescued {} readings; {} rows could not be read{}", report.rescued, report.rows_lost,
-                  report.has_state ? "" : "; what had been sent is not known any more and is sent again");
     return report;
 }
 

@@ -2,6 +2,7 @@
 #include "queue/queue.hpp"
 
 #include "platform/log.hpp"
+#include "queue/rescue.hpp"
 #include "queue/sqlite.hpp"
 #include "support/queue_rig.hpp"
 
@@ -352,6 +353,44 @@ TEST_CASE("without its catalogue a queue is saved with the copy") {
     rig.damage(damaged);
     rig.open();
     CHECK(rig.drain() == 80'003);
+}
+
+TEST_CASE("a rescue says what was saved and what was not") {
+    DamageRig rig;
+    std::string damaged = rig.bytes, told;
+    SUBCASE("all, from the leaves of its tree") {
+        damaged.replace(rig.root_of("block"), 1024, 1024, '\0');
+        told = "Rescued 80003 of 80003 readings";
+    }
+    SUBCASE("all, with the copy of its names") {
+        damaged.replace(damaged.find("Cel") / 1024 * 1024, 1024, 1024, '\0');
+        told = "Rescued 80003 of 80003 readings";
+    }
+    SUBCASE("not all") {
+        damaged.replace(damaged.size() / 2 / 1024 * 1024 + 300, 8, "damaged!");
+        rig.damage(damaged);
+        rig.open();
+        told = "Rescued " + std::to_string(rig.drain()) + " of 80003 readings";
+        rig.close();
+    }
+    SUBCASE("without what had been sent") {
+        damaged.replace(rig.root_of("state"), 1024, 1024, '\0');
+        told = "Rescued 80003 readings; what had been sent is not known any more and is sent again";
+    }
+    SUBCASE("it is not known how many there were") {
+        damaged.replace(rig.root_of("state"), 1024, 1024, '\0');
+        damaged.replace(damaged.size() / 2 / 1024 * 1024 + 300, 8, "damaged!");
+        rig.damage(damaged);
+        rig.open();
+        told = "Rescued " + std::to_string(rig.drain()) +
+               " readings; in 1 place nothing could be read, what was there "
+               "is not known; what had been sent is not known any more and is sent again";
+        rig.close();
+    }
+    const std::string old = rig.folder.path() / "old.db", fresh = rig.folder.path() / "new.db";
+    spill(old, damaged);
+    DiskCounters unused;
+    CHECK(rescue(old, fresh, "", unused) == told);
 }
 
 TEST_CASE("the tables of a queue fit on its first page") {
