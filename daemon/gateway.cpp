@@ -30,7 +30,13 @@ QueueOptions queue_options(const Config& config) {
     return options;
 }
 
-HttpsSettings https_settings(const ThingsConfig& things) {
+std::string key_of(const std::string& device, const std::string& point) {
+    return device + '/' + point;
+}
+
+} // namespace
+
+HttpsSettings Gateway::https_settings(const ThingsConfig& things) {
     HttpsSettings settings;
     settings.url = things.url;
     settings.ca_file = things.ca_file;
@@ -41,12 +47,6 @@ HttpsSettings https_settings(const ThingsConfig& things) {
     settings.parallel = things.parallel;
     return settings;
 }
-
-std::string key_of(const std::string& device, const std::string& point) {
-    return device + '/' + point;
-}
-
-} // namespace
 
 Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
     : clock_(clock), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
@@ -229,7 +229,7 @@ void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
     const auto name = alarm.device ? names_.find(*alarm.device) : names_.end();
     // One that was removed while readings of it wait has no name any more.
     const std::string device = name != names_.end() ? name->second
-                               : alarm.device       ? fmt::format("removed {}", *alarm.device)
+                               : alarm.device       ? removed_name(*alarm.device)
                                                     : std::string();
     std::string key = "uplink";
     if (alarm.kind == UploadAlarm::Kind::device_parked)
@@ -240,8 +240,9 @@ void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
         key = "uplink/misdirected";
     if (is_over)
         return alarms_.clear(key, Alarms::Log::told_already);
-    const bool urgent =
-        alarm.kind == UploadAlarm::Kind::device_parked || alarm.kind == UploadAlarm::Kind::misdirected;
+    // Nobody waits for the rest of a removed device.
+    const bool urgent = (alarm.kind == UploadAlarm::Kind::device_parked && name != names_.end()) ||
+                        alarm.kind == UploadAlarm::Kind::misdirected;
     alarms_.raise(key, alarm.text, "", urgent, clock_.wall_ms(), Alarms::Log::told_already);
 }
 
@@ -269,8 +270,9 @@ void Gateway::on_second() {
             alarms_.raise(key, alarm->text, "", std::string_view(code) != "clock", wall_ms);
     }
     if (queue.books.dead == 0) // all were retried or dropped
-        for (const auto& [name, id] : ids_)
-            alarms_.clear("device/" + name + "/dead");
+        for (const AlarmView& alarm : alarms_.list())
+            if (alarm.key.starts_with("device/") && alarm.key.ends_with("/dead"))
+                alarms_.clear(alarm.key);
     queued_history_.add(static_cast<double>(queue.queued), boot_ms);
     // Called each second, shown for each minute.
     uploads_history_.add(static_cast<double>(queue.books.accepted - uploaded_before_) * 60, boot_ms);

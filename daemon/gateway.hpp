@@ -76,6 +76,7 @@ public:
 private:
     // set-up
     // set-up: what each stage may ask of the others. The hooks refer to this object and end with their stage.
+    [[nodiscard]] static HttpsSettings https_settings(const ThingsConfig& things);
     [[nodiscard]] UploadHooks upload_hooks();
     [[nodiscard]] RouterPorts router_ports();
     [[nodiscard]] SourceHooks source_hooks();
@@ -114,6 +115,8 @@ private:
     void add_devices(const Config& next);
     /// With `queue.keep_removed` what waits is still sent with the old secret, else dropped and counted.
     void remove_devices(const Config& next);
+    /// What a device that the configuration has no more is called in the keys of alarms.
+    [[nodiscard]] static std::string removed_name(DeviceId id);
     void tell_unknown(const Config& config);
     // A reload is checked on a thread of its own, then applied on the loop; one that comes meanwhile follows
     // it.
@@ -159,8 +162,8 @@ private:
     std::int64_t started_ms_;
 
     Queue queue_;
-    std::unordered_map<std::string, DeviceId> ids_; ///< by device name
-    std::unordered_map<DeviceId, std::string> names_;
+    std::unordered_map<std::string, DeviceId> ids_;   ///< by name: the devices of the configuration
+    std::unordered_map<DeviceId, std::string> names_; ///< the same the other way round
     std::unique_ptr<Https> https_;
     Uploader uploader_;
     LinkWatch links_;

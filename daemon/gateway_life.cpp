@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <csignal>
-#include <set>
 #include <utility>
 
 #include <time.h>
@@ -43,11 +42,6 @@ std::string frozen_changes(const Config& now, const Config& next) {
         if (changed)
             keys += std::string(keys.empty() ? "" : ", ") + key;
     };
-    note(now.things.url != next.things.url, "things.url");
-    note(now.things.ca_file != next.things.ca_file, "things.ca_file");
-    note(now.things.proxy != next.things.proxy, "things.proxy");
-    note(now.things.connect_timeout != next.things.connect_timeout, "things.connect_timeout");
-    note(now.things.timeout != next.things.timeout, "things.timeout");
     note(now.queue.path != next.queue.path, "queue.path");
     note(now.queue.hot_path != next.queue.hot_path, "queue.hot_path");
     note(now.web != next.web, "web");
@@ -58,36 +52,43 @@ std::string frozen_changes(const Config& now, const Config& next) {
 } // namespace
 
 void Gateway::add_devices(const Config& next) {
+    ids_.clear();
     for (const DeviceConfig& device : next.devices) {
         const DeviceId id = queue_.device(device.dvnuuid);
-        const auto known = ids_.find(device.name);
-        if (known != ids_.end() && known->second != id)
-            names_.erase(
-                known->second); // the name moved to another identity; what is queued stays the old one's
         ids_[device.name] = id;
-        names_[id] = device.name;
+        const auto [known, is_new] = names_.try_emplace(id, device.name);
+        if (!is_new && known->second != device.name) {
+            alarms_.clear_all("device/" + known->second + '/');
+            known->second = device.name;
+        }
         alarms_.clear(unknown_key(device.dvnuuid));
+        alarms_.clear_all("device/" + removed_name(id) + '/');
         uploader_.update({id, device.name, device.dvnuuid, device.secret});
     }
 }
 
-/// After the sources: what a removed device's source still had to deliver is queued by then.
+std::string Gateway::removed_name(DeviceId id) {
+    return fmt::format("removed {}", id);
+}
+
+/// After the sources: what a removed device's source still had to deliver is queued by then. A device is its
+/// DvnUUID: one that was only renamed stays, one that got another DvnUUID leaves the old one behind.
 void Gateway::remove_devices(const Config& next) {
-    std::set<std::string> wanted;
-    for (const DeviceConfig& device : next.devices)
-        wanted.insert(device.name);
-    for (auto at = ids_.begin(); at != ids_.end();) {
-        if (wanted.contains(at->first)) {
+    for (auto at = names_.begin(); at != names_.end();) {
+        const auto& [id, name] = *at;
+        const auto named = ids_.find(name);
+        if (named != ids_.end() && named->second == id) {
             ++at;
             continue;
         }
-        alarms_.clear_all("device/" + at->first + "/");
-        names_.erase(at->second);
-        if (!next.keep_removed) {
-            uploader_.remove(at->second);
-            queue_.drop_device(at->second);
-        } // else the uploader keeps its secret and sends what is left
-        at = ids_.erase(at);
+        alarms_.clear_all("device/" + name + '/');
+        if (next.keep_removed) {
+            uploader_.retire(id); // it keeps its secret and sends what is left
+        } else {
+            uploader_.remove(id);
+            queue_.drop_device(id);
+        }
+        at = names_.erase(at);
     }
 }
 
@@ -117,6 +118,8 @@ void Gateway::apply(CheckedConfig next) {
     // Queue and uploads first: what the sources deliver from here on falls under the new limits.
     queue_.configure(next.config.queue, next.config.time,
                      static_cast<std::size_t>(next.config.batch.max_records));
+    if (next.config.things != config_.config.things)
+        https_->configure(https_settings(next.config.things));
     uploader_.configure(next.config.things, next.config.batch);
     add_devices(next.config);
     const std::vector<std::string> changed = sources_.apply(make_work(next.config), next.plugins);

@@ -92,7 +92,7 @@ std::optional<UploadPlan> DeviceUpload::plan(const Waiting& waiting, const Thing
         // Live readings come first when they are due; the backlog never waits for them.
         if (waiting.backlog > 0 && best.when_ms > now_ms)
             best = sooner(best, {Purpose::backlog, std::max(now_ms, nothing_until_ms)});
-        if (newest && waiting.live == 0 && waiting.backlog == 0) {
+        if (newest && !is_retired && waiting.live == 0 && waiting.backlog == 0) {
             if (fetch_ms_ != 0)
                 best = sooner(best, {Purpose::repeat, fetch_ms_});
             if (things.downlink_poll.count() > 0)

@@ -124,6 +124,7 @@ public:
     bool is_notified = false;
     /// The device was removed while busy; it goes with its answer.
     bool is_removed = false;
+    bool is_retired = false; ///< no more in the configuration: only what waits is sent
     bool is_parked = false, is_parked_by_content = false;
     bool is_park_told = false;  ///< the alarm is raised
     bool is_wait_asked = false; ///< not_before_ms is the platform's wish

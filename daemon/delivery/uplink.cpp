@@ -31,6 +31,11 @@ bool Uplink::admit(DeviceId device, std::int64_t now_ms) {
     return true;
 }
 
+void Uplink::on_unsent(DeviceId device, std::int64_t now_ms) {
+    if (probe_ == device)
+        breaker_.on_probe_dropped(now_ms);
+}
+
 Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                  std::int64_t now_ms, double random) {
     // The late end of a post from before the probe is no news, and must not let a second probe go.

@@ -35,6 +35,8 @@ public:
     /// `random` in [0, 1) spreads the wait. A failure of a post from before the probe changes nothing.
     [[nodiscard]] Change on_answer(DeviceId device, const Verdict& verdict, bool is_only_device,
                                    std::int64_t now_ms, double random);
+    /// An admitted post came to nothing before it left; if it was the probe, another one may go.
+    void on_unsent(DeviceId device, std::int64_t now_ms);
     [[nodiscard]] Breaker& breaker() { return breaker_; }
     /// For times and state only; what changes it goes through admit() and on_answer(), apart from link
     /// changes.

@@ -85,7 +85,7 @@ void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
     if (is_closed_ || device->is_removed) {
         if (!batch.readings.empty())
             backlog_.settle(batch, 0, batch.readings.size(), Fate::kept, {});
-        release(*device);
+        release_unsent(*device);
         return;
     }
     if (batch.readings.empty()) {
@@ -93,17 +93,13 @@ void UploadWork::on_taken(DeviceId id, Purpose purpose, Batch batch) {
             device->again.clear(); // dropped by the queue meanwhile
         else
             device->nothing_until_ms = clock_.boot_ms() + nothing_wait_ms;
-        // It may have been admitted as the probe; without this the breaker would wait for an answer that
-        // never comes.
-        uplink_.breaker().on_probe_dropped(clock_.boot_ms());
-        release(*device);
+        release_unsent(*device);
         return;
     }
     Pack pack;
     auto sent = std::make_shared<const Batch>(pack_batch(*device, purpose, std::move(batch), pack));
     if (pack.records == 0) {
-        uplink_.breaker().on_probe_dropped(clock_.boot_ms());
-        release(*device);
+        release_unsent(*device);
         return;
     }
     device->live_in_a_row = purpose == Purpose::live ? device->live_in_a_row + 1 : 0;
@@ -156,6 +152,12 @@ void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
         });
     };
     https_.post({std::move(body), std::move(token)}, std::move(handler));
+}
+
+/// Without this the breaker would wait for the answer to a probe that never left.
+void UploadWork::release_unsent(DeviceUpload& device) {
+    uplink_.on_unsent(device.device.id, clock_.boot_ms());
+    release(device);
 }
 
 /// The device's turn is over, whatever came of it.

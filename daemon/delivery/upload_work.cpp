@@ -35,8 +35,12 @@ void UploadWork::update(const UploadDevice& what) {
         device = &devices_.try_emplace(what.id, what, things_).first->second;
     } else {
         device->is_removed = false;
+        const bool is_known_so = device->device.name == what.name && !device->is_retired;
         const bool is_changed =
-            device->device.secret != what.secret || device->device.dvnuuid != what.dvnuuid;
+            device->device.secret != what.secret || device->device.dvnuuid != what.dvnuuid || !is_known_so;
+        device->is_retired = false;
+        // Its alarm stands under another name.
+        device->is_park_told = device->is_park_told && is_known_so;
         // Under another identity the same bytes are another pack.
         if (device->device.dvnuuid != what.dvnuuid)
             device->again.clear();
@@ -59,13 +63,27 @@ void UploadWork::remove(DeviceId id) {
         devices_.erase(id);
 }
 
+void UploadWork::retire(DeviceId id) {
+    DeviceUpload* device = find(id);
+    if (device == nullptr)
+        return;
+    device->is_retired = true;
+    device->is_park_told = false; // its alarm went with its name
+    notify(id);
+}
+
 void UploadWork::configure(const ThingsConfig& things, const BatchConfig& batch) {
+    const bool is_elsewhere = things_.url != things.url;
     things_ = things;
     batch_ = batch;
     host_ = host_of(things.url);
+    if (is_elsewhere) // what the old address refused, or asked to wait for, says nothing of this one
+        uplink_.breaker().wake(clock_.boot_ms());
     uplink_.breaker().set_range(things.retry_initial, things.retry_max);
     for (auto& [id, device] : devices_) {
         device.backoff.set_range(things.retry_initial, things.retry_max);
+        if (is_elsewhere)
+            device.try_now(clock_.boot_ms());
         notify(id);
     }
 }

@@ -26,6 +26,8 @@ public:
     void update(const UploadDevice& device);
     /// No more posts for it once the one in flight is answered; its readings stay with the queue.
     void remove(DeviceId device);
+    /// Its readings are sent, but no post is made only to fetch a downlink.
+    void retire(DeviceId device);
     /// Takes effect with the next post.
     void configure(const ThingsConfig& things, const BatchConfig& batch);
     /// The queue has something for it; cheap, may be called for every reading.
@@ -76,6 +78,7 @@ private:
     /// has gone meanwhile.
     void send(DeviceUpload& device, Flight flight, std::string body);
     void release(DeviceUpload& device);
+    void release_unsent(DeviceUpload& device);
 
     // upload_answers.cpp
     ///

@@ -21,6 +21,10 @@ void Uploader::remove(DeviceId device) {
     work_->remove(device);
 }
 
+void Uploader::retire(DeviceId device) {
+    work_->retire(device);
+}
+
 void Uploader::configure(const ThingsConfig& things, const BatchConfig& batch) {
     work_->configure(things, batch);
 }

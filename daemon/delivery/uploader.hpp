@@ -56,10 +56,13 @@ public:
              const ThingsConfig& things, const BatchConfig& batch, UploadHooks hooks);
     ~Uploader();
 
-    /// Adds a device, or changes one: a parked device whose secret or DvnUUID changed is tried at once.
+    /// Adds a device, or changes one: a parked device whose secret, DvnUUID or name changed is tried at once.
     void update(const UploadDevice& device);
     /// Forgets a device; what is in flight for it is still settled.
     void remove(DeviceId device);
+    /// The configuration has it no more, but what waits is still to be sent: nothing is posted any more only
+    /// to fetch a downlink, which may be another gateway's by now. Ends with the next update().
+    void retire(DeviceId device);
     /// New limits and intervals after a reload. The URL and TLS settings belong to Https,
     /// which has a configure() of its own.
     /// Takes effect with the next post of each device.

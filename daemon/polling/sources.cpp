@@ -143,13 +143,13 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
     slots_ = std::move(next);
     addresses_.clear();
     for (std::size_t i = 0; i < slots_.size(); ++i) {
-        if (!slots_[i]) {
+        if (slots_[i]) {
+            find_series(slots_[i]->running);
+        } else {
             slots_[i] = std::make_unique<Slot>(mailbox_);
             Slot& slot = *slots_[i];
             slot.running.work = std::make_shared<const SourceWork>(std::move(work.sources[i]));
-            for (const SourcePoint& point : slot.running.work->points)
-                slot.running.series.push_back(
-                    hooks_.series_of(slot.running.work->devices[point.device].name, point.config));
+            find_series(slot.running);
             if (slot.running.work->points.empty())
                 continue; // nothing to do; `check` warned
             slot.source = make_source(slot.running.work, plugins.find(slot.running.work->config.plugin),
@@ -166,6 +166,13 @@ std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugin
     std::sort(changed.begin(), changed.end());
     changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
     return changed;
+}
+
+/// Also for a source that goes on as it is: its devices may have another identity at the platform now.
+void Sources::find_series(RunningSource& running) const {
+    running.series.clear();
+    for (const SourcePoint& point : running.work->points)
+        running.series.push_back(hooks_.series_of(running.work->devices[point.device].name, point.config));
 }
 
 Source* Sources::find(std::string_view name) const {

@@ -27,7 +27,7 @@ struct RunningSource {
 /// What the sources tell, on the loop.
 /// None may be empty. `on_readings` may move the values out.
 struct SourceHooks {
-    /// The series of a point in the queue's catalogue; asked when its source starts.
+    /// The series of a point in the queue's catalogue; asked at each apply().
     std::function<SeriesId(const std::string& device, const PointConfig& point)> series_of;
     std::function<void(const RunningSource&, std::vector<PointReading>&)> on_readings;
     std::function<void(const RunningSource&, const SourceEvent&)> on_event;
@@ -93,6 +93,7 @@ private:
     [[nodiscard]] std::function<void(BusResult)> on_loop(std::function<void(BusResult)> handler,
                                                          AskAgain again);
     void stop_slots();
+    void find_series(RunningSource& running) const;
     Slot* find_slot(const std::string& device, const std::string& point, std::uint32_t& index) const;
 
     boost::asio::io_context& loop_;

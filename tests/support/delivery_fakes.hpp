@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 // The world around the uploader, small and in memory: a clock that tests move, a queue, and a platform whose
@@ -80,7 +81,15 @@ public:
         }
         if (lane == Lane::live)
             urgent[device] = false;
-        handler(std::move(batch));
+        if (is_on_flash)
+            late.push_back([batch = std::move(batch), handler = std::move(handler)] { handler(batch); });
+        else
+            handler(std::move(batch));
+    }
+    /// Hands out what was taken while `is_on_flash`.
+    void read_flash() {
+        for (const auto& next : std::exchange(late, {}))
+            next();
     }
     void take(DeviceId device, const std::vector<Span>& spans, std::function<void(Batch)> handler) override {
         Batch batch;
@@ -129,6 +138,8 @@ public:
     std::vector<Reading> accepted;
     std::vector<std::pair<Reading, std::string>> dead;
     std::size_t appended = 0, settled_twice = 0;
+    bool is_on_flash = false; ///< what is taken comes with read_flash() only
+    std::vector<std::function<void()>> late;
 
 private:
     static void add(Batch& batch, std::uint64_t sequence, Item& item) {
