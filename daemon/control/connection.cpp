@@ -18,7 +18,7 @@ namespace things {
 namespace {
 
 /// The reply to one request. Whoever drops the last reference without an end has forgotten to answer.
-class Reply : public ControlReply {
+class Reply final : public ControlReply {
 public:
     explicit Reply(std::weak_ptr<ControlConnection> connection) : connection_(std::move(connection)) {}
     Reply(const Reply&) = delete;
