@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
+#include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
 
 #include "gateway_view.hpp"
@@ -55,6 +56,8 @@ int commands_list(const Common& common, const CommandsOptions& options) {
                                     .end()
                                     .take();
     DaemonAnswer answer = ask(*config, request, seconds(30));
+    if (!answer.is_running && !become_queue_owner(*config))
+        return failed;
     if (!answer.is_running)
         answer.result = audit_of_closed_queue(*config, options);
     if (answer.exit_code != done)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
+#include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
 
 #include "platform/json.hpp"
@@ -145,6 +146,8 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
         return usage;
     DaemonAnswer answer = ask(*config, request_of(verb, options), seconds(30));
     if (!answer.is_running) {
+        if (!become_queue_owner(*config))
+            return failed;
         ClosedQueue closed(*config);
         std::vector<std::uint64_t> ids = options.ids;
         const std::string dvnuuid = dvnuuid_of(*config, options.device);
@@ -157,16 +160,17 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
     }
     if (answer.exit_code != done)
         return answer.exit_code;
-    if (common.json) {
-        fmt::print("{}\n", answer.result);
-        return done;
-    }
     simdjson::dom::parser parser;
     const std::uint64_t count = parser.parse(answer.result)["count"];
+    const int code = count < options.ids.size() ? failed : done; // some of those named are not there
+    if (common.json) {
+        fmt::print("{}\n", answer.result);
+        return code;
+    }
     const bool is_retry = std::string_view(verb) == "queue retry";
     fmt::print("{} dead letter{} {}\n", count, count == 1 ? "" : "s",
                is_retry ? "back in the queue" : "dropped");
-    return count < options.ids.size() ? failed : done; // some of those named are not there
+    return code;
 }
 
 } // namespace
@@ -180,6 +184,8 @@ int queue_list(const Common& common) {
         ask(*config, JsonWriter().object().member("verb", "status").end().take(), seconds(30));
     if (answer.is_running && answer.exit_code != done)
         return answer.exit_code;
+    if (!answer.is_running && !become_queue_owner(*config))
+        return failed;
     const std::string json = backlog_json(*config, answer);
     if (common.json)
         fmt::print("{}\n", json);
@@ -197,6 +203,8 @@ int queue_show(const Common& common, const LetterOptions& options) {
         return usage;
     DaemonAnswer answer = ask(*config, request_of("queue show", options), seconds(30));
     if (!answer.is_running) {
+        if (!become_queue_owner(*config))
+            return failed;
         ClosedQueue closed(*config);
         answer.result = letters_json(closed.queue().dead_letters(), dvnuuid_of(*config, options.device));
         closed.close();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
 
 #include "gateway.hpp"
@@ -74,6 +75,12 @@ int run_daemon(const Common& common) {
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config)
         return configuration;
+    if (const std::string owner = foreign_queue_owner(*checked.config); !owner.empty() && geteuid() == 0) {
+        log::error("cannot start: {} belongs to user {}, and root must not take it over; run the service "
+                   "(systemctl start kpn-things-gateway), or be that user (runuser -u {} -- ...)",
+                   checked.config->queue.path.string(), owner, owner);
+        return failed;
+    }
     log::set_level(static_cast<log::Level>(checked.config->log_level));
     CheckedConfig config = keep(std::move(checked), *plugins);
     plugins.reset(); // what no source uses may leave memory again

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
+#include "cli/queue_owner.hpp"
 
 #include "platform/after.hpp"
 #include "platform/json.hpp"
 #include "queue/queue.hpp"
 #include "routing/router.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
@@ -67,6 +69,8 @@ int write_by_hand(const Config& config, const PluginDirectory& plugins, const De
                    }},
                   config);
     int code = failed;
+    // The store answers from a thread of its own: the loop must not run dry before.
+    const auto keep_running = boost::asio::make_work_guard(loop);
     router.write_local(device.name, options.point, options.value,
                        [&outcome, &code, &queue, &loop](std::string text, bool ok) {
                            outcome = std::move(text);
@@ -97,6 +101,8 @@ int write(const Common& common, const WriteOptions& options) {
                                     .take();
     DaemonAnswer answer = ask(*config, request, minutes(2));
     if (!answer.is_running) {
+        if (!become_queue_owner(*config))
+            return failed;
         std::string outcome;
         answer.exit_code = write_by_hand(*config, plugins, *device, options, outcome);
         if (answer.exit_code != done)

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/queue_owner.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+#include <system_error>
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace things::cli {
+
+namespace {
+
+/// None if it is this process's own user, or nothing is there.
+std::optional<struct stat> find_foreign(const std::filesystem::path& path) {
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    struct stat found {};
+    // The file's owner says more than its folder's: /tmp is root's.
+    if (::lstat(path.c_str(), &found) != 0 && ::stat(folder.c_str(), &found) != 0)
+        return std::nullopt;
+    if (found.st_uid == ::geteuid())
+        return std::nullopt;
+    return found;
+}
+
+std::string name_of(uid_t user) {
+    const passwd* known = ::getpwuid(user); // NOLINT(concurrency-mt-unsafe): before any thread
+    return known != nullptr ? known->pw_name : std::to_string(user);
+}
+
+bool become(const struct stat& owner) {
+    const passwd* known = ::getpwuid(owner.st_uid); // NOLINT(concurrency-mt-unsafe): before any thread
+    // With the user's own groups: the serial ports belong to one of them.
+    const gid_t group = known != nullptr ? known->pw_gid : owner.st_gid;
+    const int grouped = known != nullptr ? ::initgroups(known->pw_name, group) : ::setgroups(0, nullptr);
+    return grouped == 0 && ::setresgid(group, group, group) == 0 &&
+           ::setresuid(owner.st_uid, owner.st_uid, owner.st_uid) == 0;
+}
+
+} // namespace
+
+std::string foreign_queue_owner(const Config& config) {
+    struct stat file {};
+    const bool is_foreign = ::lstat(config.queue.path.c_str(), &file) == 0 && file.st_uid != ::geteuid();
+    return is_foreign ? name_of(file.st_uid) : std::string();
+}
+
+bool become_queue_owner(const Config& config) {
+    ::umask(0077); // as the daemon's: what is in the queue is nobody else's
+    const std::string path = config.queue.path.string();
+    const auto owner = find_foreign(config.queue.path);
+    if (!owner)
+        return true;
+    if (::geteuid() == 0) {
+        if (become(*owner))
+            return true;
+        fmt::print(stderr, "error: cannot open {} as the user {} to whom it belongs: {}\n", path,
+                   name_of(owner->st_uid), std::generic_category().message(errno));
+        return false;
+    }
+    // A folder of somebody else's in which this user may write, and nothing is yet.
+    if (!S_ISREG(owner->st_mode) &&
+        ::access(config.queue.path.parent_path().c_str(), R_OK | W_OK | X_OK) == 0)
+        return true;
+    fmt::print(stderr,
+               "error: the daemon does not run, and its queue {} belongs to user {}: use sudo, or start it\n",
+               path, name_of(owner->st_uid));
+    return false;
+}
+
+} // namespace things::cli

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line while the daemon does not run: it opens bus and queue itself, and leaves both as the daemon needs them."""
+
+import json
+import os
+import pwd
+import subprocess
+import unittest
+
+from scenario import BOILER, Scenario, main
+from support.gateway import Gateway
+
+SITE = """
+sources:
+  plc: {plugin: modbus, host: 127.0.0.1, tcp_port: PLC}
+devices:
+  - name: boiler
+    dvnuuid: BOILER
+    secret: {file: boiler}
+    source: plc
+    interval: 100ms
+    points:
+      - {name: setpoint, unit: Cel, holding: 200, writable: {min: 5, max: 30, max_step: 5}}
+      - {name: pump, coil: 3, writable: true}
+"""
+
+
+class Stopped(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.plc.holding[200] = 20
+        self.gateway = Gateway(self.folder, self.yaml(SITE), start=False)
+        self.addCleanup(self.gateway.__exit__)
+        self.gateway.log_file.touch()
+
+    def test_a_write_takes_the_same_path_and_its_outcome_is_sent_later(self):
+        for word in (("setpoint", "24"), ("pump", "on")):
+            written = self.gateway.run("write", "boiler", *word)
+            self.assertEqual(written.returncode, 0, written.stderr)
+            self.assertIn("written and read back", written.stdout)
+        refused = self.gateway.run("write", "boiler", "setpoint", "30")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("setpoint: refused: the step from 24 Cel to 30 Cel is larger than 5", refused.stderr)
+        self.assertEqual(self.plc.written(200), [24])
+        states = [c["state"] for c in json.loads(self.gateway.run("commands", "list", "--json").stdout)]
+        self.assertEqual(states, ["refused", "done", "done"])
+        waiting = json.loads(self.gateway.run("queue", "list", "--json").stdout)["queue"]
+        self.assertEqual(waiting["queued"], 2)
+        self.plc.holding[200] = 7  # what is sent of 24 is the outcome
+        self.gateway.start()
+        self.wait_for("setpoint", 7)
+        self.assertIn(24, [r["value"] for r in self.platform.accepted(device=BOILER, name="setpoint")])
+        self.assertEqual(self.plc.written(200), [24])
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
+class AsRoot(Scenario):
+    """The daemon runs as a user of its own; a technician looks around with sudo."""
+
+    def setUp(self):
+        super().setUp()
+        nobody = pwd.getpwnam("nobody")
+        for place in [self.folder, *(self.folder / name for name in ("boiler", "chiller"))]:
+            os.chown(place, nobody.pw_uid, nobody.pw_gid)
+        (self.folder / "platform").chmod(0o755)
+        # Not Gateway's own start: only the daemon is nobody, the command line is root.
+        self.daemon = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
+        self.uid = nobody.pw_uid
+
+    def start_as_nobody(self, text):
+        self.gateway = Gateway(self.folder, self.yaml(text), start=False, wrapper=self.daemon)
+        self.addCleanup(self.gateway.__exit__)
+        (self.folder / "notify.sock").chmod(0o666)
+        self.gateway.start()
+
+    def owners(self):
+        return {path.stat().st_uid for path in self.folder.glob("queue.db*")} | \
+            {path.stat().st_uid for path in (self.folder / "hot").rglob("*")}
+
+    def test_what_looks_into_the_queue_leaves_it_to_its_owner(self):
+        self.platform.behave(kind="status", status=503, count=0)
+        self.plc.count_at(0)
+        self.start_as_nobody(SITE.replace("holding: 200, writable: {min: 5, max: 30, max_step: 5}", "holding: 0, type: uint32"))
+        self.wait(lambda: self.plc.counters[0].get(1, 0) > 20, "readings pile up")
+        self.gateway.stop()
+        until = self.plc.counters[0][1]
+        waiting = json.loads(self.gateway.run("queue", "list", "--json").stdout)["queue"]["queued"]
+        self.assertGreater(waiting, 20)
+        for words in (("queue", "show"), ("queue", "retry", "--all"), ("commands", "list"), ("write", "boiler", "pump", "on")):
+            ended = self.gateway.run(*words)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""), words)
+        self.assertEqual(self.owners(), {self.uid})
+        self.platform.behave_well()
+        self.gateway.start()
+        self.wait(lambda: (self.counters(name="setpoint") or [0])[-1] >= until, "what waited has arrived")
+        self.assert_nothing_missing(until, name="setpoint")
+        self.assertNotIn("put aside", self.gateway.log())
+
+    def test_root_does_not_run_a_queue_of_another_user(self):
+        self.start_as_nobody(SITE)
+        self.wait_for("setpoint", 0)
+        self.gateway.stop()
+        ended = subprocess.run(self.gateway.command("run"), capture_output=True, text=True, timeout=20)
+        self.assertEqual(ended.returncode, 1)
+        self.assertRegex(ended.stderr, r"queue\.db belongs to user nobody.*systemctl start")
+        self.assertEqual(self.owners(), {self.uid})
+
+
+if __name__ == "__main__":
+    main()
