@@ -35,7 +35,7 @@ int log_pages(const QueueOptions& options) {
 } // namespace
 
 Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOptions options)
-    : loop_(loop), timer_(loop), clock_(clock), options_(std::move(options)) {
+    : loop_(std::move(loop)), timer_(loop_), clock_(clock), options_(std::move(options)) {
     if (options_.floor_ms == 0)
         options_.floor_ms = build_floor_ms();
     trust_ = std::make_unique<ClockTrust>(clock_, options_.time.require_sync, options_.floor_ms);

@@ -43,7 +43,7 @@ std::unique_ptr<Sysinfo> Sysinfo::make(const things::PluginHost& host, const thi
             continue;
         std::string all;
         for (const things::Measurement& measurement : things::measurements())
-            all += std::string(all.empty() ? "" : " ") + measurement.name;
+            all.append(all.empty() ? "" : " ").append(measurement.name);
         host.problem(THINGS_POINT, i, "value", "\"" + what + "\" is none of: " + all);
         is_valid = false;
     }
