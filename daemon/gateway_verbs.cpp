@@ -94,7 +94,8 @@ void Gateway::add_verbs() {
     control_.add("commands", [this](const ControlRequest& request, const SharedReply& reply) {
         // The audit of a long time is on flash: the answer comes when it was read.
         const auto most = numbers_of(request.list("most"));
-        queue_.load_audit(request.text("device"), most.empty() ? 50 : most.front(),
+        const std::uint64_t count = most.empty() ? 50 : std::min<std::uint64_t>(most.front(), SIZE_MAX);
+        queue_.load_audit(request.text("device"), static_cast<std::size_t>(count),
                           [reply](const std::vector<Command>& commands) {
                               std::vector<CommandView> views;
                               views.reserve(commands.size());

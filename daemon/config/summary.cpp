@@ -47,7 +47,7 @@ const SourcePlan* find_plan(const std::vector<SourcePlan>& plans, const std::str
     return found == plans.end() ? nullptr : &*found;
 }
 
-std::string counted(std::size_t count, const char* word) {
+std::string counted(std::uint64_t count, const char* word) {
     return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
 }
 

@@ -59,7 +59,7 @@ std::string Catalogue::encode_from(std::size_t device, std::size_t series) const
     return out;
 }
 
-bool Catalogue::decode_from(std::string_view bytes, std::size_t device, std::size_t series) {
+bool Catalogue::decode_from(std::string_view bytes, std::uint64_t device, std::uint64_t series) {
     ByteReader in(bytes);
     const std::uint64_t devices = in.varint();
     for (std::uint64_t i = 0; i < devices && in.is_good(); ++i)

@@ -40,7 +40,7 @@ public:
     [[nodiscard]] std::string encode_from(std::size_t device, std::size_t series) const;
     /// Takes over such bytes, which begin at those numbers; false if they contradict what is known.
     /// Entries before the contradiction stay.
-    bool decode_from(std::string_view bytes, std::size_t device, std::size_t series);
+    bool decode_from(std::string_view bytes, std::uint64_t device, std::uint64_t series);
 
 private:
     std::vector<std::string> devices_;

@@ -21,6 +21,8 @@ namespace things {
 
 namespace {
 
+static_assert(sizeof(off_t) == 8, "a queue may be larger than 2 GiB");
+
 constexpr std::size_t kept_aside = 3;
 
 std::vector<std::uint64_t> numbers_aside(const std::filesystem::path& path) {

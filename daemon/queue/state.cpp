@@ -53,7 +53,7 @@ Books get_books(ByteReader& in) {
         const std::uint64_t n = in.varint();
         // A later version may know more reasons; what it counted there is lost, not the rest.
         if (i < books.dropped.size())
-            books.dropped[i] = n;
+            books.dropped[static_cast<std::size_t>(i)] = n;
     }
     return books;
 }

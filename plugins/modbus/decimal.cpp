@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 
 namespace things {
@@ -30,7 +31,7 @@ std::optional<WideInteger> shifted(WideInteger mantissa, int digits) {
     if (digits < 0 || digits >= most_digits)
         return std::nullopt;
     WideInteger result = 0;
-    if (__builtin_mul_overflow(mantissa, power_of_ten(digits), &result))
+    if (multiply_overflows(mantissa, power_of_ten(digits), &result))
         return std::nullopt;
     return result;
 }
@@ -97,7 +98,7 @@ Decimal decimal_of(WideInteger value) {
 
 std::optional<Decimal> multiply(Decimal a, Decimal b) {
     Decimal result{0, a.exponent + b.exponent};
-    if (__builtin_mul_overflow(a.mantissa, b.mantissa, &result.mantissa))
+    if (multiply_overflows(a.mantissa, b.mantissa, &result.mantissa))
         return std::nullopt;
     return result;
 }
@@ -110,7 +111,7 @@ std::optional<Decimal> add(Decimal a, Decimal b) {
     Decimal result{0, std::min(a.exponent, b.exponent)};
     const auto left = shifted(a.mantissa, a.exponent - result.exponent);
     const auto right = shifted(b.mantissa, b.exponent - result.exponent);
-    if (!left || !right || __builtin_add_overflow(*left, *right, &result.mantissa))
+    if (!left || !right || add_overflows(*left, *right, &result.mantissa))
         return std::nullopt;
     return result;
 }
@@ -132,7 +133,7 @@ std::optional<WideInteger> divide_to_integer(Decimal a, Decimal b) {
 }
 
 double to_double(Decimal value) {
-    constexpr WideInteger exact = WideInteger{1} << 53;
+    constexpr std::int64_t exact = std::int64_t{1} << 53;
     if (magnitude(value.mantissa) <= exact &&
         std::abs(value.exponent) < static_cast<int>(exact_powers.size())) {
         const double power = exact_powers[static_cast<std::size_t>(std::abs(value.exponent))];

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
+#include "modbus/wide_integer.hpp"
+
 #include <optional>
 
 // Exact decimal arithmetic for scaling: 3 x 0.1 is 0.3, not 0.30000000000000004. A scale of 0.1 is kept as
 // 1 x 10^-1, products are integers, and one correctly rounded step makes the double. Pure.
 namespace things {
-
-__extension__ typedef __int128 WideInteger;
 
 /// mantissa x 10^exponent.
 /// Not normalised: 10 x 10^0 and 1 x 10^1 are the same number. The mantissa is trusted to 38 digits; what

@@ -142,7 +142,8 @@ Encoded encode_integer(const RegisterFormat& format, const RegisterValue& value,
                        type_name(format.type) + (format.mask != 0 ? " with this mask" : "") + " holds " +
                        text_of(lowest) + " to " + text_of(highest));
     const unsigned width = integer_bits(format.type);
-    auto bits = static_cast<std::uint64_t>(raw) & all_ones(width);
+    const WideInteger two_to_width = WideInteger{1} << width;
+    auto bits = static_cast<std::uint64_t>(raw < 0 ? raw + two_to_width : raw);
     if (format.mask != 0) {
         bits <<= std::countr_zero(format.mask);
         if ((bits & ~format.mask) != 0)

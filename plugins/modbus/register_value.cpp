@@ -82,7 +82,7 @@ RegisterValue scaled(const RegisterFormat& format, WideInteger raw, int power) {
         result = add(*result, format.offset);
     if (!result) {
         const double factor = to_double({format.scale.mantissa, format.scale.exponent + power});
-        return static_cast<double>(raw) * factor + to_double(format.offset);
+        return to_double(decimal_of(raw)) * factor + to_double(format.offset);
     }
     if (const auto whole = to_integer(*result); whole && *whole >= INT64_MIN)
         return integer_value(*whole, *whole > INT64_MAX ? RegisterType::uint64 : RegisterType::int64);

@@ -70,6 +70,12 @@ TEST_CASE("a swap of bytes reaches 16-bit values and strings") {
 TEST_CASE("integers are exact up to 64 bits") {
     CHECK(value_of(format(RegisterType::int64), {0x8000, 0, 0, 1}) ==
           RegisterValue(std::int64_t{INT64_MIN + 1}));
+    CHECK(value_of(format(RegisterType::int64), {0x8000, 0, 0, 0}) == RegisterValue(std::int64_t{INT64_MIN}));
+    CHECK(encode(format(RegisterType::int64), std::int64_t{INT64_MIN}).words == Words{0x8000, 0, 0, 0});
+    CHECK(encode(format(RegisterType::int64), std::int64_t{-1}).words ==
+          Words{0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF});
+    CHECK(encode(format(RegisterType::uint64), std::uint64_t{UINT64_MAX}).words ==
+          Words{0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF});
     CHECK(value_of(format(RegisterType::uint64), {0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE}) ==
           RegisterValue(std::uint64_t{UINT64_MAX - 1}));
     CHECK(value_of(format(RegisterType::int32), {0x8000, 0}) == RegisterValue(std::int64_t{INT32_MIN}));
