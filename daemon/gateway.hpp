@@ -139,9 +139,12 @@ private:
     [[nodiscard]] std::string problem_of(const std::string& source, const std::string& device) const;
     [[nodiscard]] std::vector<ChartView> charts() const;
     [[nodiscard]] const DeviceConfig* find_device(const std::string& name) const;
+    [[nodiscard]] bool is_configured(const std::string& source) const;
     void read_points(const DeviceConfig& device, std::vector<std::string> points,
                      const std::function<void(const std::string& json)>& done);
     void send_now(const DeviceConfig& device, const SharedReply& reply);
+    /// The second half of it, once its readings are queued.
+    void post_now(const std::string& device, const SharedReply& reply);
     /// Until the device's next answer after those of `before` or the deadline, whichever comes first.
     void wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
                          const SharedReply& reply);

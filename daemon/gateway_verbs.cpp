@@ -80,6 +80,11 @@ const DeviceConfig* Gateway::find_device(const std::string& name) const {
     return nullptr;
 }
 
+bool Gateway::is_configured(const std::string& source) const {
+    const auto& all = config_.config.sources;
+    return std::any_of(all.begin(), all.end(), [&source](const SourceConfig& s) { return s.name == source; });
+}
+
 void Gateway::add_verbs() {
     control_.add("status", [this](const ControlRequest&, const SharedReply& reply) {
         reply->finish(status_json(snapshot()));
@@ -131,18 +136,24 @@ void Gateway::add_bus_verbs() {
                                     const SharedReply& reply) {
                      router_.write_local(
                          device.name, request.text("point"), request.text("value"),
-                         [reply](const std::string& outcome, bool ok) {
-                             if (ok)
+                         [reply](const std::string& outcome, LocalEnd end) {
+                             if (end == LocalEnd::done)
                                  reply->finish(JsonWriter().object().member("outcome", outcome).end().take());
                              else
-                                 reply->fail(exit_failed, outcome);
+                                 reply->fail(end == LocalEnd::silent    ? exit_unavailable
+                                             : end == LocalEnd::unknown ? exit_usage
+                                                                        : exit_failed,
+                                             outcome);
                          });
                  }),
                  true);
     control_.add("scan", [this](const ControlRequest& request, const SharedReply& reply) {
-        Source* source = sources_.find(request.text("source"));
+        const std::string name = request.text("source");
+        Source* source = sources_.find(name);
+        if (!source && is_configured(name)) // nobody owns that bus: a new line, before its devices are known
+            return reply->finish(JsonWriter().object().member("unused", true).end().take());
         if (!source)
-            return reply->fail(exit_usage, fmt::format("no running source \"{}\"", request.text("source")));
+            return reply->fail(exit_usage, fmt::format("there is no source \"{}\"", name));
         // The calls below come from the source's thread; replies belong to the loop.
         const ScanRelay relay{loop_, reply};
         source->discover(
@@ -227,30 +238,53 @@ void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> p
 }
 
 void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
-    const DeviceId id = ids_.at(device.name);
-    auto missing = std::make_shared<std::size_t>(device.points.size()); // owned by the handlers still to come
+    struct Gathered {
+        std::size_t missing = 0, read = 0;
+        std::string problem; // of the first point that could not be read
+    };
+    auto all = std::make_shared<Gathered>(); // owned by the handlers still to come
+    all->missing = device.points.size();
     for (const PointConfig& point : device.points)
-        sources_.read(device.name, point.name,
-                      [this, id, missing, reply, name = device.name, point = point.name](BusResult result) {
-                          const PointConfig* config = sources_.find_point(name, point);
-                          // Like an outcome: queued and shown, although its report rules may say otherwise.
-                          if (result.status == BusResult::Status::ok && config)
-                              on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
-                          if (--*missing == 0) {
-                              const DeviceUploads before = uploader_.status(id);
-                              uploader_.retry_now(id);
-                              uploader_.request_post(id);
-                              wait_for_answer(id, before, clock_.boot_ms() + answer_within_ms, reply);
-                          }
-                      });
+        sources_.read(
+            device.name, point.name,
+            [this, all, reply, name = device.name, point = point.name](BusResult result) {
+                const PointConfig* config = sources_.find_point(name, point);
+                // Like an outcome: queued and shown, although its report rules may say otherwise.
+                if (result.status == BusResult::Status::ok && config) {
+                    ++all->read;
+                    on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
+                } else if (all->problem.empty()) {
+                    all->problem = fmt::format("{}: {}", point, result.text);
+                }
+                if (--all->missing != 0)
+                    return;
+                if (all->read == 0)
+                    reply->fail(
+                        exit_unavailable,
+                        fmt::format("no point of \"{}\" could be read, so there is nothing to send; {}", name,
+                                    all->problem));
+                else
+                    post_now(name, reply);
+            });
+}
+
+void Gateway::post_now(const std::string& device, const SharedReply& reply) {
+    const auto id = ids_.find(device);
+    if (id == ids_.end()) // a reload came in between
+        return reply->fail(exit_failed, fmt::format("\"{}\" is no longer configured", device));
+    const DeviceUploads before = uploader_.status(id->second);
+    uploader_.retry_now(id->second);
+    uploader_.request_post(id->second);
+    wait_for_answer(id->second, before, clock_.boot_ms() + answer_within_ms, reply);
 }
 
 void Gateway::wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
                               const SharedReply& reply) {
     const DeviceUploads status = uploader_.status(id);
     const bool ok = status.packs != before.packs;
-    const bool is_answered = ok || status.failures != before.failures;
-    if (is_answered && status.state != "sending") {
+    const std::uint64_t answers = status.packs + status.failures - before.packs - before.failures;
+    // The first answer may be to a post from before; while a backlog drains there is always one under way.
+    if (answers > 1 || (answers == 1 && status.state != "sending")) {
         return reply->finish(JsonWriter()
                                  .object()
                                  .member("accepted", ok)

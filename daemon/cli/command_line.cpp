@@ -2,6 +2,7 @@
 #include "cli/command_line.hpp"
 
 #include "cli/completion.hpp"
+#include "config/nearest.hpp"
 #include "polling/plugin_host.hpp"
 
 #include <CLI/CLI.hpp>
@@ -15,6 +16,33 @@
 namespace things::cli {
 
 namespace {
+
+/// The words of the mistake; empty if there is none.
+std::string check_range(const std::string& text) {
+    const auto dash = text.find('-');
+    const auto is_number = [](const std::string& part) {
+        return !part.empty() && part.size() <= 3 && part.find_first_not_of("0123456789") == std::string::npos;
+    };
+    const bool is_range = dash == std::string::npos
+                              ? is_number(text)
+                              : is_number(text.substr(0, dash)) && is_number(text.substr(dash + 1));
+    return is_range ? std::string() : '"' + text + "\" is no range of unit ids such as 1-32";
+}
+
+/// CLI11 says only that a subcommand is required, not which word is none. True if there was such a word.
+bool tell_unknown_word(CLI::App& app) {
+    for (CLI::App* chosen : app.get_subcommands())
+        if (tell_unknown_word(*chosen))
+            return true;
+    const std::vector<std::string> rest = app.remaining();
+    if (app.get_require_subcommand_min() == 0 || !app.get_subcommands().empty() || rest.empty())
+        return false;
+    std::vector<std::string> names;
+    for (const CLI::App* known : app.get_subcommands([](const CLI::App*) { return true; }))
+        names.push_back(known->get_name());
+    std::cerr << "error: there is no command \"" << rest.front() << '"' << hint(rest.front(), names) << '\n';
+    return true;
+}
 
 /// Builds the tree of subcommands. Options live as long as this object; the chosen subcommand is kept in
 /// `action_`.
@@ -52,6 +80,8 @@ public:
         try {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& e) {
+            if (tell_unknown_word(app_))
+                return usage;
             const int code = app_.exit(e, std::cout, std::cerr);
             // CLI11 has codes of its own for each kind of mistake; --help and --version are 0.
             return code == 0 ? done : usage;
@@ -111,7 +141,8 @@ private:
         sub->add_option("SOURCE", scan_.source)->required();
         sub->add_option("--unit", scan_.unit, "Look which registers this unit has")
             ->check(CLI::Range(0, 255));
-        sub->add_option("--units", scan_.units, "Range of unit ids to try, as 1-32");
+        sub->add_option("--units", scan_.units, "Range of unit ids to try, as 1-32")
+            ->check(CLI::Validator(check_range, "FROM-TO"));
         sub->add_option("--baud", scan_.bauds, "Try these baud rates in place of the source's")
             ->delimiter(',');
         sub->add_option("--explain", scan_.explain,
@@ -136,8 +167,7 @@ private:
         sub = add(*queue, "retry", "Put dead letters back, or try a parked device at once",
                   [this] { return queue_retry(common_, queue_); });
         add_letters(sub);
-        sub = add(*queue, "drop", "Give up dead letters, or all that waits for a device",
-                  [this] { return queue_drop(common_, queue_); });
+        sub = add(*queue, "drop", "Give up dead letters", [this] { return queue_drop(common_, queue_); });
         add_letters(sub);
     }
     void add_letters(CLI::App* sub) {

@@ -2,6 +2,7 @@
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
 
+#include "config/nearest.hpp"
 #include "platform/json.hpp"
 
 #include <fmt/format.h>
@@ -110,6 +111,26 @@ private:
     simdjson::dom::parser parser_;
 };
 
+/// Prints the nearest name if there is no such source.
+bool is_known(const Config& config, const std::string& source) {
+    std::vector<std::string_view> names;
+    for (const SourceConfig& known : config.sources) {
+        if (known.name == source)
+            return true;
+        names.push_back(known.name);
+    }
+    fmt::print(stderr, "error: there is no source \"{}\"{}\n", source, hint(source, names));
+    return false;
+}
+
+/// Whether the daemon has the bus open: not one that no point uses yet.
+bool is_owned(const DaemonAnswer& answer) {
+    simdjson::dom::parser parser;
+    bool is_unused = false;
+    return answer.is_running &&
+           (parser.parse(answer.result)["unused"].get(is_unused) != simdjson::SUCCESS || !is_unused);
+}
+
 } // namespace
 
 int scan(const Common& common, const ScanOptions& options) {
@@ -117,6 +138,8 @@ int scan(const Common& common, const ScanOptions& options) {
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;
+    if (!is_known(*config, options.source))
+        return usage;
     Printer printer(common.json);
     const DaemonAnswer answer =
         ask(*config, request_of(options), minutes(5), [&printer](const std::string& line) {
@@ -131,7 +154,7 @@ int scan(const Common& common, const ScanOptions& options) {
             if (json["found"].get(found) == simdjson::SUCCESS)
                 printer.found(simdjson::minify(found));
         });
-    if (!answer.is_running) {
+    if (answer.exit_code == done && !is_owned(answer)) {
         OpenBus bus(*config, plugins, [&options](const SourceConfig& s) { return s.name == options.source; });
         const std::string error = bus.discover(
             options.source, settings_of(options),
@@ -143,6 +166,7 @@ int scan(const Common& common, const ScanOptions& options) {
             return unavailable;
         }
     } else if (answer.exit_code != done) {
+        printer.clear();
         return answer.exit_code;
     }
     printer.clear();

@@ -55,6 +55,11 @@ Answer post(const Config& config, const std::string& body, const std::string& to
     return answer.get(); // bounded by the configured timeouts
 }
 
+/// An answer that refuses is one too.
+int exit_of(bool is_accepted, std::int64_t status) {
+    return is_accepted ? done : status == 0 ? unavailable : failed;
+}
+
 /// Says what the platform answered; a downlink in it would be lost if nobody told.
 int print_answer(const Common& common, const Config& config, const DeviceConfig& device,
                  const Answer& answer) {
@@ -80,7 +85,7 @@ int print_answer(const Common& common, const Config& config, const DeviceConfig&
             stderr,
             "the answer carried a downlink, which was not carried out because the daemon does not run: {}\n",
             answer.body);
-    return ok ? done : unavailable;
+    return exit_of(ok, answer.status);
 }
 
 /// Prints what the daemon found out.
@@ -92,7 +97,7 @@ int print_daemon(const Common& common, const std::string& result) {
         fmt::print("{}\n", result);
     else
         fmt::print("{}\n", std::string_view(json["answer"]));
-    return ok ? done : unavailable;
+    return exit_of(ok, json["status"]);
 }
 
 } // namespace

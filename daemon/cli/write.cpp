@@ -11,6 +11,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <cstdio>
 
@@ -42,6 +43,20 @@ private:
     OpenBus& bus_;
 };
 
+int exit_of(LocalEnd end) {
+    switch (end) {
+    case LocalEnd::done:
+        return done;
+    case LocalEnd::failed:
+        break;
+    case LocalEnd::silent:
+        return unavailable;
+    case LocalEnd::unknown:
+        return usage;
+    }
+    return failed;
+}
+
 /// The daemon does not run: opens the queue and the bus, and lets the same router do the same as for a
 /// downlink. The outcome is queued, for the daemon to send.
 int write_by_hand(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device,
@@ -72,9 +87,9 @@ int write_by_hand(const Config& config, const PluginDirectory& plugins, const De
     // The store answers from a thread of its own: the loop must not run dry before.
     const auto keep_running = boost::asio::make_work_guard(loop);
     router.write_local(device.name, options.point, options.value,
-                       [&outcome, &code, &queue, &loop](std::string text, bool ok) {
+                       [&outcome, &code, &queue, &loop](std::string text, LocalEnd end) {
                            outcome = std::move(text);
-                           code = ok ? done : failed;
+                           code = exit_of(end);
                            queue.shutdown([&loop](bool) { loop.stop(); });
                        });
     loop.run();
@@ -109,9 +124,12 @@ int write(const Common& common, const WriteOptions& options) {
             fmt::print(stderr, "error: {}\n", outcome);
         answer.result = JsonWriter().object().member("outcome", outcome).end().take();
     }
-    if (answer.exit_code == done)
-        fmt::print("{}\n", answer.result);
-    return answer.exit_code;
+    if (answer.exit_code != done)
+        return answer.exit_code;
+    simdjson::dom::parser parser;
+    fmt::print("{}\n", common.json ? std::string_view(answer.result)
+                                   : std::string_view(parser.parse(answer.result)["outcome"]));
+    return done;
 }
 
 } // namespace things::cli

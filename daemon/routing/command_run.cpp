@@ -53,6 +53,7 @@ void CommandRun::begin() {
 }
 
 void CommandRun::on_present(BusAnswer answer) {
+    was_silent_ = !answer.ok;
     if (!answer.ok) {
         end(CommandState::refused,
             fmt::format("not written: its present value, which limits the step, cannot be read: {}",
@@ -116,6 +117,7 @@ void CommandRun::read_back() {
 }
 
 void CommandRun::on_read_back(BusAnswer answer) {
+    was_silent_ = !answer.ok;
     if (!answer.ok) {
         end(CommandState::failed, write_error_.empty()
                                       ? fmt::format("{} was written, but it cannot be read back: {}",
@@ -206,7 +208,7 @@ void CommandRun::end(CommandState state, std::string verdict) {
     // The lane may destroy this run in the handler.
     const auto handler = std::exchange(on_end_, nullptr);
     if (handler)
-        handler(RunEnd{command_, read_at_, was_begun_});
+        handler(RunEnd{command_, read_at_, was_begun_, was_silent_});
 }
 
 bool CommandRun::is_over() const {

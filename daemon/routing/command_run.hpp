@@ -37,6 +37,7 @@ struct RunEnd {
     Command command;
     std::optional<Stamp> read_at;
     bool was_begun = false;
+    bool was_silent = false; ///< it ended because the point could not be read
 };
 
 /// Owned by its lane; pending calls hold it weakly, which is why it is shared.
@@ -85,7 +86,7 @@ private:
     Value expected_;         ///< what the plugin says the point should read back
     std::string write_error_;
     std::optional<Stamp> read_at_;
-    bool was_begun_ = false, was_retried_ = false;
+    bool was_begun_ = false, was_retried_ = false, was_silent_ = false;
     int verify_tries_ = 0;
 };
 

@@ -169,7 +169,7 @@ void Router::on_broken_answer(const std::string& device, const std::string& reas
 }
 
 void Router::write_local(const std::string& device, const std::string& point, const std::string& text,
-                         std::function<void(std::string, bool)> handler) {
+                         std::function<void(std::string, LocalEnd)> handler) {
     core_->write_local(device, point, text, std::move(handler));
 }
 

@@ -50,6 +50,14 @@ struct RouterCounts {
     std::uint64_t waiting = 0; ///< at this moment
 };
 
+/// How a write by hand ended, for who asked.
+enum class LocalEnd : std::uint8_t {
+    done,
+    failed,  ///< refused, or the point reads back otherwise
+    silent,  ///< the device did not answer
+    unknown, ///< there is no such device or point
+};
+
 /// A command is refused rather than queued if its device has 200 waiting already.
 class Router {
 public:
@@ -74,7 +82,7 @@ public:
     /// was refused, with words for the technician.
     /// `device` and `point` by name; `text` is taken as the point's kind wants it (values.hpp).
     void write_local(const std::string& device, const std::string& point, const std::string& text,
-                     std::function<void(std::string outcome, bool ok)> handler);
+                     std::function<void(std::string outcome, LocalEnd end)> handler);
 
     /// Takes a new configuration. What runs goes on; what waits is checked against it when it runs.
     /// A device that is gone keeps its lane; its commands are refused when their time comes.

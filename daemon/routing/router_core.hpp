@@ -18,7 +18,7 @@ namespace things {
 
 struct Downlink;
 
-using LocalHandler = std::function<void(std::string, bool)>;
+using LocalHandler = std::function<void(std::string, LocalEnd)>;
 
 // One downlink an answer, fetched at once until there is none, but never a storm.
 /// The post of a command's outcome fetches the next downlink; where none comes soon, a post of its own does.

@@ -232,7 +232,7 @@ void Router::Core::write_local(const std::string& name, const std::string& point
         handler(stopped_            ? "the gateway is stopping"
                 : device == nullptr ? fmt::format("there is no device '{}'", name)
                                     : fmt::format("'{}' has no point '{}'", name, point),
-                false);
+                stopped_ ? LocalEnd::failed : LocalEnd::unknown);
         return;
     }
     const auto facts = context(*device);

@@ -13,8 +13,6 @@ namespace things {
 void Router::Core::on_end(const RunEnd& end) {
     const auto& command = end.command;
     auto& known = desk(command.dvnuuid);
-    if (end.was_begun)
-        known.writes[command.point] = ports_.clock.boot_ms();
     for (auto& previous : known.previous)
         if (previous.id == command.id)
             previous = command;
@@ -26,7 +24,10 @@ void Router::Core::on_end(const RunEnd& end) {
     if (const auto local = local_.find(command.id); local != local_.end()) {
         const auto handler = std::move(local->second);
         local_.erase(local);
-        handler(fmt::format("{}: {}", command.point, command.verdict), command.state == CommandState::done);
+        const LocalEnd how = command.state == CommandState::done ? LocalEnd::done
+                             : end.was_silent                    ? LocalEnd::silent
+                                                                 : LocalEnd::failed;
+        handler(fmt::format("{}: {}", command.point, command.verdict), how);
     }
 }
 
@@ -42,6 +43,9 @@ void Router::Core::send_up(const std::string& dvnuuid, Outcome outcome) {
 /// Sends up what happened: the value read back, and in words where the point has a name for that.
 void Router::Core::tell(const RunEnd& end) {
     const auto& command = end.command;
+    // Here, not when its end is stored: the next command of the lane begins before that.
+    if (end.was_begun)
+        desk(command.dvnuuid).writes[command.point] = ports_.clock.boot_ms();
     const auto* device = find_device(command.dvnuuid);
     const auto* point = device != nullptr ? find_point(*device, command.point) : nullptr;
     if (point == nullptr)

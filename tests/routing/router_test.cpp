@@ -495,9 +495,10 @@ TEST_CASE("a write by hand takes the same path") {
     site.start();
     std::vector<std::pair<std::string, bool>> told;
     const auto write = [&site, &told](const char* device, const char* point, const char* text) {
-        site.router->write_local(device, point, text, [&told](const std::string& words, bool ok) {
-            told.emplace_back(words, ok);
-        });
+        site.router->write_local(device, point, text,
+                                 [&told](const std::string& words, things::LocalEnd end) {
+                                     told.emplace_back(words, end == things::LocalEnd::done);
+                                 });
     };
     SUBCASE("carried out") {
         write("boiler", "pump", "on");

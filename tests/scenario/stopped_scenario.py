@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line while the daemon does not run: it opens bus and queue itself, and leaves both as the daemon needs them."""
+"""The command line while the daemon does not run: it opens bus and queue itself, and leaves both as the daemon needs them;
+and how each subcommand ends, with and without a daemon."""
 
 import json
 import os
@@ -51,6 +52,61 @@ class Stopped(Scenario):
         self.wait_for("setpoint", 7)
         self.assertIn(24, [r["value"] for r in self.platform.accepted(device=BOILER, name="setpoint")])
         self.assertEqual(self.plc.written(200), [24])
+
+
+# A line of which no device is known yet, and one where nobody answers.
+THREE_LINES = """
+sources:
+  plc: {plugin: modbus, host: 127.0.0.1, tcp_port: PLC}
+  new: {plugin: modbus, host: 127.0.0.1, tcp_port: PLC}
+  dead: {plugin: modbus, host: 127.0.0.1, tcp_port: 1, timeout: 100ms, retries: 0}
+devices:
+  - {name: boiler, dvnuuid: BOILER, secret: {file: boiler}, source: plc, interval: 1h,
+     points: [{name: setpoint, holding: 200, writable: {max: 30}}]}
+  - {name: chiller, dvnuuid: CHILLER, secret: {file: chiller}, source: dead, interval: 1h,
+     points: [{name: level, holding: 1, writable: true}]}
+"""
+ENDS = [  # command, exit code, what it says
+    ("write boiler setpoint 21", 0, r"setpoint: 21 written and read back"),
+    ("write boiler setpoint 31", 1, r"error: setpoint: refused: 31 is above its maximum 30"),
+    ("write boiler setpiont 21", 64, r"error: 'boiler' has no point 'setpiont'"),
+    ("write boilr setpoint 21", 64, r'error: there is no device "boilr"; did you mean "boiler"\?'),
+    ("write chiller level 1", 69, r"error: level: writing 1 failed: .*refuses the connection.*it cannot be read back either"),
+    ("read boiler setpiont", 64, r'error: device "boiler" has no point "setpiont"'),
+    ("read chiller", 69, r"level: .*refuses the connection"),
+    ("send boiler", 0, r"accepted the pack: 202 Accepted"),
+    ("send chiller", 69, r'error: no point of "chiller" could be read, so there is nothing to send'),
+    ("scan new --units 1-2", 0, r"unit 1 .*\nunit 2 "),
+    ("scan neu", 64, r'error: there is no source "neu"; did you mean "new"\?'),
+    ("scan new --units foo", 64, r'"foo" is no range of unit ids such as 1-32'),
+    ("queue retry 7", 1, r"0 dead letters back in the queue"),
+    ("queue retry 7 --json", 1, r'{"count":0}'),
+    ("stats", 64, r'error: there is no command "stats"; did you mean "status"\?'),
+]
+
+
+class Ends(Scenario):
+    """Each subcommand says what, where and what to do, and ends with the same code whoever has the bus."""
+
+    def assert_ends(self):
+        for words, code, text in ENDS:
+            ended = self.gateway.run(*words.split())
+            with self.subTest(words):
+                self.assertEqual(ended.returncode, code, ended.stdout + ended.stderr)
+                self.assertRegex(ended.stdout if code == 0 or "--json" in words else ended.stdout + ended.stderr, text)
+        self.platform.behave(kind="status", status=401, count=0)
+        refused = self.gateway.run("send", "boiler")  # it did answer
+        self.assertEqual((refused.returncode, "401" in refused.stdout), (1, True), refused.stdout)
+
+    def test_while_the_daemon_runs(self):
+        self.start(THREE_LINES)
+        self.assert_ends()
+
+    def test_while_it_does_not_run(self):
+        self.gateway = Gateway(self.folder, self.yaml(THREE_LINES), start=False)
+        self.addCleanup(self.gateway.__exit__)
+        self.gateway.log_file.touch()
+        self.assert_ends()
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
