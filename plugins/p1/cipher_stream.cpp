@@ -23,7 +23,7 @@ struct CipherStream::Head {
     std::size_t length = 0; // of what follows
 };
 
-CipherStream::CipherStream(MeterKeys keys, TelegramRules rules, TelegramStream::Handler on_found)
+CipherStream::CipherStream(const MeterKeys& keys, TelegramRules rules, TelegramStream::Handler on_found)
     : keys_(keys), on_found_(std::move(on_found)),
       plain_(rules, [this](FoundTelegram found) { decoded_ = std::move(found); }) {}
 

@@ -21,7 +21,7 @@ namespace things {
 /// since plain_ calls back into it.
 class CipherStream {
 public:
-    CipherStream(MeterKeys keys, TelegramRules rules, TelegramStream::Handler on_found);
+    CipherStream(const MeterKeys& keys, TelegramRules rules, TelegramStream::Handler on_found);
     CipherStream(const CipherStream&) = delete; // what it gave to plain_ points here
     CipherStream& operator=(const CipherStream&) = delete;
 
