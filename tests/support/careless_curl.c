@@ -3,6 +3,7 @@
 //   verify    certificates are not verified           redirect  redirects are followed
 //   status    every status is a 202                   timeout   no time limit
 //   names     an address once found is kept for ever
+//   patience  no time limit, and connections kept for ever
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <curl/curl.h>
@@ -27,6 +28,12 @@ static void* spoilt(CURLoption option, void* value) {
     if (is_careless_about("redirect") && option == CURLOPT_FOLLOWLOCATION)
         return (void*)1L;
     if (is_careless_about("timeout") && (option == CURLOPT_TIMEOUT_MS || option == CURLOPT_LOW_SPEED_TIME))
+        return NULL;
+    if (is_careless_about("patience") && option == CURLOPT_MAXAGE_CONN)
+        return (void*)1000000L;
+    if (is_careless_about("patience") &&
+        (option == CURLOPT_TIMEOUT_MS || option == CURLOPT_LOW_SPEED_TIME ||
+         option == CURLOPT_TCP_KEEPALIVE || option == CURLOPT_SOCKOPTFUNCTION))
         return NULL;
     return value;
 }
