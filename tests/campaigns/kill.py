@@ -6,6 +6,7 @@ a counter with a value of its own, and the platform's file of what it accepted. 
 gateway asked the device for the next thing. Taken more than a second before a kill, it must be at the platform in the end;
 and nothing that the device never said may be there."""
 
+import bisect
 import dataclasses
 import pathlib
 import random
@@ -35,7 +36,7 @@ class Result:
     delivered: int = 0  # distinct values at the platform
     repeats: int = 0    # values that arrived more than once
     lost_in_grace: int = 0
-    unclear: int = 0    # perhaps given up on by the gateway before the answer came
+    unclear: int = 0    # perhaps given up on by the gateway before the answer came, or it had no processor time
     missing: list = dataclasses.field(default_factory=list)  # (unit, value, what is known of it)
     wrong: list = dataclasses.field(default_factory=list)    # at the platform, but never served, or at another time
     slowest_start: float = 0.0
@@ -148,8 +149,9 @@ def may_be_dropped(read, starts):
     return (read.taken or read.served) - asked > GIVES_UP
 
 
-def judge(reads, accepted, starts, kills, units, grace=GRACE, clocks=CLOCKS):
-    """What became of every value. Pure: all reads, what the platform has, when the gateway was started and killed."""
+def judge(reads, accepted, starts, kills, units, grace=GRACE, clocks=CLOCKS, reads_after=0):
+    """What became of every value. Pure: all reads, what the platform has, when the gateway was started and killed. A value is
+    due only if so many were read after it before the kill: a gateway that got no processor time has had no time."""
     result = Result()
     arrived = {}
     for device, value, time_ in accepted:
@@ -161,6 +163,7 @@ def judge(reads, accepted, starts, kills, units, grace=GRACE, clocks=CLOCKS):
     result.delivered = len(arrived)
     result.repeats = sum(len(times) - 1 for times in arrived.values())
     last_kill = kills[-1]
+    moments = sorted(read.served for read in reads)
     for key, read in served.items():
         if read.served > last_kill:
             continue
@@ -173,6 +176,9 @@ def judge(reads, accepted, starts, kills, units, grace=GRACE, clocks=CLOCKS):
         before = kill - (read.taken or kill)
         if before <= grace:
             result.lost_in_grace += key not in arrived
+            continue
+        if bisect.bisect_left(moments, kill) - bisect.bisect_right(moments, read.served) < reads_after:
+            result.unclear += 1
             continue
         result.required += 1
         if key not in arrived:

@@ -2,7 +2,8 @@
 """Power cuts of a whole machine: kernel, ext4 and gateway in a guest whose disk forgets what was not flushed.
 
 The oracle is that of the kill campaign, outside the guest. What a cut may cost is what was taken within a commit interval
-before it, and a second for the commit itself; a cut comes 0.2 to 20 s after power on, so starts and recoveries are hit too.
+before it, and a second for the commit itself, if the emulated machine got the processor time that reading half as often as it
+should shows; a cut comes 0.2 to 20 s after power on, so starts and recoveries are hit too.
 Sent again may be what was accepted within 5/4 of the interval before a cut, with the time it had."""
 
 import pathlib
@@ -25,6 +26,7 @@ NEEDS = guest.NEEDS
 DEVICES = 8
 COMMIT = 1.0  # seconds between commits
 GRACE = COMMIT + 1.5  # and what a commit may take in a machine emulated on a busy one
+READS = int(GRACE * DEVICES / 0.2 / 2)  # half of those that a machine with a processor of its own does in that time
 REPEATS = COMMIT * 5 / 4 + 1 + 1.5  # that wait to be told to flash, the queue's look at its clock, and such a commit
 CLOCKS = 60  # seconds by which an emulated machine's own clock may be off
 READY = 240  # seconds for boot, recovery and the first poll
@@ -119,7 +121,8 @@ def campaign(trials, seed, say, keeps_promises=True):
                 machine.wait_until_polling()
             except AssertionError as wrong:
                 failures.append(f"it does not start by itself: {wrong}")
-            result = drain(lambda: judge(plc.reads, read_store(platform), machine.starts, machine.cuts, units, GRACE, CLOCKS),
+            result = drain(lambda: judge(plc.reads, read_store(platform), machine.starts, machine.cuts, units, GRACE, CLOCKS,
+                                         READS),
                            240 if keeps_promises and not failures else 20)
             machine.guest.cut()
             if result.missing and keeps_promises:
