@@ -14,23 +14,6 @@
 
 namespace things {
 
-namespace {
-
-std::string prepared(const std::string& path) {
-    std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-    return path;
-}
-
-std::string put_aside_or_throw(const std::string& path, const std::string& why) {
-    std::string aside = put_aside(path);
-    if (aside.empty())
-        throw SqliteError(14, "what stands at " + path + " cannot be renamed; " + why);
-    return aside;
-}
-
-} // namespace
-
 Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
                  std::string& problem)
     : loop_(std::move(loop)), options_(std::move(options)),
@@ -41,6 +24,7 @@ Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveCont
         try {
             open(&content);
             was_opened_ = true;
+            make_ballast();
             opened.set_value();
         } catch (const QueueError&) {
             opened.set_exception(std::current_exception());
@@ -152,6 +136,12 @@ void Archive::audit(const std::string& device, std::size_t most,
     });
 }
 
+/// Not while room is needed: then the next commit that goes through does it.
+void Archive::make_ballast() {
+    if (options_.ballast > 0)
+        ballast_.make();
+}
+
 void Archive::open(ArchiveContent* content) {
     if (const std::string problem = place_problem(options_.path); !problem.empty()) {
         const std::string aside = put_aside(options_.path);
@@ -185,13 +175,11 @@ void Archive::open(ArchiveContent* content) {
         log::warning("queue {}: {}", options_.path, note);
     if (content != nullptr)
         *content = std::move(found);
-    if (options_.ballast > 0)
-        ballast_.make();
 }
 
 void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     store_.reset();
-    const std::string aside = put_aside_or_throw(options_.path, "it is damaged: " + why);
+    const std::string aside = put_aside(options_.path);
     const std::string report = rescue(aside, options_.path, options_.vfs, counters_);
     log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report);
     store_ =
@@ -199,32 +187,6 @@ void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     ArchiveContent found = store_->load();
     found.damage = report;
     *content = std::move(found);
-}
-
-/// Puts a double of the open file where it was; complete, or not at all. Returns the new name of what stood
-/// there.
-std::string Archive::write_anew() {
-    const std::string copy = options_.path + ".copy";
-    std::string aside;
-    try {
-        remove_copy();
-        store_->copy_to(copy, options_.vfs, counters_);
-        if (std::filesystem::exists(std::filesystem::symlink_status(options_.path)))
-            aside = put_aside_or_throw(options_.path, "it was replaced");
-        std::filesystem::remove(options_.path + "-wal"); // of a file that is gone
-        std::filesystem::rename(copy, options_.path);
-    } catch (...) {
-        remove_copy();
-        throw;
-    }
-    return aside;
-}
-
-/// What a power cut left of one.
-void Archive::remove_copy() {
-    std::error_code ignored;
-    for (const char* end : {".copy", ".copy-journal"})
-        std::filesystem::remove(options_.path + end, ignored);
 }
 
 void Archive::open_again() {
@@ -242,37 +204,8 @@ void Archive::open_again() {
 
 void Archive::look(std::function<void(bool)> handler) {
     submit([this, handler = std::move(handler)]() mutable {
-        deliver(std::move(handler), store_ == nullptr || is_at_place());
+        deliver(std::move(handler), store_ == nullptr || !stranger());
     });
-}
-
-bool Archive::is_at_place() const {
-    const std::optional<PlaceIdentity> now = identity_of(options_.path);
-    return !now || *now == place_;
-}
-
-/// If the file was removed or replaced while we use it: writes a new one, of which the store is then. Throws
-/// SqliteError or QueueError; what stood there is moved only when the new one is complete.
-void Archive::bring_back() {
-    const std::optional<PlaceIdentity> now = identity_of(options_.path);
-    if (!now || *now == place_)
-        return;
-    std::string aside;
-    if (now->file == place_.file) {
-        store_->settle_log(); // its log alone is gone
-    } else {
-        lock_.reset(); // its file may be gone too, and another gateway may have come in
-        lock_ = std::make_unique<PlaceLock>(prepared(options_.path));
-        aside = write_anew();
-    }
-    was_gone_ = true;
-    store_.reset();
-    sync_folder(options_.path);
-    store_ =
-        std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
-    place_ = identity_of(options_.path).value_or(place_);
-    log::error("queue {} was removed or replaced while in use; all it held is in a new one{}", options_.path,
-               aside.empty() ? "" : ", what stood there is kept as " + aside);
 }
 
 /// Closes the database after an error, to be opened again by the next request. Not if there was no room,
@@ -282,7 +215,7 @@ void Archive::give_up(const std::exception& error) {
     const auto* sqlite = dynamic_cast<const SqliteError*>(&error);
     const SqliteFault fault = sqlite == nullptr ? SqliteFault::refused : sqlite->fault();
     is_suspect_ = is_suspect_ || (store_ && fault == SqliteFault::damaged);
-    if (fault == SqliteFault::full || (fault == SqliteFault::refused && !is_at_place()))
+    if (fault == SqliteFault::full || (fault == SqliteFault::refused && stranger()))
         return;
     store_.reset();
 }
@@ -291,8 +224,8 @@ CommitResult Archive::try_commit(const CommitRequest& request) {
     CommitResult result;
     try {
         result = attempt(request);
-        if (result.ok && options_.ballast > 0)
-            ballast_.make();
+        if (result.ok)
+            make_ballast();
     } catch (const SqliteError& e) {
         if (e.fault() == SqliteFault::full && ballast_.release())
             return commit_in_full_disk(request);
@@ -307,6 +240,8 @@ CommitResult Archive::try_commit(const CommitRequest& request) {
 
 CommitResult Archive::attempt(const CommitRequest& request) {
     CommitResult result;
+    if (store_)
+        bring_back();
     if (!store_)
         open_again();
     if (late_) {
@@ -318,13 +253,13 @@ CommitResult Archive::attempt(const CommitRequest& request) {
         result.problem = "the database was replaced";
         return result;
     }
-    bring_back();
     if (must_settle_)
         store_->settle_log();
     must_settle_ = false;
     result = store_->commit(request);
     result.was_gone = std::exchange(was_gone_, false);
-    place_ = identity_of(options_.path).value_or(place_);
+    if (place_.log == FileIdentity{})
+        note_log();
     had_state_ = true;
     return result;
 }
@@ -332,7 +267,7 @@ CommitResult Archive::attempt(const CommitRequest& request) {
 CommitResult Archive::commit_in_full_disk(const CommitRequest& request) {
     CommitResult result;
     try {
-        if (store_ && is_at_place())
+        if (store_ && !stranger())
             store_->settle_log();
         result = attempt(request);
         if (result.ok)

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 // The queue's flash tier: a thread of its own that owns the database (archive_store.hpp). Requests are
@@ -79,6 +80,7 @@ private:
     /// rescued.
     void open(ArchiveContent* content);
     void open_again();
+    void make_ballast();
     void give_up(const std::exception& error);
     [[nodiscard]] CommitResult try_commit(const CommitRequest& request);
     /// One commit, with the database opened or written anew first if need be. Throws what stopped it.
@@ -86,9 +88,19 @@ private:
     /// With the ballast gone. Deletions make room only after the write-ahead log was moved, hence the order:
     /// log, commit, log.
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request);
-    /// False: the open files are no longer those at the path. True also if that cannot be told.
-    [[nodiscard]] bool is_at_place() const;
+
+    // archive_place.cpp
+    /// What stands at the path, if it is not what is open. None also if that cannot be told.
+    [[nodiscard]] std::optional<PlaceIdentity> stranger() const;
+    /// If the files were removed or replaced while we use them: writes new ones, and closes the database, so
+    /// that it is opened from there. Throws SqliteError or QueueError; what stood there is moved only when
+    /// the new one is complete.
     void bring_back();
+    /// SQLite makes the log when it first needs it. The file is known since it was opened: one that is gone
+    /// by now must not be taken for how it should be.
+    void note_log();
+    /// Puts a double of the open file where it was; complete, or not at all. Returns the new name of what
+    /// stood there.
     [[nodiscard]] std::string write_anew();
     void remove_copy();
     void replace_damaged(const std::string& why, ArchiveContent* content);
@@ -101,7 +113,7 @@ private:
     std::unique_ptr<PlaceLock> lock_;
     Ballast ballast_;
     std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next eight
-    PlaceIdentity place_;                 ///< the store's files, at the last commit
+    PlaceIdentity place_;                 ///< the store's files: the database when opened, the log when made
     bool must_settle_ = false;            ///< before anything is written, since an error closed it
     bool was_gone_ = false;               ///< a new file was written that no result has told of yet
     bool had_state_ = false;

@@ -38,10 +38,6 @@ std::int64_t signed_of(std::uint64_t v) {
     return static_cast<std::int64_t>(v);
 }
 
-bool fits(std::int64_t crc, std::string_view data) {
-    return static_cast<std::uint32_t>(crc) == checksum(data);
-}
-
 } // namespace
 
 struct ArchiveStore::Statements {
@@ -64,12 +60,12 @@ struct ArchiveStore::Statements {
               "first >= ifnull((SELECT max(first) FROM block WHERE device = ? AND first <= ?), 0) "
               "ORDER BY first"),
           read_one(c, "SELECT device, first, last, boot, oldest, newest, crc, data FROM block WHERE id = ?"),
-          oldest(c,
-                 "SELECT id, device, first, last, newest, boot, length(data) FROM block ORDER BY id LIMIT ?"),
-          audit(c, "SELECT crc, data FROM command ORDER BY id DESC") {}
+          oldest(
+              c,
+              "SELECT id, device, first, last, newest, boot, length(data) FROM block ORDER BY id LIMIT ?") {}
 
     Statement put_state, put_segment, delete_segment, put_block, delete_block, trim, overlap, put_catalogue,
-        put_spare, put_dead, delete_dead, put_command, prune_commands, read_from, read_one, oldest, audit;
+        put_spare, put_dead, delete_dead, put_command, prune_commands, read_from, read_one, oldest;
 };
 
 ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, DiskCounters& counters,
@@ -117,6 +113,12 @@ void ArchiveStore::create_schema() {
 
 std::string ArchiveStore::layout(Connection& connection) {
     return connection.text("SELECT group_concat(name || rootpage || sql) FROM sqlite_master");
+}
+
+void ArchiveStore::renew_log() {
+    for (const char* mode : {"delete", "wal"})
+        if (connection_.text(fmt::format("PRAGMA journal_mode = {}", mode)) != mode)
+            throw SqliteError(14, fmt::format("{}: cannot begin another write-ahead log", path_));
 }
 
 void ArchiveStore::copy_to(const std::string& path, const std::string& vfs, DiskCounters& counters) {
@@ -317,61 +319,6 @@ void ArchiveStore::measure(const CommitRequest& request, CommitResult& result) {
              rows.integer(4),
              static_cast<std::uint32_t>(rows.integer(5)),
              rows.integer(6)});
-}
-
-ArchiveContent ArchiveStore::load() {
-    ArchiveContent content;
-    Statement state(connection_, "SELECT data FROM state WHERE id = 1");
-    if (state.step()) {
-        content.state = decode_state(state.blob(0));
-        if (!content.state)
-            throw SqliteError(11, "the state row is damaged");
-    }
-    Statement catalogue(connection_, "SELECT crc, data, device, series FROM catalogue ORDER BY id");
-    while (catalogue.step())
-        if (!fits(catalogue.integer(0), catalogue.blob(1)) ||
-            !content.catalogue.decode_from(catalogue.blob(1), static_cast<std::size_t>(catalogue.integer(2)),
-                                           static_cast<std::size_t>(catalogue.integer(3))))
-            throw SqliteError(11, "the catalogue is damaged");
-    Statement segments(connection_, "SELECT crc, data, id FROM segment ORDER BY id");
-    while (segments.step()) {
-        std::optional<std::vector<Frame>> frames;
-        if (fits(segments.integer(0), segments.blob(1)))
-            frames = parse_frames(segments.blob(1));
-        if (!frames)
-            throw SqliteError(11, fmt::format("segment {} is damaged", segments.integer(2)));
-        content.segments.emplace_back(static_cast<std::uint64_t>(segments.integer(2)), std::move(*frames));
-    }
-    Statement dead(connection_, "SELECT crc, data FROM dead ORDER BY id");
-    while (dead.step()) {
-        std::optional<StoredLetter> letter;
-        if (fits(dead.integer(0), dead.blob(1)))
-            letter = decode_letter(dead.blob(1));
-        if (!letter)
-            throw SqliteError(11, "a dead letter is damaged");
-        content.dead.push_back(std::move(*letter));
-    }
-    Statement commands(connection_, "SELECT crc, data FROM command WHERE ended_ms = 0 OR id > (SELECT "
-                                    "ifnull(max(id), 0) - 1000 FROM command) ORDER BY id");
-    while (commands.step())
-        if (std::optional<Command> c = decode_command(commands.blob(1));
-            c && fits(commands.integer(0), commands.blob(1)))
-            content.commands.push_back(std::move(*c));
-        else
-            content.notes.emplace_back("a command of the audit trail is damaged and left out");
-    return content;
-}
-
-std::vector<Command> ArchiveStore::audit(const std::string& device, std::size_t most) {
-    std::vector<Command> out;
-    Statement& rows = statements_->audit;
-    while (out.size() < most && rows.step())
-        if (std::optional<Command> c = decode_command(rows.blob(1));
-            c && fits(rows.integer(0), rows.blob(1)) &&
-            (device.empty() || c->device == device || c->dvnuuid == device))
-            out.push_back(std::move(*c));
-    rows.reset();
-    return out;
 }
 
 } // namespace things

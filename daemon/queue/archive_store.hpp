@@ -136,6 +136,8 @@ public:
     [[nodiscard]] std::string layout() { return layout(connection_); }
     /// Moves the write-ahead log into the database and empties it.
     void settle_log() { connection_.checkpoint(true); }
+    /// Moves its log into the database and begins another one. Throws SqliteError.
+    void renew_log();
     /// Writes all that it holds to a new file at `path`: its own may have no name any more. Throws
     /// SqliteError.
     void copy_to(const std::string& path, const std::string& vfs, DiskCounters& counters);

@@ -83,6 +83,12 @@ bool Ballast::release() {
     return ::unlink(path_.c_str()) == 0;
 }
 
+std::string prepared(const std::string& path) {
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+    return path;
+}
+
 std::string put_aside(const std::string& path) {
     const std::filesystem::path place(path);
     const std::vector<std::uint64_t> numbers = numbers_aside(place);
@@ -94,7 +100,7 @@ std::string put_aside(const std::string& path) {
     }
     const std::string aside = fmt::format("{}.damaged-{}", path, numbers.empty() ? 1 : numbers.back() + 1);
     if (::rename(path.c_str(), aside.c_str()) != 0)
-        return {};
+        throw std::system_error(errno, std::generic_category(), fmt::format("rename {} to {}", path, aside));
     if (::rename((path + "-wal").c_str(), (aside + "-wal").c_str()) != 0)
         std::filesystem::remove_all(path + "-wal", ignored);
     std::filesystem::remove_all(path + "-shm", ignored);

@@ -40,8 +40,10 @@ private:
     std::int64_t size_;
 };
 
+/// PATH, whose folder is made if it is missing.
+std::string prepared(const std::string& path);
 /// Renames PATH and its write-ahead log to PATH.damaged-N (and -wal); at most three are kept, the oldest
-/// goes. Returns the new name; empty if it could not be renamed.
+/// goes. Returns the new name. Throws std::system_error if it cannot be renamed.
 /// Durable only after sync_folder().
 std::string put_aside(const std::string& path);
 /// The newest of them; empty: none.

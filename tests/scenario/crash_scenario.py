@@ -50,6 +50,11 @@ class Oracle(unittest.TestCase):
                        starts=[0], kills=[GIVES_UP + 9], units={})
         self.assertEqual((result.missing, result.unclear), ([], 1))
 
+    def test_a_machine_that_hardly_read_had_no_time(self):
+        reads = [Read(served=at, wall=0, unit=1, address=0, value=at, asked=at, taken=at + 0.1) for at in (2, 3, 4)]
+        result = judge(reads, [], starts=[0], kills=[8], units={}, reads_after=2)
+        self.assertEqual(([value for _, value, _ in result.missing], result.unclear), ([2], 2))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -11,24 +11,28 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include <sqlite3.h>
 #include <unistd.h>
 
 using namespace things;
 
-// A disk without room while something else is wrong with the queue's place. SQLite's own calls are the disk:
-// they find no room as long as the ballast, or a file of that name, is there.
+// A disk that has no room, or loses a file at the wrong moment, while something else is wrong too. SQLite's
+// own calls are the disk: they find no room as long as the ballast, or a file of that name, is there.
 namespace {
 
-std::string takes_all_room; // path; empty: there is room
-bool answers = true;        // false: nothing can be opened
+std::string takes_all_room;  // path; empty: there is room
+bool answers = true;         // false: nothing can be opened
+std::string goes_at_a_write; // path of a file that somebody removes at the next write; empty: nobody
 
 bool is_full() {
     return !takes_all_room.empty() && std::filesystem::exists(takes_all_room);
 }
 
 ssize_t write_at(int file, const void* bytes, size_t size, off_t offset) {
+    if (!goes_at_a_write.empty())
+        std::filesystem::remove(std::exchange(goes_at_a_write, {}));
     if (is_full()) {
         errno = ENOSPC;
         return -1;
@@ -70,9 +74,9 @@ private:
 };
 
 /// 20,000 readings of one device, most of them on flash alone.
-struct FullRig : QueueRig {
+struct DiskRig : QueueRig {
     NarrowDisk disk;
-    FullRig() {
+    DiskRig() {
         log::set_level(log::Level::error);
         options.cache_limit = 1000;
         open();
@@ -84,7 +88,7 @@ struct FullRig : QueueRig {
         REQUIRE(commit());
         REQUIRE(std::filesystem::exists(ballast()));
     }
-    ~FullRig() {
+    ~DiskRig() {
         close();
         log::set_level(log::Level::info);
     }
@@ -109,7 +113,7 @@ struct FullRig : QueueRig {
 } // namespace
 
 TEST_CASE("a file removed while the disk is full is written anew in the ballast's room") {
-    FullRig rig;
+    DiskRig rig;
     std::filesystem::remove(rig.options.config.path);
     takes_all_room = rig.ballast();
     rig.append_one();
@@ -117,12 +121,12 @@ TEST_CASE("a file removed while the disk is full is written anew in the ballast'
     CHECK(rig.is_told("damaged"));
     rig.cut_power();
     rig.open();
-    CHECK(rig.queue->status().queued == 40'001);
+    REQUIRE(rig.queue->status().queued == 40'001);
     CHECK(rig.take(0, Lane::backlog, 50'000).readings.size() == 40'001);
 }
 
 TEST_CASE("a file that is gone and finds no room stays in use until there is some") {
-    FullRig rig;
+    DiskRig rig;
     bool is_replaced = false;
     SUBCASE("removed") {
         std::filesystem::remove(rig.options.config.path);
@@ -148,12 +152,31 @@ TEST_CASE("a file that is gone and finds no room stays in use until there is som
     CHECK_FALSE(std::filesystem::exists(path + ".damaged-2"));
     rig.cut_power();
     rig.open();
-    CHECK(rig.queue->status().queued == 39'001);
+    REQUIRE(rig.queue->status().queued == 39'001);
     CHECK(rig.take(0, Lane::backlog, 50'000).readings.size() == 39'001);
 }
 
+TEST_CASE("a file that is removed while a commit writes is noticed by the next") {
+    DiskRig rig;
+    SUBCASE("the database") {
+        goes_at_a_write = rig.options.config.path.string();
+    }
+    SUBCASE("its log") {
+        goes_at_a_write = rig.options.config.path.string() + "-wal";
+    }
+    for (int i = 0; i < 2; ++i) {
+        rig.append_one();
+        REQUIRE(rig.commit());
+    }
+    CHECK(rig.is_told("damaged"));
+    rig.cut_power();
+    rig.open();
+    REQUIRE(rig.queue->status().queued == 40'002);
+    CHECK(rig.take(0, Lane::backlog, 50'000).readings.size() == 40'002);
+}
+
 TEST_CASE("a disk that comes back without room keeps the readings of before") {
-    FullRig rig;
+    DiskRig rig;
     rig.append_one();
     REQUIRE(rig.commit());
     rig.cut_power(); // with a write-ahead log that is not in the database yet
@@ -166,5 +189,5 @@ TEST_CASE("a disk that comes back without room keeps the readings of before") {
     CHECK_FALSE(rig.commit());
     CHECK(rig.is_told("restart"));
     rig.reopen();
-    CHECK(rig.queue->status().queued == 40'002);
+    REQUIRE(rig.queue->status().queued == 40'002);
 }
