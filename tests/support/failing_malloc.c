@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 extern void* __libc_malloc(size_t);
@@ -22,8 +23,16 @@ static long first = -1, last = -1;
 static const char* after;
 static int is_wild;
 
-static void tell_crash(int number) {
+/// The place itself first: the way there may be more than the unwinder can follow.
+static void tell_crash(int number, siginfo_t* info, void* context) {
+    (void)info;
     void* frames[40];
+#if defined(__x86_64__)
+    frames[0] = (void*)((ucontext_t*)context)->uc_mcontext.gregs[REG_RIP];
+    backtrace_symbols_fd(frames, 1, STDERR_FILENO);
+#else
+    (void)context;
+#endif
     backtrace_symbols_fd(frames, backtrace(frames, 40), STDERR_FILENO);
     raise(number);
 }
@@ -34,8 +43,8 @@ static void watch_crashes(void) {
     backtrace(frames, 4); // allocates at its first call
     const stack_t own = {.ss_sp = room, .ss_size = sizeof room};
     sigaltstack(&own, NULL);
-    struct sigaction action = {.sa_handler = tell_crash,
-                               .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
+    struct sigaction action = {.sa_sigaction = tell_crash,
+                               .sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
     sigaction(SIGSEGV, &action, NULL);
 }
 
