@@ -7,8 +7,27 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <system_error>
+#include <vector>
 
 namespace things::cli {
+
+namespace {
+
+/// Secrets that are in no table could be registered nowhere, and would be in the way of the next attempt.
+void write_portal(const std::filesystem::path& file, const std::vector<Provisioned>& devices) {
+    try {
+        write_private_file(file, portal_csv(devices));
+    } catch (const std::exception&) {
+        std::error_code ignored; // what went wrong first is what is told
+        for (const Provisioned& device : devices)
+            std::filesystem::remove(device.secret_file, ignored);
+        throw;
+    }
+}
+
+} // namespace
 
 int provision(const Common& common, const ProvisionOptions& options) {
     ProvisionRequest request;
@@ -26,7 +45,7 @@ int provision(const Common& common, const ProvisionOptions& options) {
     try {
         const std::vector<Provisioned> devices = things::provision(request, system_random);
         if (!options.portal.empty())
-            write_private_file(options.portal, portal_csv(devices));
+            write_portal(options.portal, devices);
         fmt::print("{}", options.format == "csv" ? provision_csv(request, devices)
                                                  : provision_yaml(request, devices));
         fmt::print(stderr, "{} secret files in {}{}\n", devices.size(), request.directory.string(),

@@ -60,11 +60,22 @@ void add_settings(Words& words, const std::vector<Setting>& settings, const Plug
             fmt::format("{}: {}", setting.key, yaml_setting(setting, find_key(plugin, setting.key, level))));
 }
 
+/// A proxy's address without the password in it.
+std::string masked_address(const std::string& address) {
+    const std::size_t scheme = address.find("://");
+    const std::size_t from = scheme == std::string::npos ? 0 : scheme + 3;
+    const std::size_t at = address.rfind('@'), colon = address.find(':', from);
+    if (at == std::string::npos || colon >= at)
+        return address;
+    return address.substr(0, colon + 1) + "MASKED" + address.substr(at);
+}
+
 std::string daemon_text(const Config& config) {
     const ThingsConfig& things = config.things;
     std::string out = fmt::format("things:\n  url: {}\n", yaml_text(things.url));
     out += fmt::format("  ca_file: {}\n", things.ca_file.empty() ? "null" : path_text(things.ca_file));
-    out += fmt::format("  proxy: {}\n", things.proxy.empty() ? "null" : yaml_text(things.proxy));
+    out +=
+        fmt::format("  proxy: {}\n", things.proxy.empty() ? "null" : yaml_text(masked_address(things.proxy)));
     out += fmt::format("  connect_timeout: {}\n  timeout: {}\n  parallel: {}\n",
                        duration(things.connect_timeout), duration(things.timeout), things.parallel);
     out += fmt::format("  retry: {{initial: {}, max: {}}}\n", duration(things.retry_initial),

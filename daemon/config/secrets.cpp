@@ -92,6 +92,29 @@ std::optional<FoundSecret> from_environment(const std::string& name, const Place
     return std::nullopt;
 }
 
+/// Whether a name that is given for a secret is one; a secret in its place must not be shown.
+bool is_there(const std::string& key, const Node& name, const LoadOptions& options) {
+    std::error_code error;
+    if (key == "file")
+        return std::filesystem::exists(beside(*name.file, name.text), error);
+    if (key == "env")
+        return options.environment && options.environment(name.text).has_value();
+    return !options.credentials_directory.empty() &&
+           std::filesystem::exists(options.credentials_directory / name.text, error);
+}
+
+/// `{TEXT}` or `{file: TEXT}` with the secret itself: other messages would show it.
+const Node* find_misplaced(const Entries& entries, const LoadOptions& options) {
+    std::string why;
+    for (const auto& [key, value] : entries) {
+        if (is_device_secret(key->text, why))
+            return key;
+        if (value->is_scalar() && is_device_secret(value->text, why) && !is_there(key->text, *value, options))
+            return value;
+    }
+    return nullptr;
+}
+
 } // namespace
 
 std::optional<FoundSecret> read_secret(const Node& node, const std::string& what, const LoadOptions& options,
@@ -103,6 +126,13 @@ std::optional<FoundSecret> read_secret(const Node& node, const std::string& what
             node.place(),
             fmt::format("{}: expected {{file: F}}, {{credential: C}}, {{env: E}} or the text, got {}", what,
                         node.kind_name()));
+        return std::nullopt;
+    }
+    if (const Node* misplaced = find_misplaced(entries_of(node), options)) {
+        problems.error(misplaced->place(),
+                       fmt::format("{}: this looks like the secret itself, which stands without braces; or "
+                                   "write it into a file and name that, as {{file: secrets/NAME}}",
+                                   what));
         return std::nullopt;
     }
     Section section(what, node.place(), entries_of(node), secret_keys(), problems);

@@ -106,7 +106,7 @@ std::string encode(const SourceWork& work) {
         out.put(point.config.name);
         out.put(point.config.unit);
         out.put(std::int64_t{point.config.interval.count()});
-        out.put(point.config.writable.has_value() && work.config.writes);
+        out.put(point.config.writable.has_value());
         out.put(point.config.settings);
     }
     return out.take();

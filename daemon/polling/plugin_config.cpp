@@ -88,8 +88,8 @@ PluginConfig::PluginConfig(const SourceWork& work) {
         result.name = point.config.name.c_str();
         result.unit = point.config.unit.c_str();
         result.interval_ms = point.config.interval.count();
-        // As the switches stand when the source is made: one that is read only is so for its plugin, too.
-        result.writable = point.config.writable && work.config.writes ? 1 : 0;
+        // Whether writes are switched on is the router's to know: the switch must not restart the source.
+        result.writable = point.config.writable ? 1 : 0;
         result.setting_count = count_of(point.config.settings.size());
         result.settings = add(point.config.settings);
         points_.push_back(result);

@@ -29,7 +29,8 @@ bool is_same(const PointConfig& a, const PointConfig& b) {
            a.settings == b.settings;
 }
 
-/// Whether a source may go on as it is. Limits of writable points are the router's business.
+/// Whether a source may go on as it is. Limits of writable points and the write switches are the router's
+/// business: switching writes off must not cost a reading.
 bool is_same(const SourceWork& a, const SourceWork& b) {
     const auto same_device = [](const SourceDevice& x, const SourceDevice& y) {
         return x.name == y.name && x.settings == y.settings;
@@ -38,8 +39,7 @@ bool is_same(const SourceWork& a, const SourceWork& b) {
         return x.device == y.device && is_same(x.config, y.config);
     };
     return a.config.name == b.config.name && a.config.plugin == b.config.plugin &&
-           a.config.isolation == b.config.isolation && a.config.writes == b.config.writes &&
-           a.config.settings == b.config.settings &&
+           a.config.isolation == b.config.isolation && a.config.settings == b.config.settings &&
            std::equal(a.devices.begin(), a.devices.end(), b.devices.begin(), b.devices.end(), same_device) &&
            std::equal(a.points.begin(), a.points.end(), b.points.begin(), b.points.end(), same_point);
 }

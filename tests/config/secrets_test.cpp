@@ -122,6 +122,23 @@ TEST_CASE("no message ever shows a secret") {
     }
 }
 
+TEST_CASE("a secret in the wrong place is recognised and not shown") {
+    ConfigFiles files;
+    files.write("s", good, 0600);
+    for (const std::string& form :
+         {"{" + good + "}", "{" + good + ": x}", "{file: " + good + "}", "{env: " + good + "}",
+          "{credential: " + good + "}", "{file: s, " + good + "}", "[" + good + "]"}) {
+        CAPTURE(form);
+        files.options.is_service = true;
+        const Loaded loaded = files.load(device_with(form));
+        CHECK_FALSE(loaded.config);
+        const std::string problems = files.problems(loaded);
+        CAPTURE(problems);
+        CHECK(problems.find(good) == std::string::npos);
+        CHECK((form.front() == '[' || problems.find("the secret itself") != std::string::npos));
+    }
+}
+
 TEST_CASE("a plugin's secret may come from the environment and is marked") {
     ConfigFiles files;
     files.environment["KEY"] = "anything at all";

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reloads that change who a device is, and where it reports: its name, its DvnUUID, the platform's address."""
 
+import json
+import signal
+
 from scenario import BOILER, CHILLER, SECRETS, Scenario, main
 from support.simulator import Simulator
 
@@ -62,6 +65,60 @@ class Identity(Scenario):
         self.assertNotIn("after a restart", self.gateway.log())
         both = {int(r["value"]) for p in (self.platform, other) for r in p.accepted(name="counter")}
         self.assertEqual(set(range(1, until + 1)) - both, set())
+
+    def test_the_write_switch_of_a_source_lets_reading_go_on(self):
+        self.start(PUMPING)
+        self.wait_for_counter(3)
+        on = self.gateway.config.read_text()
+        self.reload(on.replace("plugin: modbus,", "plugin: modbus, writes: false,"))
+        self.platform.downlink(BOILER, [{"n": "pump", "vb": True}])
+        self.wait(lambda: "writes are switched off for source 'plc'" in self.gateway.log(), "it is refused")
+        self.reload(on)
+        self.platform.downlink(BOILER, [{"n": "pump", "vb": False}])
+        self.wait(lambda: ": false written and read back" in self.gateway.log(), "it is written")
+        until = self.served() + 5
+        self.wait_for_counter(until)
+        self.assert_nothing_missing(until)
+        self.assertEqual(self.plc.connected, 1)
+
+    def test_alarms_go_with_their_device(self):
+        secret = self.folder / "chiller"
+        secret.write_text("x" * 30)
+        two = PUMPING + """
+  - {name: chiller, dvnuuid: CHILLER, secret: {file: chiller}, source: plc, unit_id: 2, interval: 100ms,
+     points: [{name: counter, holding: 0, type: uint32}]}
+  - {name: cellar, dvnuuid: 11111111-2222-4333-8444-555555555555, secret: {file: chiller}, source: dead, interval: 100ms,
+     points: [{name: level, holding: 0}]}
+"""
+        two = two.replace("sources:", "sources:\n  dead: {plugin: modbus, host: 127.0.0.1, tcp_port: 1, timeout: 100ms}")
+        self.start(two)
+
+        def alarms():
+            return {a["key"] for a in json.loads(self.gateway.run("status", "--json").stdout)["alarms"]}
+        self.wait(lambda: {"device/chiller/parked", "source/dead"} <= alarms(), "both are told of")
+        self.reload(self.yaml(PUMPING))
+        self.assertEqual(alarms(), set())
+        self.assertEqual(self.gateway.run("status", "--json").stdout.count("chiller"), 0)
+
+
+class Ending(Scenario):
+    def test_more_signals_while_it_stops_change_nothing(self):
+        self.plc.count_at(0)
+        self.platform.behave(kind="silent", count=0)  # it then waits for uploads as long as it may
+        self.start(PUMPING)
+        self.wait(lambda: self.plc.counters[0].get(1, 0) > 20, "readings pile up")
+        self.gateway.signal(signal.SIGTERM)
+        self.wait(lambda: "stopping" in self.gateway.log(), "it stops")
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            self.gateway.signal(number)
+        self.assertEqual(self.gateway.wait_for_end(), 0)
+        self.assertEqual(self.gateway.log().count("info stopping"), 1)
+        self.assertEqual(self.gateway.log().count("everything that was not sent is stored"), 1)
+        until = self.plc.counters[0][1]
+        self.platform.behave_well()
+        self.gateway.start()
+        self.wait_for_counter(until + 1)
+        self.assert_nothing_missing(until)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ and how each subcommand ends, with and without a daemon."""
 
 import json
 import os
+import pathlib
 import pwd
 import subprocess
+import tempfile
 import unittest
 
 from scenario import BOILER, Scenario, main
-from support.gateway import Gateway
+from support.gateway import Gateway, PROGRAM
 
 SITE = """
 sources:
@@ -24,6 +26,20 @@ devices:
       - {name: setpoint, unit: Cel, holding: 200, writable: {min: 5, max: 30, max_step: 5}}
       - {name: pump, coil: 3, writable: true}
 """
+
+
+class Provision(unittest.TestCase):
+    def test_a_portal_file_that_cannot_be_written_leaves_no_secrets_behind(self):
+        with tempfile.TemporaryDirectory(prefix="things-") as folder:
+            here = pathlib.Path(folder)
+            (here / "portal.csv").write_text("somebody's")
+            words = [PROGRAM, "provision", "2", "--config", here / "gateway.yaml", "--portal", here / "portal.csv"]
+            ended = subprocess.run(words, capture_output=True, text=True, timeout=20)
+            self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+            self.assertIn("will not overwrite", ended.stderr)
+            self.assertEqual([path.name for path in here.rglob("*") if path.is_file()], ["portal.csv"])
+            (here / "portal.csv").unlink()
+            self.assertEqual(subprocess.run(words, capture_output=True, timeout=20).returncode, 0)
 
 
 class Stopped(Scenario):

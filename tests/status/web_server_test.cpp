@@ -9,9 +9,13 @@
 #include <boost/asio/write.hpp>
 #include <doctest/doctest.h>
 
+#include <ctime>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <poll.h>
+#include <sys/resource.h>
 
 using namespace things;
 using namespace std::string_literals;
@@ -124,4 +128,30 @@ TEST_CASE("clients that keep their connections leave room for another") {
         CHECK(answer.starts_with("HTTP/1.1 200 "));
     }
     CHECK(running.ask(get("Host: localhost\r\n")).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE(
+    "without a descriptor left it waits without spinning, and serves who waited when there is one again") {
+    Running server;
+    tcp::socket client = server.connect(); // answered before, so that its own descriptor is not the last one
+    boost::asio::io_context loop;
+    tcp::socket late(loop, tcp::v4());
+    rlimit usual{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    const rlimit none{1, usual.rlim_max}; // no new number is below 1
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const std::clock_t before = std::clock();
+    late.connect(client.remote_endpoint()); // the kernel takes it, the server cannot
+    boost::asio::write(late, boost::asio::buffer(get("Host: localhost\r\n")));
+    pollfd answer{late.native_handle(), POLLIN, 0};
+    const int ready = poll(&answer, 1, 300);
+    const std::clock_t used = std::clock() - before;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &usual) == 0);
+    CHECK(ready == 0);
+    CHECK(used < CLOCKS_PER_SEC / 20);
+    REQUIRE(poll(&answer, 1, 10'000) == 1);
+    std::string text;
+    boost::system::error_code end;
+    boost::asio::read(late, boost::asio::dynamic_buffer(text), end);
+    CHECK(text.find("hello") != std::string::npos);
 }
