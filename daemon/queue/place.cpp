@@ -98,7 +98,7 @@ std::string put_aside(const std::string& path) {
         std::filesystem::remove_all(old, ignored);
         std::filesystem::remove_all(old + "-wal", ignored);
     }
-    const std::string aside = fmt::format("{}.damaged-{}", path, numbers.empty() ? 1 : numbers.back() + 1);
+    std::string aside = fmt::format("{}.damaged-{}", path, numbers.empty() ? 1 : numbers.back() + 1);
     if (::rename(path.c_str(), aside.c_str()) != 0)
         throw std::system_error(errno, std::generic_category(), fmt::format("rename {} to {}", path, aside));
     if (::rename((path + "-wal").c_str(), (aside + "-wal").c_str()) != 0)

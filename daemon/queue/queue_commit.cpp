@@ -134,7 +134,7 @@ void Queue::Impl::start_commit(Scope scope) {
     served_waiters_ = std::exchange(waiters_, {});
     if (scope == Scope::all)
         last_commit_ms_ = clock_.boot_ms();
-    archive_->commit(build_request(scope), [this](CommitResult result) { after_commit(std::move(result)); });
+    archive_->commit(build_request(scope), [this](const CommitResult& result) { after_commit(result); });
 }
 
 CommitRequest Queue::Impl::build_request(Scope scope) {

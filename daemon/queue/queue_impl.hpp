@@ -175,7 +175,7 @@ private:
 
     // queue_stored.cpp
     /// On the loop. Handlers are called last, since they may commit again.
-    void after_commit(CommitResult result);
+    void after_commit(const CommitResult& result);
     /// The chunks of this commit become part of a segment, or clean if it folded them into blocks.
     void mark_stored(const CommitResult& result);
     void forget_storage();

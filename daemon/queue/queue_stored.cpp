@@ -8,7 +8,7 @@
 // What follows from a commit that ended.
 namespace things {
 
-void Queue::Impl::after_commit(CommitResult result) {
+void Queue::Impl::after_commit(const CommitResult& result) {
     is_committing_ = false;
     if (result.ok) {
         ++commits_;
