@@ -39,6 +39,17 @@ std::string no_device(const ControlRequest& request) {
     return fmt::format("there is no device \"{}\"", request.text("device"));
 }
 
+/// With the exit code that the command line promises for each way a write can end.
+void finish_write(ControlReply& reply, const std::string& outcome, LocalEnd end) {
+    if (end == LocalEnd::done)
+        return reply.finish(JsonWriter().object().member("outcome", outcome).end().take());
+    // A device that was silent may answer later; what was refused stays refused.
+    reply.fail(end == LocalEnd::silent    ? exit_unavailable
+               : end == LocalEnd::unknown ? exit_usage
+                                          : exit_failed,
+               outcome);
+}
+
 /// The arguments of `scan` as the plugin's options: every argument that is not the request's own.
 std::vector<Setting> scan_options(const ControlRequest& request) {
     std::vector<Setting> options;
@@ -134,17 +145,10 @@ void Gateway::add_bus_verbs() {
     control_.add("write",
                  with_device([this](const DeviceConfig& device, const ControlRequest& request,
                                     const SharedReply& reply) {
-                     router_.write_local(
-                         device.name, request.text("point"), request.text("value"),
-                         [reply](const std::string& outcome, LocalEnd end) {
-                             if (end == LocalEnd::done)
-                                 reply->finish(JsonWriter().object().member("outcome", outcome).end().take());
-                             else
-                                 reply->fail(end == LocalEnd::silent    ? exit_unavailable
-                                             : end == LocalEnd::unknown ? exit_usage
-                                                                        : exit_failed,
-                                             outcome);
-                         });
+                     router_.write_local(device.name, request.text("point"), request.text("value"),
+                                         [reply](const std::string& outcome, LocalEnd end) {
+                                             finish_write(*reply, outcome, end);
+                                         });
                  }),
                  true);
     control_.add("scan", [this](const ControlRequest& request, const SharedReply& reply) {

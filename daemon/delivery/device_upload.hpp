@@ -120,7 +120,8 @@ public:
     int live_in_a_row = 0;
     int logged_retry = 0; ///< kind of the failure that was logged last
     std::int64_t logged_retry_ms = 0;
-    bool is_busy = false; ///< taking readings, or in flight
+    std::int64_t logged_search_ms = 0; ///< 0: never
+    bool is_busy = false;              ///< taking readings, or in flight
     bool is_notified = false;
     /// The device was removed while busy; it goes with its answer.
     bool is_removed = false;

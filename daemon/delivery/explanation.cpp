@@ -94,7 +94,8 @@ Advice advise_on_status(const Answer& answer, const Circumstances& around) {
     case 413:
         return {
             "The pack is larger than the platform takes.",
-            "Nothing to do: smaller packs are sent from now on. Lower batch.max_bytes to avoid the detour."};
+            "Nothing to do: smaller packs are sent from now on. Lower batch.max_bytes to avoid the detour. "
+            "If single readings are refused like this, a proxy in between has a limit of its own."};
     case 429:
         return {"More posts than the platform or the account's quota allows.",
                 "Raise batch.max_age or set things.min_interval." + nothing_lost};

@@ -65,7 +65,7 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
         on_refused_device(*device, std::move(flight), answer);
         break;
     case Next::halve:
-        on_too_large(*device, std::move(flight), verdict);
+        on_too_large(*device, std::move(flight), answer, verdict);
         break;
     case Next::bisect:
         on_refused_content(*device, std::move(flight), answer, verdict);
@@ -211,16 +211,23 @@ void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_conten
     hooks_.on_alarm({UploadAlarm::Kind::device_parked, device.device.id, text});
 }
 
-void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Verdict& verdict) {
+void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Answer& answer,
+                              const Verdict& verdict) {
+    const bool is_alone = flight.slice.count <= 1;
+    // The one that is too large, or a proxy that says so of everything: searched and doubted like a 400.
+    if (is_alone && (!device.is_parked || device.is_parked_by_content)) {
+        Verdict alone = verdict;
+        alone.reason += ": one reading alone is larger than the platform takes";
+        return on_refused_content(device, std::move(flight), answer, alone);
+    }
     ++device.stats.failures;
     if (flight.purpose == Purpose::again)
         device.again.clear();
     if (device.is_parked) // a probe that was too large: the next one as late as after any other refusal
         device.park(device.park_reason, device.is_parked_by_content, clock_.boot_ms(), hooks_.random());
-    if (flight.slice.count <= 1) {
+    if (is_alone) {
         if (flight.purpose != Purpose::repeat)
-            set_aside(device, flight.slice,
-                      verdict.reason + ": one reading alone is larger than the platform takes");
+            check_again_later(device, flight.slice, verdict.reason);
         return;
     }
     // The platform's limit is not known, only that this was beyond it.
@@ -251,16 +258,10 @@ void UploadWork::on_refused_content(DeviceUpload& device, Flight flight, const A
     } else if (flight.purpose == Purpose::probe && device.is_parked_by_content) {
         settle(flight, Fate::kept);
     } else if (all.count == 1) {
-        if (device.rechecks.size() >= most_rechecks)
-            set_aside(device, all, verdict.reason);
-        else
-            device.rechecks.push_back({all, clock_.boot_ms() + recheck_after_ms, verdict.reason});
+        check_again_later(device, all, verdict.reason);
     } else {
         if (flight.purpose != Purpose::search)
-            log::write(log::Level::warning,
-                       fmt::format("upload: {}: {}; searching the reading among {} that is not accepted",
-                                   device.device.name, verdict.reason, all.count),
-                       {{"DEVICE", device.device.name}, {"VERDICT", verdict.reason}});
+            log_search(device, verdict.reason, all.count);
         const std::size_t half = all.count / 2;
         device.suspects.push_back({all.batch, all.from + half, all.count - half});
         device.suspects.push_back({all.batch, all.from, half});
@@ -271,11 +272,30 @@ void UploadWork::on_refused_content(DeviceUpload& device, Flight flight, const A
         unpark(device); // it is known again, only the content was not liked
 }
 
+void UploadWork::check_again_later(DeviceUpload& device, const Slice& slice, const std::string& reason) {
+    if (device.rechecks.size() >= most_rechecks)
+        set_aside(device, slice, reason);
+    else
+        device.rechecks.push_back({slice, clock_.boot_ms() + recheck_after_ms, reason});
+}
+
 void UploadWork::set_aside(DeviceUpload& device, const Slice& slice, const std::string& reason) {
     backlog_.settle(*slice.batch, slice.from, slice.count, Fate::dead, reason);
     device.stats.dead += slice.count;
     totals_.readings_dead += slice.count;
     log_dead(device, reason);
+}
+
+/// A point whose readings are never accepted begins a search with each pack.
+void UploadWork::log_search(DeviceUpload& device, const std::string& reason, std::size_t count) {
+    const std::int64_t now = clock_.boot_ms();
+    if (device.logged_search_ms != 0 && now - device.logged_search_ms < retry_log_interval_ms)
+        return;
+    device.logged_search_ms = now;
+    log::write(log::Level::warning,
+               fmt::format("upload: {}: {}; searching the reading among {} that is not accepted",
+                           device.device.name, reason, count),
+               {{"DEVICE", device.device.name}, {"VERDICT", reason}});
 }
 
 void UploadWork::log_dead(DeviceUpload& device, const std::string& reason) {

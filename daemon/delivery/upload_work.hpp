@@ -86,7 +86,7 @@ private:
     ///   delivered    settled as accepted; ends parking
     ///   retry        kept, to be sent again byte-identical if they may have arrived
     ///   park         kept, and all that was under suspicion too
-    ///   halve        kept, with lower limits; one alone is a dead letter
+    ///   halve        kept, with lower limits; one alone is treated as by bisect
     ///   bisect       halved until one alone is refused; tried once more after a minute, then a dead letter
     ///   misdirected  kept; the whole uplink pauses
     void on_answer(DeviceId id, Answer answer);
@@ -94,7 +94,7 @@ private:
     void on_delivered(DeviceUpload& device, Flight flight, const Answer& answer);
     void on_retry(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict);
     void on_refused_device(DeviceUpload& device, Flight flight, const Answer& answer);
-    void on_too_large(DeviceUpload& device, Flight flight, const Verdict& verdict);
+    void on_too_large(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict);
     void on_refused_content(DeviceUpload& device, Flight flight, const Answer& answer,
                             const Verdict& verdict);
     void park(DeviceUpload& device, const Answer& answer, bool by_content);
@@ -104,6 +104,9 @@ private:
     void set_aside(DeviceUpload& device, const Slice& slice, const std::string& reason);
     void settle(const Flight& flight, Fate fate, const std::string& reason = {});
     void keep(const Slice& slice);
+    /// A reading that was refused alone gets a second chance; only then it is set aside.
+    void check_again_later(DeviceUpload& device, const Slice& slice, const std::string& reason);
+    void log_search(DeviceUpload& device, const std::string& reason, std::size_t count);
     void log_dead(DeviceUpload& device, const std::string& reason);
     [[nodiscard]] Circumstances around(const DeviceUpload& device) const;
 

@@ -4,6 +4,10 @@
 #include "support/uploader_rig.hpp"
 
 #include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
 
 using namespace things;
 using Rig = UploaderRig;
@@ -352,6 +356,29 @@ TEST_CASE("a reading that is too large alone becomes a dead letter") {
     CHECK(rig.backlog.accepted.size() == 3);
 }
 
+TEST_CASE("when everything is called too large nothing is thrown away") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 200);
+    for (int minute = 0; minute < 600; ++minute) { // a proxy with a limit of its own, all night
+        rig.pass(60'000);
+        rig.read(1);
+        rig.serve([](const auto&) { return 413; });
+    }
+    CHECK(rig.backlog.dead.empty());
+    CHECK(rig.backlog.left() == 800);
+    CHECK(rig.uploader->status(1).is_parked);
+    REQUIRE(rig.alarms.size() == 1);
+    CHECK(rig.alarms[0].kind == UploadAlarm::Kind::device_parked);
+    CHECK(rig.https.bodies.size() < 300);
+    for (int minute = 0; minute < 120; ++minute) { // in the morning somebody mends it
+        rig.pass(60'000);
+        rig.serve([](const auto&) { return 202; });
+    }
+    CHECK(rig.backlog.accepted.size() == 800);
+    CHECK(rig.recovered.size() == 1);
+}
+
 TEST_CASE("the one poisoned reading of a pack is found and set aside, after a second try a minute later") {
     Rig rig;
     rig.batch.max_bytes = 65'536;
@@ -387,6 +414,31 @@ TEST_CASE("the one poisoned reading of a pack is found and set aside, after a se
     }
     CHECK(rig.backlog.left() == 0);
     CHECK(rig.backlog.settled_twice == 0);
+}
+
+TEST_CASE("a point that is never accepted does not fill the log") {
+    std::ostringstream log;
+    const auto usual = spdlog::default_logger();
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(log)));
+    Rig rig;
+    rig.batch.max_age = seconds(1);
+    rig.make();
+    rig.add_device(1);
+    for (int second = 0; second < 3600; ++second) {
+        rig.backlog.append(1, {0, {rig.clock.wall_ms() + second, Stamp::Clock::wall}, std::int64_t{-1}});
+        rig.read(1);
+        rig.pass(1000);
+        rig.serve(
+            [](const std::string& body) { return body.find("\"v\":-1}") == std::string::npos ? 202 : 400; });
+    }
+    spdlog::set_default_logger(usual);
+    const std::string text = log.str();
+    const auto lines = std::count(text.begin(), text.end(), '\n');
+    CAPTURE(text.substr(0, 1000));
+    CHECK(lines > 6);
+    CHECK(lines < 6 + 60 + 10); // searches every ten minutes, dead letters every minute
+    CHECK(rig.backlog.accepted.size() > 3500);
 }
 
 TEST_CASE("when the platform refuses all content nothing is thrown away, and one who waits is heard") {
