@@ -6,6 +6,7 @@
 #include "queue/rescue.hpp"
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <future>
@@ -179,7 +180,12 @@ void Archive::open(ArchiveContent* content) {
 
 void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     store_.reset();
-    const std::string aside = put_aside(options_.path);
+    std::string aside;
+    try {
+        aside = put_aside(options_.path);
+    } catch (const std::system_error& e) {
+        throw SqliteError(14, fmt::format("it is damaged ({}), and cannot be put aside: {}", why, e.what()));
+    }
     const std::string report = rescue(aside, options_.path, options_.vfs, counters_);
     log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report);
     store_ =

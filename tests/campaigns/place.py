@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The queue's place taken away or taken by something else: it starts, polls and uploads, and mends itself or starts anew.
 
-A file system that turns read-only, or refuses for a while; another user's file, a link, a folder, nothing at all where the queue
-should be, or taken away in full run; and a disk that is not there at the start and comes back with readings of before: then only a new start gets on,
-so the gateway ends with exit code 1, as a service manager needs it."""
+A file system that turns read-only, or refuses for a while; a link, a folder, nothing at all where the queue should be, or another
+user's file, which root leaves alone; the files taken away in full run; and a disk that is not there at the start and comes back
+with readings of before: then only a new start gets on, so the gateway ends with exit code 1, as a service manager needs it."""
 
 import errno
 import os
@@ -128,7 +128,17 @@ def replaced(site, flash, put):
 
 
 def other_owner(site, flash, chance):
-    return replaced(site, flash, lambda queue: os.chown(queue, 65534, 65534))
+    """The service's, say, which root must not take over: it does not start, and touches nothing."""
+    site.gateway.stop()
+    queue = flash.folder / "queue.db"
+    os.chown(queue, 65534, 65534)
+    site.gateway.start(ready=False)
+    if (code := site.gateway.wait_for_end()) != 1 or "must not take it over" not in site.gateway.log():
+        raise AssertionError(f"it ended with {code}: {site.gateway.log()[-500:]}")
+    if list(flash.folder.glob("queue.db.damaged-*")) or queue.stat().st_uid != 65534:
+        raise AssertionError("the queue was touched")
+    os.chown(queue, os.geteuid(), os.getegid())
+    return started(site)
 
 
 def link(site, flash, chance):

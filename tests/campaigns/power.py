@@ -2,8 +2,8 @@
 """Power cuts of a whole machine: kernel, ext4 and gateway in a guest whose disk forgets what was not flushed.
 
 The oracle is that of the kill campaign, outside the guest. What a cut may cost is what was taken within a commit interval
-before it, and a second for the commit itself, if the emulated machine got the processor time that reading half as often as it
-should shows; a cut comes 0.2 to 20 s after power on, so starts and recoveries are hit too.
+before it, and a second for the commit itself, if the emulated machine got the processor time for it: it read at four fifths of
+its rate. A cut comes 0.2 to 20 s after power on, so starts and recoveries are hit too.
 Sent again may be what was accepted within 5/4 of the interval before a cut, with the time it had."""
 
 import pathlib
@@ -26,7 +26,7 @@ NEEDS = guest.NEEDS
 DEVICES = 8
 COMMIT = 1.0  # seconds between commits
 GRACE = COMMIT + 1.5  # and what a commit may take in a machine emulated on a busy one
-READS = int(GRACE * DEVICES / 0.2 / 2)  # half of those that a machine with a processor of its own does in that time
+READS = int(GRACE * DEVICES / 0.2 * 0.8)  # of those that a machine with a processor of its own does in that time
 REPEATS = COMMIT * 5 / 4 + 1 + 1.5  # that wait to be told to flash, the queue's look at its clock, and such a commit
 CLOCKS = 60  # seconds by which an emulated machine's own clock may be off
 READY = 240  # seconds for boot, recovery and the first poll

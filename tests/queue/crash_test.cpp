@@ -100,12 +100,26 @@ struct CrashRig : QueueRig {
         for (std::size_t i = 0; i < count; ++i)
             gone[std::get<double>(b.readings[i].value)] = 1;
         std::erase_if(now.devices[d], [&gone](double v) { return gone.count(v) > 0; });
+        if (now.dead == 100)
+            drop_dead();
+    }
+
+    /// Before the list is full and the queue does it.
+    void drop_dead() {
+        std::vector<std::uint64_t> ids;
+        for (const DeadLetter& letter : queue->dead_letters())
+            ids.push_back(letter.id);
+        const std::size_t count = queue->drop_dead(ids);
+        now.dead -= count;
+        now.books.dead -= count;
+        now.books.drop(DropReason::removed, count);
     }
 
     void commit_all() {
         REQUIRE(commit());
         REQUIRE(queue->status().commits ==
-                ++commits); // else there is a state on flash that is not known here
+                ++commits);                          // else there is a state on flash that is not known here
+        REQUIRE(queue->status().books == now.books); // else the queue did what is not known here
     }
 
     void full_commit() {
