@@ -15,8 +15,6 @@
 
 namespace things {
 
-namespace asio = boost::asio;
-
 namespace {
 
 /// Urgent readings and downlink posts apart, this is how often alarms, charts and the watchdog are looked at.

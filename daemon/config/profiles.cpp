@@ -110,6 +110,7 @@ std::string show_profile(const std::vector<std::filesystem::path>& directories, 
     const auto found = files.find(name);
     if (found == files.end()) {
         std::vector<std::string_view> names;
+        names.reserve(files.size());
         for (const auto& [known, file] : files)
             names.push_back(known);
         hint = nearest(name, names);
@@ -141,6 +142,7 @@ std::string profile_list_text(const std::vector<ProfileInfo>& profiles) {
 
 std::string profile_list_json(const std::vector<ProfileInfo>& profiles) {
     std::vector<std::string> items;
+    items.reserve(profiles.size());
     for (const ProfileInfo& profile : profiles)
         items.push_back(fmt::format(
             R"({{"name":{},"plugin":{},"product":{},"maker":{},"category":{},"points":{},"file":{}}})",

@@ -55,20 +55,20 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
     switch (verdict.next) {
     case Next::delivered:
     case Next::delivered_with_error:
-        on_delivered(*device, std::move(flight), answer);
+        on_delivered(*device, flight, answer);
         break;
     case Next::retry:
     case Next::misdirected:
         on_retry(*device, std::move(flight), answer, verdict);
         break;
     case Next::park:
-        on_refused_device(*device, std::move(flight), answer);
+        on_refused_device(*device, flight, answer);
         break;
     case Next::halve:
-        on_too_large(*device, std::move(flight), answer, verdict);
+        on_too_large(*device, flight, answer, verdict);
         break;
     case Next::bisect:
-        on_refused_content(*device, std::move(flight), answer, verdict);
+        on_refused_content(*device, flight, answer, verdict);
         break;
     }
     answer.body.clear();
@@ -102,7 +102,7 @@ void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, co
     hooks_.on_alarm({kind, std::nullopt, text});
 }
 
-void UploadWork::on_delivered(DeviceUpload& device, Flight flight, const Answer& answer) {
+void UploadWork::on_delivered(DeviceUpload& device, const Flight& flight, const Answer& answer) {
     settle(flight, Fate::accepted);
     const Slice& slice = flight.slice;
     if (flight.purpose == Purpose::again)
@@ -183,7 +183,7 @@ void UploadWork::log_retry(DeviceUpload& device, const Answer& answer, const std
         {{"DEVICE", device.device.name}, {"VERDICT", reason}});
 }
 
-void UploadWork::on_refused_device(DeviceUpload& device, Flight flight, const Answer& answer) {
+void UploadWork::on_refused_device(DeviceUpload& device, const Flight& flight, const Answer& answer) {
     ++device.stats.failures;
     if (flight.purpose == Purpose::recheck)
         device.rechecks.push_back({flight.slice, clock_.boot_ms() + recheck_after_ms, {}});
@@ -211,14 +211,14 @@ void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_conten
     hooks_.on_alarm({UploadAlarm::Kind::device_parked, device.device.id, text});
 }
 
-void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Answer& answer,
+void UploadWork::on_too_large(DeviceUpload& device, const Flight& flight, const Answer& answer,
                               const Verdict& verdict) {
     const bool is_alone = flight.slice.count <= 1;
     // The one that is too large, or a proxy that says so of everything: searched and doubted like a 400.
     if (is_alone && (!device.is_parked || device.is_parked_by_content)) {
         Verdict alone = verdict;
         alone.reason += ": one reading alone is larger than the platform takes";
-        return on_refused_content(device, std::move(flight), answer, alone);
+        return on_refused_content(device, flight, answer, alone);
     }
     ++device.stats.failures;
     if (flight.purpose == Purpose::again)
@@ -244,7 +244,7 @@ void UploadWork::on_too_large(DeviceUpload& device, Flight flight, const Answer&
     device.suspects.push_back({all.batch, all.from, half});
 }
 
-void UploadWork::on_refused_content(DeviceUpload& device, Flight flight, const Answer& answer,
+void UploadWork::on_refused_content(DeviceUpload& device, const Flight& flight, const Answer& answer,
                                     const Verdict& verdict) {
     ++device.stats.failures;
     ++device.refusals_in_a_row;

@@ -91,11 +91,12 @@ private:
     ///   misdirected  kept; the whole uplink pauses
     void on_answer(DeviceId id, Answer answer);
     void on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer);
-    void on_delivered(DeviceUpload& device, Flight flight, const Answer& answer);
+    void on_delivered(DeviceUpload& device, const Flight& flight, const Answer& answer);
     void on_retry(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict);
-    void on_refused_device(DeviceUpload& device, Flight flight, const Answer& answer);
-    void on_too_large(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict);
-    void on_refused_content(DeviceUpload& device, Flight flight, const Answer& answer,
+    void on_refused_device(DeviceUpload& device, const Flight& flight, const Answer& answer);
+    void on_too_large(DeviceUpload& device, const Flight& flight, const Answer& answer,
+                      const Verdict& verdict);
+    void on_refused_content(DeviceUpload& device, const Flight& flight, const Answer& answer,
                             const Verdict& verdict);
     void park(DeviceUpload& device, const Answer& answer, bool by_content);
     void unpark(DeviceUpload& device);

@@ -126,7 +126,7 @@ void Host::tell_confinement() {
 }
 
 CallResult Host::carry_out(const HostFrame& frame) {
-    const CallResult nonsense = {CallResult::Status::invalid, "the host process did not understand", {}};
+    CallResult nonsense = {CallResult::Status::invalid, "the host process did not understand", {}};
     if (frame.type == FrameType::create) {
         driver_.reset();
         work_ = SourceWork();

@@ -78,6 +78,7 @@ void Schedule::wake(std::int64_t now_ms) {
 std::vector<std::uint32_t> Schedule::by_urgency(std::int64_t now_ms) const {
     std::vector<Beat> starving;
     std::vector<std::uint32_t> order;
+    order.reserve(ready_.size());
     for (const auto& [interval, due, group] : ready_)
         if (now_ms - due > patience * interval)
             starving.emplace_back(due, group);

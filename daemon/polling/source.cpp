@@ -50,7 +50,7 @@ bool is_isolated(const SourceWork& work, const PluginLibrary& library) {
 }
 
 /// With `isolation: none` a plugin runs here that so far was only asked.
-std::shared_ptr<const PluginLibrary> loaded(std::shared_ptr<const PluginLibrary> library) {
+std::shared_ptr<const PluginLibrary> loaded(const std::shared_ptr<const PluginLibrary>& library) {
     return library->is_loaded() ? library : PluginLibrary::load(library->file(), false);
 }
 
@@ -156,14 +156,15 @@ bool ThreadedSource::join(Milliseconds deadline) {
 } // namespace
 
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
-                                    const Clock& clock, SourceListener& listener, SourceOptions options) {
+                                    const Clock& clock, SourceListener& listener,
+                                    const SourceOptions& options) {
     return make_source(std::make_shared<const SourceWork>(std::move(work)), std::move(library), clock,
-                       listener, std::move(options));
+                       listener, options);
 }
 
 std::unique_ptr<Source> make_source(std::shared_ptr<const SourceWork> work,
                                     std::shared_ptr<const PluginLibrary> library, const Clock& clock,
-                                    SourceListener& listener, SourceOptions options) {
+                                    SourceListener& listener, const SourceOptions& options) {
     const std::string name = work->config.name;
     if (!library->is_loaded() &&
         !is_isolated(*work, *library)) // `isolation: none` for one that was only asked

@@ -139,10 +139,11 @@ struct SourceOptions {
 /// Throws std::runtime_error if `isolation: none` asks for a plugin that cannot be loaded here.
 std::unique_ptr<Source> make_source(std::shared_ptr<const SourceWork> work,
                                     std::shared_ptr<const PluginLibrary> library, const Clock& clock,
-                                    SourceListener& listener, SourceOptions options = {});
+                                    SourceListener& listener, const SourceOptions& options = {});
 /// The same with work of its own.
 std::unique_ptr<Source> make_source(SourceWork work, std::shared_ptr<const PluginLibrary> library,
-                                    const Clock& clock, SourceListener& listener, SourceOptions options = {});
+                                    const Clock& clock, SourceListener& listener,
+                                    const SourceOptions& options = {});
 
 /// A mistake in a plugin's settings, found by the plugin itself.
 struct SettingProblem {

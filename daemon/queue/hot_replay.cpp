@@ -142,6 +142,7 @@ void HotReplay::apply_appended(std::string_view payload) {
         return;
     std::vector<Block>& found = devices[id].found;
     const Span span{fresh.first + before, fresh.first + now};
+    const std::uint32_t boot = fresh.boot;
     if (before == 0) {
         found.push_back(std::move(fresh));
     } else {
@@ -155,7 +156,7 @@ void HotReplay::apply_appended(std::string_view payload) {
         old->oldest = fresh.oldest;
         old->newest = fresh.newest;
     }
-    state.books.read += appended(id, span, fresh.boot);
+    state.books.read += appended(id, span, boot);
 }
 
 void HotReplay::apply_ended(std::string_view payload) {
