@@ -114,6 +114,8 @@ char* put_few_decimals(char* to, double number) {
         return nullptr;
     std::uint32_t power = 10;
     for (std::size_t decimals = 1; decimals <= 3; ++decimals, power *= 10) {
+        // Rounded wrongly it is not the number, as the next line finds; lround() costs more than all of this.
+        // NOLINTNEXTLINE(bugprone-incorrect-roundings)
         const auto digits = static_cast<std::uint32_t>(size * power + 0.5);
         if (static_cast<double>(digits) / power != size)
             continue;

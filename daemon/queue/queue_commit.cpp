@@ -18,7 +18,7 @@ constexpr std::uint64_t many_settled = 5000;        // so many readings on flash
 constexpr std::int64_t many_settled_ms = 1000;      // but this long
 constexpr std::int64_t quiet_interval_ms = 600'000; // the books alone are written this often
 constexpr std::size_t most_segments = 64;
-constexpr std::int64_t most_segment_bytes = 256 * 1024;
+constexpr std::int64_t most_segment_bytes = std::int64_t{256} * 1024;
 
 } // namespace
 

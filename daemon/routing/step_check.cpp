@@ -43,7 +43,7 @@ void StepCheck::check_next() {
     ports_.bus.read(item.command.device, item.command.point, handler);
 }
 
-void StepCheck::on_read(std::size_t number, BusAnswer answer) {
+void StepCheck::on_read(std::size_t number, const BusAnswer& answer) {
     if (number != at_)
         return;
     const auto& item = items_[at_++];

@@ -185,8 +185,8 @@ ModbusScan::Outcome ModbusScan::scan_units(const ScanOptions& options) {
             if (settings_.link.serial)
                 line += ",\"baud\":" + std::to_string(frame.baud) + ",\"parity\":\"" +
                         parity_name(frame.parity) + "\"";
-            calls_.found(line + ",\"answer\":\"" + answer +
-                         "\",\"ms\":" + std::to_string(result.duration_us / 1000) + "}");
+            line.append(",\"answer\":\"").append(answer);
+            calls_.found(line + "\",\"ms\":" + std::to_string(result.duration_us / 1000) + "}");
         }
     }
     return Outcome::done;

@@ -4,6 +4,7 @@
 #include "modbus/modbus_scan.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace things {
 
@@ -27,7 +28,7 @@ std::string json_text(const std::string& text) {
 }
 
 std::string json_number(double value) {
-    const double rounded = static_cast<double>(static_cast<long long>(value * 1000 + 0.5)) / 1000;
+    const double rounded = std::round(value * 1000) / 1000;
     std::string text = std::to_string(rounded);
     text.erase(text.find_last_not_of('0') + 1);
     if (text.back() == '.')

@@ -36,6 +36,7 @@ void plan_table(PollPlan& plan, const std::vector<Wanted>& wanted, const ModbusS
     const UnitSettings& unit = settings.units[wanted[0].unit];
     const RegisterTable table = wanted[0].table;
     std::vector<RegisterSpan> spans;
+    spans.reserve(wanted.size());
     for (const Wanted& w : wanted)
         spans.push_back(w.span);
     const ReadLimits limits = unit.limits(table);

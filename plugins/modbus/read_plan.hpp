@@ -17,6 +17,7 @@ struct RegisterSpan {
     std::uint32_t first = 0, end = 0;
     [[nodiscard]] std::uint32_t size() const { return end - first; }
     friend bool operator==(const RegisterSpan&, const RegisterSpan&) = default;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 mistakes what the compiler makes of it
     friend auto operator<=>(const RegisterSpan&, const RegisterSpan&) = default;
 };
 

@@ -94,7 +94,7 @@ std::optional<std::string> MeterKeys::decrypt(std::string_view iv, std::string_v
         OPENSSL_cleanse(plain.data(), plain.size());
         return std::nullopt;
     }
-    plain.resize(static_cast<std::size_t>(length + rest));
+    plain.resize(static_cast<std::size_t>(length) + static_cast<std::size_t>(rest));
     return plain;
 }
 

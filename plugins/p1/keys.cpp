@@ -213,6 +213,7 @@ void Reader::check_unit(P1Point& point, std::uint32_t index) {
 const std::vector<const things_key*>& p1_keys() {
     static const std::vector<const things_key*> list = [] {
         std::vector<const things_key*> all;
+        all.reserve(std::size(keys));
         for (const things_key& key : keys)
             all.push_back(&key);
         return all;

@@ -20,8 +20,9 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::size_t max_head = 64 * 1024;
-constexpr std::size_t max_read = 64 * 1024 * 1024; // a body above this is answered without being read
+constexpr std::size_t max_head = std::size_t{64} * 1024;
+constexpr std::size_t max_read =
+    std::size_t{64} * 1024 * 1024; // a body above this is answered without being read
 
 // Read head, read body, answer, again. Owned by its pending handlers (shared_from_this): the last one that
 // returns without starting another operation ends the connection.
