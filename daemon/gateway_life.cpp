@@ -115,6 +115,7 @@ void Gateway::apply(CheckedConfig next) {
     if (!frozen.empty())
         log::warning("reload: these changed and take effect after a restart: {}", frozen);
     log::set_level(level_of(next.config.log_level));
+    // Devices before sources, which look their series up; what is removed goes last, when all has arrived.
     // Queue and uploads first: what the sources deliver from here on falls under the new limits.
     queue_.configure(next.config.queue, next.config.time,
                      static_cast<std::size_t>(next.config.batch.max_records));

@@ -20,6 +20,7 @@ namespace things {
 namespace {
 
 constexpr int exit_failed = 1, exit_usage = 64, exit_unavailable = 69;
+// Below the two minutes that the command line waits.
 constexpr std::int64_t answer_within_ms = 60'000;
 constexpr Milliseconds look_again{50};
 

@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 using Status = ControlAnswer::Status;
 
 constexpr int unavailable = 69; // EX_UNAVAILABLE, design.md section 7
+// The status of a thousand devices takes a few MiB; more is no answer of ours.
 constexpr std::size_t longest_line = std::size_t{64} << 20;
 
 class Descriptor {

@@ -9,9 +9,11 @@ namespace things {
 namespace {
 
 constexpr std::int64_t minute_ms = 60'000;
+// Whom the Portal does not know yet is tried soon, whom it never will know costs 24 posts a day.
 constexpr Milliseconds first_probe = minutes(1);
 constexpr Milliseconds last_probe = hours(1);
 constexpr int fetches_a_minute = 30;
+// Of so many packs one may be refused again to find that the limit still holds.
 constexpr int packs_before_recovery = 50;
 // With a quota of messages the packs grow instead, up to so many times what is configured.
 constexpr std::size_t growth = 16;

@@ -5,6 +5,7 @@ namespace things {
 
 namespace {
 
+// One or two posts get lost on any mobile link.
 constexpr int failures_to_open = 3;
 // A link that comes back within half a minute needs nobody.
 constexpr std::int64_t tell_after_ms = 30'000;

@@ -9,12 +9,15 @@ namespace things {
 
 namespace {
 
+// A refusal may be a passing trouble of the platform; a minute later it most often is over.
 constexpr std::int64_t recheck_after_ms = 60'000;
+// They are held in memory until then.
 constexpr std::size_t most_rechecks = 64;
 // A search among n readings is refused log2(n) + 1 times in a row at worst, if one of them is poisoned.
 constexpr int most_refusals_in_a_row = 24;
 constexpr std::int64_t dead_log_interval_ms = 60'000;
 constexpr std::int64_t retry_log_interval_ms = 600'000;
+// A network that changed needs a moment before it carries anything.
 constexpr std::int64_t cancelled_wait_ms = 1000;
 
 } // namespace

@@ -13,7 +13,9 @@ namespace things {
 
 namespace {
 
+// Nobody tells when the clock is set.
 constexpr std::int64_t unknown_time_pause_ms = 1000;
+// The timers of the loop stand still while the machine is suspended, CLOCK_BOOTTIME does not.
 constexpr std::int64_t longest_sleep_ms = std::int64_t{3600} * 1000;
 
 } // namespace

@@ -13,6 +13,7 @@ namespace things {
 
 namespace {
 
+// Soon at first, since a safe value is waited for; later not to crowd a bus whose device is gone for days.
 constexpr std::int64_t revert_pause_min_ms = 10'000, revert_pause_max_ms = 600'000;
 
 } // namespace

@@ -11,6 +11,7 @@ namespace things {
 
 namespace {
 
+// More than one downlink can hold (100), so that the previous one is always whole.
 constexpr std::size_t history_depth = 256;
 
 /// What routing keeps of a device's configuration: no secret, and settings of writable points only.

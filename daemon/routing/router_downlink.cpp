@@ -18,6 +18,7 @@ namespace things {
 
 namespace {
 
+// Two downlinks of the largest size; what is more waits too long to be meant.
 constexpr std::size_t most_waiting = 200;
 
 /// For the debug log, which is where each answer has a line however many there are.
