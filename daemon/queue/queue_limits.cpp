@@ -13,7 +13,7 @@ namespace things {
 namespace {
 
 constexpr std::int64_t log_reserve = std::int64_t{1024} * 1024; // of max_size, for the write-ahead log
-constexpr std::uint64_t worth_thinning = 64;      // readings; fewer take a page all the same
+constexpr std::uint64_t worth_thinning = 64;                    // readings; fewer take a page all the same
 
 } // namespace
 

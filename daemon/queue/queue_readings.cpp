@@ -16,9 +16,11 @@ namespace things {
 namespace {
 
 constexpr std::int64_t hot_delay_ms = 100;
-constexpr std::int64_t same_time_ms = 1000;     // an earlier stamp within this is moved, beyond it is a step
-constexpr std::int64_t look_every = std::int64_t{256} * 1024; // appended bytes between looks at what is unstored
-constexpr std::int64_t early_commit = std::int64_t{1024} * 1024; // unstored bytes that do not wait for the interval
+constexpr std::int64_t same_time_ms = 1000; // an earlier stamp within this is moved, beyond it is a step
+constexpr std::int64_t look_every =
+    std::int64_t{256} * 1024; // appended bytes between looks at what is unstored
+constexpr std::int64_t early_commit =
+    std::int64_t{1024} * 1024; // unstored bytes that do not wait for the interval
 
 } // namespace
 

@@ -75,7 +75,8 @@ public:
 
 private:
     enum class State : std::uint8_t { idle, wake, sign_on, identity, data };
-    static constexpr std::size_t max_length = std::size_t{64} * 1024; ///< a full readout with load profile headers
+    static constexpr std::size_t max_length =
+        std::size_t{64} * 1024; ///< a full readout with load profile headers
 
     Progress fail(std::string why);
     Progress ask(Stream& stream, const Patience& patience);
