@@ -7,6 +7,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from campaigns.kill import GIVES_UP, judge, run_campaign  # noqa: E402
+from campaigns.power import unexcused_repeats  # noqa: E402
 from support.modbus_server import Read  # noqa: E402
 
 
@@ -54,6 +55,16 @@ class Oracle(unittest.TestCase):
         reads = [Read(served=at, wall=0, unit=1, address=0, value=at, asked=at, taken=at + 0.1) for at in (2, 3, 4)]
         result = judge(reads, [], starts=[0], kills=[8], units={}, reads_after=2)
         self.assertEqual(([value for _, value, _ in result.missing], result.unclear), ([2], 2))
+
+    def test_a_repeat_needs_a_cut_soon_after_the_gateway_knew(self):
+        def repeats(*packs, cuts):
+            return len(unexcused_repeats([(at, "d", "v", 0, value) for at, *values in packs for value in values], cuts))
+
+        self.assertEqual(repeats((10, 1), (11, 2), (30, 1), cuts=[25]), 1)  # the cut came when flash knew it
+        self.assertEqual(repeats((10, 1), (11, 2), (30, 1), cuts=[12]), 0)  # before that
+        self.assertEqual(repeats((10, 1), (30, 1), cuts=[25]), 0)           # the answer may never have come
+        self.assertEqual(repeats((10, 1), (17, 1, 2), cuts=[]), 0)          # nor here: it is sent again at once
+        self.assertEqual(repeats((10, 1), (26, 2), (30, 1), cuts=[25]), 0)  # the next pack is one of another life
 
 
 if __name__ == "__main__":
