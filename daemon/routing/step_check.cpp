@@ -28,17 +28,17 @@ void StepCheck::check_next() {
         BusAnswer answer;
         answer.ok = true;
         answer.value = planned->second;
-        on_read(at_, std::move(answer));
+        on_read(at_, answer);
         return;
     }
-    auto handler = [weak = weak_from_this(), number = at_](BusAnswer answer) {
+    auto handler = [weak = weak_from_this(), number = at_](const BusAnswer& answer) {
         if (const auto check = weak.lock())
-            check->on_read(number, std::move(answer));
+            check->on_read(number, answer);
     };
     ports_.after(bus_patience, [handler] {
         BusAnswer silence;
         silence.text = fmt::format("no answer within {} s", bus_patience.count() / 1000);
-        handler(std::move(silence));
+        handler(silence);
     });
     ports_.bus.read(item.command.device, item.command.point, handler);
 }

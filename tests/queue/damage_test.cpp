@@ -191,9 +191,11 @@ TEST_CASE("that the file is gone is noticed within seconds, also when nothing is
         rig.loop.poll();
     }
     std::filesystem::remove_all(path.parent_path());
-    rig.clock.advance(3000);
-    rig.queue->tick();
-    rig.run_until([&rig] { return is_told(*rig.queue, "damaged"); });
+    rig.run_until([&rig] { // a look may be under way already
+        rig.clock.advance(1000);
+        rig.queue->tick();
+        return is_told(*rig.queue, "damaged");
+    });
     const std::string file = slurp(path), log = slurp(path.string() + "-wal");
     rig.power_cut();
     rig.close();
