@@ -15,6 +15,7 @@ constexpr std::int64_t recheck_after_ms = 60'000;
 constexpr std::size_t most_rechecks = 64;
 // A search among n readings is refused log2(n) + 1 times in a row at worst, if one of them is poisoned.
 constexpr int most_refusals_in_a_row = 24;
+constexpr int most_too_large = 3; // in a row that are set aside at once
 constexpr std::int64_t dead_log_interval_ms = 60'000;
 constexpr std::int64_t retry_log_interval_ms = 600'000;
 // A network that changed needs a moment before it carries anything.
@@ -217,10 +218,18 @@ void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_conten
 void UploadWork::on_too_large(DeviceUpload& device, const Flight& flight, const Answer& answer,
                               const Verdict& verdict) {
     const bool is_alone = flight.slice.count <= 1;
-    // The one that is too large, or a proxy that says so of everything: searched and doubted like a 400.
     if (is_alone && (!device.is_parked || device.is_parked_by_content)) {
         Verdict alone = verdict;
         alone.reason += ": one reading alone is larger than the platform takes";
+        // It will be no smaller in a minute; but a proxy may say so of everything, which is doubted like a
+        // 400.
+        if (flight.purpose != Purpose::repeat && device.refusals_in_a_row < most_too_large) {
+            ++device.stats.failures;
+            ++device.refusals_in_a_row;
+            if (flight.purpose == Purpose::again)
+                device.again.clear();
+            return set_aside(device, flight.slice, alone.reason);
+        }
         return on_refused_content(device, flight, answer, alone);
     }
     ++device.stats.failures;

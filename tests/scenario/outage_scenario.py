@@ -106,7 +106,7 @@ class Outages(Scenario):
         self.plc.holding[10:70] = [0x4142] * 60
         self.start(COUNTING.replace("points: [", "points: [{name: label, holding: 10, type: string, length: 60}, "))
         self.wait_for_counter(3)
-        # Less than a label alone; the first 64 that are refused wait for a second try in a minute, the next are set aside.
+        # Less than a label alone.
         self.platform.control("POST", "/limits", {"max_body": 180})
         self.wait(lambda: len(self.letters()) >= 4, "readings are set aside", 60)
         self.platform.control("POST", "/limits", {"max_body": 1 << 20})
