@@ -221,8 +221,7 @@ void UploadWork::on_too_large(DeviceUpload& device, const Flight& flight, const 
     if (is_alone && (!device.is_parked || device.is_parked_by_content)) {
         Verdict alone = verdict;
         alone.reason += ": one reading alone is larger than the platform takes";
-        // It will be no smaller in a minute; but a proxy may say so of everything, which is doubted like a
-        // 400.
+        // It will be no smaller in a minute. What a proxy says of everything is doubted like a 400.
         if (flight.purpose != Purpose::repeat && device.refusals_in_a_row < most_too_large) {
             ++device.stats.failures;
             ++device.refusals_in_a_row;
