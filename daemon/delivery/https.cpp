@@ -27,7 +27,7 @@ constexpr Milliseconds longest_sleep = minutes(1);
 constexpr Milliseconds renewal_time = seconds(5);
 
 /// See https.hpp. The members below `mutex_` are shared with callers, the rest belongs to the thread.
-class CurlHttps : public Https {
+class CurlHttps final : public Https {
 public:
     explicit CurlHttps(HttpsSettings settings) : settings_(checked(std::move(settings))) {
         static std::once_flag once;

@@ -32,7 +32,7 @@ DeviceUpload* UploadWork::find(DeviceId device) {
 void UploadWork::update(const UploadDevice& what) {
     DeviceUpload* device = find(what.id);
     if (device == nullptr) {
-        device = &devices_.try_emplace(what.id, what, things_).first->second;
+        devices_.try_emplace(what.id, what, things_);
     } else {
         device->is_removed = false;
         const bool is_known_so = device->device.name == what.name && !device->is_retired;

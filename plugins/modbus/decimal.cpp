@@ -117,6 +117,8 @@ std::optional<Decimal> add(Decimal a, Decimal b) {
 }
 
 std::optional<WideInteger> divide_to_integer(Decimal a, Decimal b) {
+    if (b.mantissa == 0)
+        return std::nullopt;
     const int shift = a.exponent - b.exponent;
     const auto top = shift > 0 ? shifted(a.mantissa, shift) : std::optional(a.mantissa);
     const auto bottom = shift < 0 ? shifted(b.mantissa, -shift) : std::optional(b.mantissa);

@@ -25,7 +25,7 @@ Decimal decimal_of(WideInteger value);
 /// Exact: mantissas are multiplied, exponents added; nothing is rounded.
 std::optional<Decimal> multiply(Decimal a, Decimal b);
 std::optional<Decimal> add(Decimal a, Decimal b);
-/// a / b rounded to the nearest integer, halves away from zero. b must not be 0.
+/// a / b rounded to the nearest integer, halves away from zero. Nothing for b = 0 either.
 /// For writing: the raw value nearest to what was asked.
 std::optional<WideInteger> divide_to_integer(Decimal a, Decimal b);
 

@@ -41,10 +41,10 @@ std::unique_ptr<Sysinfo> Sysinfo::make(const things::PluginHost& host, const thi
         const std::string& what = source->points_[i].what;
         if (things::is_measurement(what))
             continue;
-        std::string all;
+        std::string problem = '"' + what + "\" is none of:";
         for (const things::Measurement& measurement : things::measurements())
-            all.append(all.empty() ? "" : " ").append(measurement.name);
-        host.problem(THINGS_POINT, i, "value", "\"" + what + "\" is none of: " + all);
+            problem.append(1, ' ').append(measurement.name);
+        host.problem(THINGS_POINT, i, "value", problem);
         is_valid = false;
     }
     return is_valid ? std::move(source) : nullptr;
