@@ -428,7 +428,7 @@ TEST_CASE("a random walk of appends, takes, settlements, commits and crashes agr
     Walk walk(seed);
     for (std::uint64_t i = 0; i < steps; ++i) {
         walk.step();
-        if (bug != nullptr && i % 300 == 299)
+        if (bug != nullptr && i % 100 == 99)
             walk.misbehave(bug);
         if (i % 16 == 0)
             walk.check();
