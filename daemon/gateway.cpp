@@ -113,6 +113,8 @@ UploadHooks Gateway::upload_hooks() {
     hooks.on_answer = [this](DeviceId id, const std::string& body) {
         if (const auto name = names_.find(id); name != names_.end())
             router_.on_answer(name->second, body);
+        else
+            router_.on_late_answer(queue_.dvnuuid(id), body);
     };
     hooks.on_broken_answer = [this](DeviceId id, const std::string& reason) {
         if (const auto name = names_.find(id); name != names_.end())

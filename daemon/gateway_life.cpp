@@ -35,17 +35,19 @@ std::string unknown_key(const std::string& dvnuuid) {
     return "queue/unknown/" + dvnuuid;
 }
 
-/// Keys whose change needs a restart, for the log.
-std::string frozen_changes(const Config& now, const Config& next) {
+/// What cannot change before a restart stays in `next` as it is now. Returns its keys, for the log.
+std::string keep_frozen(const Config& now, Config& next) {
     std::string keys;
-    const auto note = [&keys](bool changed, const char* key) {
-        if (changed)
-            keys += std::string(keys.empty() ? "" : ", ") + key;
+    const auto keep = [&keys](const auto& old, auto& fresh, const char* key) {
+        if (fresh == old)
+            return;
+        fresh = old;
+        keys += std::string(keys.empty() ? "" : ", ") + key;
     };
-    note(now.queue.path != next.queue.path, "queue.path");
-    note(now.queue.hot_path != next.queue.hot_path, "queue.hot_path");
-    note(now.web != next.web, "web");
-    note(now.control_socket != next.control_socket, "control.socket");
+    keep(now.queue.path, next.queue.path, "queue.path");
+    keep(now.queue.hot_path, next.queue.hot_path, "queue.hot_path");
+    keep(now.web, next.web, "web");
+    keep(now.control_socket, next.control_socket, "control.socket");
     return keys;
 }
 
@@ -111,7 +113,7 @@ void Gateway::tell_unknown(const Config& config) {
 }
 
 void Gateway::apply(CheckedConfig next) {
-    const std::string frozen = frozen_changes(config_.config, next.config);
+    const std::string frozen = keep_frozen(config_.config, next.config);
     if (!frozen.empty())
         log::warning("reload: these changed and take effect after a restart: {}", frozen);
     log::set_level(level_of(next.config.log_level));

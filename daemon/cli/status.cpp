@@ -73,6 +73,17 @@ void print_status(const std::string& json) {
     print_devices(root, now);
 }
 
+void show(const std::string& status, bool json, bool watch) {
+    if (watch && isatty(1) != 0)
+        // Top left, then clear (ECMA-48): no library for two codes.
+        fmt::print("\x1b[H\x1b[2J");
+    if (json)
+        fmt::print("{}\n", status);
+    else
+        print_status(status);
+    std::fflush(stdout);
+}
+
 } // namespace
 
 int status(const Common& common, const StatusOptions& options) {
@@ -81,23 +92,19 @@ int status(const Common& common, const StatusOptions& options) {
     if (!config)
         return configuration;
     const std::string request = JsonWriter().object().member("verb", "status").end().take();
+    bool was_seen = false;
     do { // NOLINT(bugprone-infinite-loop): --watch ends with the process
         const DaemonAnswer answer = ask(*config, request, seconds(10));
-        if (!answer.is_running) {
+        if (answer.is_running && answer.exit_code != done)
+            return answer.exit_code;
+        if (answer.is_running)
+            show(answer.result, common.json, options.watch);
+        else
             fmt::print(stderr, "the daemon does not run (nobody answers on {})\n",
                        config->control_socket.string());
-            return unavailable;
-        }
-        if (answer.exit_code != done)
-            return answer.exit_code;
-        if (options.watch && isatty(1) != 0)
-            // Top left, then clear (ECMA-48): no library for two codes.
-            fmt::print("\x1b[H\x1b[2J");
-        if (common.json)
-            fmt::print("{}\n", answer.result);
-        else
-            print_status(answer.result);
-        std::fflush(stdout);
+        was_seen = was_seen || answer.is_running;
+        if (!was_seen)
+            return unavailable; // once seen, who watches wants to see it come back
         if (options.watch)
             std::this_thread::sleep_for(seconds(2));
     } while (options.watch);

@@ -169,6 +169,10 @@ void Router::on_broken_answer(const std::string& device, const std::string& reas
     core_->on_broken_answer(device, reason);
 }
 
+void Router::on_late_answer(const std::string& dvnuuid, std::string_view body) {
+    core_->on_late_answer(dvnuuid, body);
+}
+
 void Router::write_local(const std::string& device, const std::string& point, const std::string& text,
                          std::function<void(std::string, LocalEnd)> handler) {
     core_->write_local(device, point, text, std::move(handler));

@@ -78,6 +78,10 @@ public:
     /// What came instead of a body could not be read to its end: told like a body that is no downlink.
     void on_broken_answer(const std::string& device, const std::string& reason);
 
+    /// As on_answer(), for a device whose last readings are sent after it left the configuration: nothing is
+    /// carried out, and the audit says so.
+    void on_late_answer(const std::string& dvnuuid, std::string_view body);
+
     /// A write by hand: same checks, same path, same audit. The handler is called once, when it has ended or
     /// was refused, with words for the technician.
     /// `device` and `point` by name; `text` is taken as the point's kind wants it (values.hpp).

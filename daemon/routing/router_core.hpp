@@ -58,6 +58,7 @@ public:
     /// The body of any 2xx answer to a post of this device; nothing in it can throw.
     void on_answer(const std::string& name, std::string_view body);
     void on_broken_answer(const std::string& name, const std::string& reason);
+    void on_late_answer(const std::string& dvnuuid, std::string_view body);
     /// A write by hand: the same checks, the same lane, the same audit; the handler hears the outcome once.
     void write_local(const std::string& name, const std::string& point, const std::string& text,
                      LocalHandler handler);
@@ -89,6 +90,8 @@ private:
     void begin_first(std::vector<Command>& commands, const DeviceConfig& device);
     /// Counted always, stored within a bound.
     void on_malformed(const DeviceConfig& device, Desk& desk, const std::string& reason);
+    /// An audit line for a downlink as a whole.
+    void refuse(const DeviceConfig& device, Desk& desk, const std::string& reason);
     /// Ends that are known already are told first: a crash then tells twice, not never.
     void store(std::vector<Command> commands, LocalHandler handler, bool is_downlink);
     /// The lane hears of commands only here, when flash has them or has refused.

@@ -75,9 +75,21 @@ void Router::Core::on_broken_answer(const std::string& name, const std::string& 
 
 void Router::Core::on_malformed(const DeviceConfig& device, Desk& known, const std::string& reason) {
     ++counts_.malformed;
-    if (!known.malformed.take(ports_.clock.boot_ms()))
+    refuse(device, known, reason);
+}
+
+void Router::Core::refuse(const DeviceConfig& device, Desk& known, const std::string& reason) {
+    if (known.malformed.take(ports_.clock.boot_ms()))
+        store({make_malformed(receive(device, platform_origin), reason)}, nullptr, false);
+}
+
+void Router::Core::on_late_answer(const std::string& dvnuuid, std::string_view body) {
+    const auto parsed = parse_downlink(body, "urn:dev:DVNUUID:" + dvnuuid + ":");
+    if (parsed.reason.empty() && !parsed.downlink)
         return;
-    store({make_malformed(receive(device, platform_origin), reason)}, nullptr, false);
+    DeviceConfig removed;
+    removed.name = removed.dvnuuid = dvnuuid;
+    refuse(removed, desk(dvnuuid), "the configuration no longer has this device");
 }
 
 void Router::Core::on_downlink(const DeviceConfig& device, const Downlink& downlink) {

@@ -566,6 +566,23 @@ TEST_CASE("an answer that broke off is in the audit, for there may have been a d
     CHECK(site.fetches.empty());
 }
 
+TEST_CASE("what is asked of a device that left the configuration is refused in the audit, not lost in silence") {
+    Site site;
+    site.start();
+    site.router->on_late_answer("00000000-0000-4000-8000-000000000000", "[]");
+    CHECK(site.store.commands.empty());
+    site.router->on_late_answer(
+        "00000000-0000-4000-8000-000000000000",
+        R"([{"bn":"urn:dev:DVNUUID:00000000-0000-4000-8000-000000000000:","n":"pump","vb":true}])");
+    REQUIRE(site.store.commands.size() == 1);
+    CHECK(site.last().dvnuuid == "00000000-0000-4000-8000-000000000000");
+    CHECK(site.last().state == CommandState::refused);
+    CHECK(site.last().verdict == "refused: the configuration no longer has this device");
+    CHECK(site.router->counts().malformed == 0);
+    CHECK(site.fetches.empty());
+    CHECK(site.bus.transcript.empty());
+}
+
 TEST_CASE("a device with too many waiting commands takes no more") {
     Site site;
     site.start();

@@ -39,6 +39,21 @@ class Stopping(Scenario):
         self.wait_for_counter(until + 1)
         self.assert_nothing_missing(until)
 
+    def test_who_watches_sees_it_go_and_come_back(self):
+        self.start(ONE)
+        self.wait_for_counter(3)
+        told = self.folder / "watch.txt"
+        with open(told, "w") as file:
+            watch = subprocess.Popen(self.gateway.command("status", "--watch"), stdout=file, stderr=file)
+        self.addCleanup(watch.wait)
+        self.addCleanup(watch.kill)
+        self.wait(lambda: "platform: " in told.read_text(), "it shows the status")
+        self.gateway.stop()
+        self.wait(lambda: "the daemon does not run" in told.read_text(), "it tells of the stop")
+        seen = told.read_text().count("platform: ")
+        self.gateway.start()
+        self.wait(lambda: told.read_text().count("platform: ") > seen, "it shows the status again")
+
     def test_stop_is_prompt_while_the_platform_is_silent_and_the_device_too(self):
         self.start(ONE, max_age="100ms")
         self.wait_for_counter(5)

@@ -81,6 +81,26 @@ class Identity(Scenario):
         self.assert_nothing_missing(until)
         self.assertEqual(self.plc.connected, 1)
 
+    def test_a_downlink_for_a_removed_device_is_refused_in_the_audit(self):
+        (self.folder / "chiller").write_text(SECRETS[CHILLER])
+        chiller = ("  - {name: chiller, dvnuuid: CHILLER, secret: {file: chiller}, source: plc, unit_id: 1, interval: 100ms,\n"
+                   "     points: [{name: counter, holding: 0, type: uint32}, {name: valve, coil: 5, writable: true}]}\n")
+        self.platform.behave(kind="status", status=503, count=0)
+        self.start(PUMPING + chiller)
+        self.wait(lambda: self.served() > 20, "readings pile up")
+        self.reload(self.yaml(PUMPING))
+        self.platform.downlink(CHILLER, [{"n": "valve", "vb": True}])
+        self.platform.behave_well()
+        self.wait(lambda: "no longer has this device" in self.gateway.run("commands", "list").stdout, "it is refused")
+
+    def test_what_only_a_restart_changes_is_told_at_each_reload(self):
+        self.start(PUMPING)
+        self.wait_for_counter(3)
+        other = self.gateway.config.read_text().replace("queue.db", "other.db")
+        for times in (1, 2):
+            self.reload(other)
+            self.assertEqual(self.gateway.log().count("these changed and take effect after a restart: queue.path"), times)
+
     def test_alarms_go_with_their_device(self):
         secret = self.folder / "chiller"
         secret.write_text("x" * 30)
