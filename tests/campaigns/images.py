@@ -11,9 +11,9 @@ from campaigns.outcome import Outcome
 from support.queue_program import play, total
 
 ROWS = "1"
-TRIALS = {"ci": 12_000, "hand": 400_000}
+TRIALS = {"ci": 40_000, "hand": 400_000}
 BUG = "syncs swallowed, and log syncs put off to the checkpoint as with synchronous=NORMAL"
-BITE = 120  # images, 1 % of CI's
+BITE = 120  # images
 CASE = "after a power cut at any write*"
 
 
