@@ -122,6 +122,7 @@ private:
     std::string refused_why_;
     std::int64_t refused_told_ms_ = 0;
     int discoveries_ = 0;
+    bool is_discovering_ = false; ///< what is wrong with the whole source then is for who asked
     std::set<std::string> found_;
 
     // The present call: which points and devices were heard of, and what was said last.

@@ -102,9 +102,11 @@ void SourceThread::serve(const ReadRequest& request) {
 }
 
 void SourceThread::serve(const DiscoverRequest& request) {
+    is_discovering_ = true;
     const CallResult result = call(Urgency::discover, "discover", discover_time_ms, [&] {
         return driver_->discover(request.options, steady_ms() + discover_time_ms);
     });
+    is_discovering_ = false;
     const bool interrupted = result.status == CallResult::Status::interrupted;
     // Commands and readings by hand go first. The plugin then starts over; what it finds again is left out.
     if (interrupted && inbox_.is_interrupted() && !inbox_.is_closed() && ++discoveries_ < most_discoveries) {

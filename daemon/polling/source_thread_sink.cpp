@@ -74,6 +74,8 @@ void SourceThread::on_event(SourceEvent event) {
         noted_ = event.text;
     if (event.kind == SourceEvent::Kind::problem) {
         said_ = event.text;
+        if (is_discovering_ && event.level == Level::source)
+            return; // no alarm: polling with the source's own settings may go on as well as before
         if (event.level == Level::point)
             heard_points_[event.index] = call_number_;
         else if (event.level == Level::device)

@@ -140,6 +140,13 @@ class ByHand(Scenario):
         self.assertEqual(scanned.returncode, 0)
         self.assertEqual(gateway.run("read", "boiler", "p6").returncode, 0)
 
+    def test_what_is_wrong_with_a_scan_is_told_to_who_asked_and_is_no_alarm(self):
+        self.begin()
+        scanned = self.gateway.run("scan", "plc", "--units", "9-1")
+        self.assertNotEqual(scanned.returncode, 0)
+        self.assertIn("the scan cannot begin: from 9 to 1 is no range", scanned.stderr)
+        self.assertEqual(json.loads(self.gateway.run("status", "--json").stdout)["alarms"], [])
+
     def test_every_downlink_is_in_the_journal_and_in_the_queue(self):
         if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("no mount namespace may be made here")
