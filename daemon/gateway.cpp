@@ -28,10 +28,6 @@ QueueOptions queue_options(const Config& config) {
     return options;
 }
 
-std::string key_of(const std::string& device, const std::string& point) {
-    return device + '/' + point;
-}
-
 } // namespace
 
 HttpsSettings Gateway::https_settings(const ThingsConfig& things) {
@@ -168,19 +164,19 @@ void Gateway::on_readings(const RunningSource& source, std::vector<PointReading>
     const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
     std::uint32_t noted = UINT32_MAX; // readings of one device come in a row
     for (PointReading& reading : readings) {
-        const SourcePoint& point = source.work->points[reading.point];
-        const std::string& device = source.work->devices[point.device].name;
+        const SeriesId series = source.series[reading.point];
         // Before the report rules: the page shows what was read, not only what is sent.
-        live_.set(key_of(device, point.config.name), reading.value,
+        live_.set(series, reading.value,
                   reading.stamp.clock == Stamp::Clock::wall ? reading.stamp.ms : wall_ms, boot_ms);
         if (!reading.report)
             continue;
-        queue_.append({source.series[reading.point], reading.stamp, std::move(reading.value)});
-        if (point.device == noted)
+        queue_.append({series, reading.stamp, std::move(reading.value)});
+        const std::uint32_t device = source.work->points[reading.point].device;
+        if (device == noted)
             continue;
-        noted = point.device;
+        noted = device;
         // By series, not by name: a reload may have removed the device while this was on its way.
-        uploader_.notify(queue_.series(source.series[reading.point]).device);
+        uploader_.notify(queue_.series(series).device);
     }
 }
 
@@ -195,7 +191,7 @@ void Gateway::on_event(const RunningSource& source, const SourceEvent& event) {
         const SourcePoint& at = source.work->points[event.index];
         device = source.work->devices[at.device].name;
         point = at.config.name;
-        live_.set_problem(key_of(device, point), is_problem ? event.text : std::string());
+        live_.set_problem(source.series[event.index], is_problem ? event.text : std::string());
     }
     const std::string where =
         fmt::format("{}{}{}{}{}", name, device.empty() ? "" : ", ", device, point.empty() ? "" : "/", point);
@@ -217,11 +213,11 @@ void Gateway::on_outcome(const Outcome& outcome) {
     const auto id = ids_.find(outcome.device);
     if (id == ids_.end())
         return;
-    live_.set(key_of(outcome.device, outcome.name), outcome.value,
+    const SeriesId series = queue_.series(id->second, outcome.name, outcome.unit);
+    live_.set(series, outcome.value,
               outcome.stamp.clock == Stamp::Clock::wall ? outcome.stamp.ms : clock_.wall_ms(),
               clock_.boot_ms());
-    queue_.append({queue_.series(id->second, outcome.name, outcome.unit), outcome.stamp, outcome.value},
-                  outcome.urgent);
+    queue_.append({series, outcome.stamp, outcome.value}, outcome.urgent);
     uploader_.notify(id->second);
 }
 
@@ -342,8 +338,13 @@ void Gateway::read(const std::string& device, const std::string& point,
 }
 
 std::optional<Value> Gateway::last(const std::string& device, const std::string& point) const {
-    const LiveValues::Last* known = live_.find(key_of(device, point));
+    const LiveValues::Last* known = live(device, point);
     return known ? known->value : std::nullopt;
+}
+
+const LiveValues::Last* Gateway::live(const std::string& device, const std::string& point) const {
+    const std::optional<SeriesId> series = sources_.series(device, point);
+    return series ? live_.find(*series) : nullptr;
 }
 
 } // namespace things

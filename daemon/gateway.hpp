@@ -138,6 +138,8 @@ private:
     void view_devices(Snapshot& view);
     [[nodiscard]] std::string problem_of(const std::string& source, const std::string& device) const;
     [[nodiscard]] std::vector<ChartView> charts() const;
+    /// What was last seen of a point; null if nothing.
+    [[nodiscard]] const LiveValues::Last* live(const std::string& device, const std::string& point) const;
     [[nodiscard]] const DeviceConfig* find_device(const std::string& name) const;
     [[nodiscard]] bool is_configured(const std::string& source) const;
     void read_points(const DeviceConfig& device, std::vector<std::string> points,

@@ -130,11 +130,7 @@ void Gateway::apply(CheckedConfig next) {
     config_ = std::move(next);
     router_.update(config_.config);
     forget_settings(config_.config);
-    std::vector<std::string> keys;
-    for (const DeviceConfig& device : config_.config.devices)
-        for (const PointConfig& point : device.points)
-            keys.push_back(device.name + '/' + point.name);
-    live_.keep(keys);
+    live_.keep(sources_.all_series());
     for (const std::string& name : changed) {
         alarms_.clear("source/" + name);
         alarms_.clear_all("source/" + name + '/');

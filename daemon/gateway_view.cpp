@@ -179,7 +179,7 @@ void Gateway::view_devices(Snapshot& view) {
             value.unit = point.unit;
             value.source = point.source.empty() ? device.source : point.source;
             value.writable = point.writable.has_value();
-            if (const LiveValues::Last* last = live_.find(device.name + '/' + point.name)) {
+            if (const LiveValues::Last* last = live(device.name, point.name)) {
                 value.value = last->value;
                 value.time_ms = last->time_ms;
                 value.problem = last->problem;
@@ -198,7 +198,7 @@ std::vector<ChartView> Gateway::charts() const {
     all.push_back({"uploads", "readings a minute", History::step_ms, uploads_history_.values(now)});
     for (const DeviceConfig& device : config_.config.devices)
         for (const PointConfig& point : device.points)
-            if (const LiveValues::Last* last = live_.find(device.name + '/' + point.name))
+            if (const LiveValues::Last* last = live(device.name, point.name))
                 all.push_back({device.name + '/' + point.name, point.unit, History::step_ms,
                                last->history.values(now)});
     return all;

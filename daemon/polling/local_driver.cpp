@@ -203,6 +203,7 @@ void LocalDriver::take(const things_reading* readings, std::uint32_t count) {
     for (std::uint32_t first = 0; first < count; first += chunk) {
         std::vector<RawReading> batch;
         const std::uint32_t end = first + std::min(chunk, count - first);
+        batch.reserve(end - first);
         for (std::uint32_t i = first; i < end; ++i) {
             things_reading reading{};
             std::memcpy(&reading, bytes + std::size_t{i} * stride,

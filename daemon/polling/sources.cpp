@@ -191,6 +191,19 @@ Sources::Slot* Sources::find_slot(const std::string& device, const std::string& 
     return slots_[at->second.source].get();
 }
 
+std::optional<SeriesId> Sources::series(const std::string& device, const std::string& point) const {
+    std::uint32_t index = 0;
+    const Slot* slot = find_slot(device, point, index);
+    return slot ? std::optional(slot->running.series[index]) : std::nullopt;
+}
+
+std::vector<SeriesId> Sources::all_series() const {
+    std::vector<SeriesId> all;
+    for (const auto& slot : slots_)
+        all.insert(all.end(), slot->running.series.begin(), slot->running.series.end());
+    return all;
+}
+
 const PointConfig* Sources::find_point(const std::string& device, const std::string& point) const {
     std::uint32_t index = 0;
     const Slot* slot = find_slot(device, point, index);

@@ -56,6 +56,9 @@ public:
     /// Null if there is none.
     /// Null also for a source that no point uses. Valid until the next apply().
     [[nodiscard]] Source* find(std::string_view name) const;
+    /// In the queue's catalogue; none if the device or the point does not exist.
+    [[nodiscard]] std::optional<SeriesId> series(const std::string& device, const std::string& point) const;
+    [[nodiscard]] std::vector<SeriesId> all_series() const;
     /// Null if the device or the point does not exist.
     [[nodiscard]] const PointConfig* find_point(const std::string& device, const std::string& point) const;
 

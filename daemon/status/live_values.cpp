@@ -61,8 +61,8 @@ std::vector<std::optional<double>> History::values(std::int64_t boot_ms) const {
     return out;
 }
 
-void LiveValues::set(const std::string& key, const Value& value, std::int64_t wall_ms, std::int64_t boot_ms) {
-    Last& last = values_[key];
+void LiveValues::set(SeriesId series, const Value& value, std::int64_t wall_ms, std::int64_t boot_ms) {
+    Last& last = values_[series];
     last.value = value;
     last.time_ms = wall_ms;
     last.problem.clear();
@@ -70,17 +70,17 @@ void LiveValues::set(const std::string& key, const Value& value, std::int64_t wa
         last.history.add(*n, boot_ms);
 }
 
-void LiveValues::set_problem(const std::string& key, const std::string& problem) {
-    values_[key].problem = problem;
+void LiveValues::set_problem(SeriesId series, const std::string& problem) {
+    values_[series].problem = problem;
 }
 
-const LiveValues::Last* LiveValues::find(const std::string& key) const {
-    const auto at = values_.find(key);
+const LiveValues::Last* LiveValues::find(SeriesId series) const {
+    const auto at = values_.find(series);
     return at == values_.end() ? nullptr : &at->second;
 }
 
-void LiveValues::keep(const std::vector<std::string>& keys) {
-    const std::unordered_set<std::string> wanted(keys.begin(), keys.end());
+void LiveValues::keep(const std::vector<SeriesId>& series) {
+    const std::unordered_set<SeriesId> wanted(series.begin(), series.end());
     std::erase_if(values_, [&wanted](const auto& entry) { return !wanted.contains(entry.first); });
 }
 

@@ -42,19 +42,19 @@ public:
         std::string problem;
         History history;
     };
-    /// `key` is "DEVICE/POINT"; it ends the point's problem. `wall_ms` is shown, `boot_ms` places the value
-    /// in the history; texts have no history.
-    void set(const std::string& key, const Value& value, std::int64_t wall_ms, std::int64_t boot_ms);
+    /// `series` is the point's in the queue; its problem is over. `wall_ms` is shown, `boot_ms` places the
+    /// value in the history; texts have no history.
+    void set(SeriesId series, const Value& value, std::int64_t wall_ms, std::int64_t boot_ms);
     /// Why the point cannot be read; empty: it can again.
-    void set_problem(const std::string& key, const std::string& problem);
+    void set_problem(SeriesId series, const std::string& problem);
     /// Null if nothing is known of it.
     /// Valid until the next keep().
-    [[nodiscard]] const Last* find(const std::string& key) const;
-    /// Forgets all whose key is not in `keys`, after a reload.
-    void keep(const std::vector<std::string>& keys);
+    [[nodiscard]] const Last* find(SeriesId series) const;
+    /// Forgets all that are not among these, after a reload.
+    void keep(const std::vector<SeriesId>& series);
 
 private:
-    std::unordered_map<std::string, Last> values_; ///< by "DEVICE/POINT"
+    std::unordered_map<SeriesId, Last> values_;
 };
 
 } // namespace things

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "modbus/link_cost.hpp"
 
+#include <algorithm>
+
 namespace things {
 
 namespace {
@@ -9,6 +11,7 @@ constexpr unsigned frame_bytes = 8 + 5; // an RTU request, and what surrounds th
 constexpr unsigned fast_baud = 19200;   // above it the silence no longer shrinks
 constexpr double fast_silence_us = 1750;
 constexpr double tcp_byte_us = 0.01; // a 1 Gbit/s network, and copying
+constexpr double most_bytes = 250;   // of data in one answer
 
 } // namespace
 
@@ -27,6 +30,10 @@ unsigned data_bytes(RegisterTable table, unsigned count) {
 
 double LinkCost::read_us(RegisterTable table, unsigned count) const {
     return request_us + byte_us * data_bytes(table, count);
+}
+
+double LinkCost::request_bytes() const {
+    return std::min(request_us / byte_us, most_bytes);
 }
 
 LinkCost serial_cost(const SerialFrame& frame, double pause_us, double turnaround_us) {

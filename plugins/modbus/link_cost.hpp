@@ -32,6 +32,10 @@ struct LinkCost {
     double request_us = 0; ///< of a request and its answer, apart from their data
     double byte_us = 0;    ///< of each byte of data
     [[nodiscard]] double read_us(RegisterTable table, unsigned count) const;
+    /// Bytes of data that cost as much as one request more; at most what an answer carries, since from there
+    /// on every gap is worth crossing. What a plan depends on, beside the device: on TCP it is always the
+    /// most.
+    [[nodiscard]] double request_bytes() const;
 };
 
 /// `turnaround_us`: what the device takes between the request's last byte and its answer's first.

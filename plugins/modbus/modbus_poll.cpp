@@ -25,6 +25,7 @@ constexpr std::chrono::milliseconds patience{50};
 int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
     deadline_ms_ = deadline_ms;
     interrupted_ = link_failed_ = reopened_once_ = false;
+    wants_raw_ = count == 1;
     if (!open_link())
         return why_over();
     lessons_.on_time(Clock::now());

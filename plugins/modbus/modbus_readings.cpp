@@ -10,12 +10,20 @@ namespace {
 
 constexpr int largest_power = 20; // of a scale factor; beyond it is no scale factor
 
-void append_hex(std::string& text, std::uint16_t word) {
+std::string hex_text(std::span<const std::uint16_t> words) {
     static const char* const digits = "0123456789ABCDEF";
-    if (!text.empty())
-        text += ' ';
-    text +=
-        {'0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
+    std::string text;
+    for (const std::uint16_t word : words) {
+        if (!text.empty())
+            text += ' ';
+        text += {'0',
+                 'x',
+                 digits[word >> 12],
+                 digits[word >> 8 & 0xF],
+                 digits[word >> 4 & 0xF],
+                 digits[word & 0xF]};
+    }
+    return text;
 }
 
 } // namespace
@@ -36,9 +44,6 @@ void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned
     const std::span<const std::uint16_t> words =
         std::span(result.words).subspan(planned.offset, point.span.size());
     int power = 0;
-    std::string raw;
-    for (const std::uint16_t word : words)
-        append_hex(raw, word);
     Decoded decoded;
     if (point.factor)
         power = static_cast<std::int16_t>(result.words[planned.factor_offset]);
@@ -48,7 +53,7 @@ void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned
         decoded = decode(point.format, words, power);
     if (decoded.why_not) {
         point_problem(planned.point, "no_value",
-                      point_text(planned.point) + ": " + raw + " is " + decoded.why_not + ".");
+                      point_text(planned.point) + ": " + hex_text(words) + " is " + decoded.why_not + ".");
         return;
     }
     if (point_codes_[planned.point])
@@ -59,8 +64,8 @@ void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned
     const auto* text = std::get_if<std::string>(&decoded.value);
     reading.value = text ? make_value(texts_.emplace_back(*text)) : make_value(decoded.value);
     reading.duration_us = result.duration_us;
-    texts_.push_back(std::move(raw));
-    reading.raw = texts_.back().c_str();
+    if (wants_raw_)
+        reading.raw = texts_.emplace_back(hex_text(words)).c_str();
     readings_.push_back(reading);
 }
 

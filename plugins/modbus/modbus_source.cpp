@@ -126,7 +126,7 @@ Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
 }
 
 const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_t count) {
-    const double request_us = bus_.cost(std::chrono::milliseconds(0)).request_us;
+    const double request_bytes = bus_.cost(std::chrono::milliseconds(0)).request_bytes();
     ++polls_;
     const auto same = [points, count](const CachedPlan& cached) {
         return cached.points.size() == count && std::equal(points, points + count, cached.points.begin());
@@ -140,12 +140,12 @@ const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_
         *found = {{points, points + count}, lessons_.epoch() + 1, 0, 0, {}};
     }
     found->used = polls_;
-    if (found->epoch != lessons_.epoch() || !is_near(found->request_us, request_us)) {
+    if (found->epoch != lessons_.epoch() || !is_near(found->request_bytes, request_bytes)) {
         const ModbusBus& bus = bus_;
         found->plan = make_poll_plan(settings_, found->points, lessons_,
                                      [&bus](std::chrono::milliseconds pause) { return bus.cost(pause); });
         found->epoch = lessons_.epoch();
-        found->request_us = request_us;
+        found->request_bytes = request_bytes;
     }
     return found->plan;
 }

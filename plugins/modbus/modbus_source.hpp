@@ -70,11 +70,12 @@ private:
         std::array<std::uint8_t, 256> slots_{};
         std::vector<UnitState> states_;
     };
-    /// At most 32 are kept, those used last. Made anew when a lesson was learned or the measured cost moved.
+    /// At most 32 are kept, those used last. Made anew when a lesson was learned, or when a request came to
+    /// be worth twice or half as many bytes.
     struct CachedPlan {
         std::vector<std::uint32_t> points;
         std::uint64_t epoch = 0;
-        double request_us = 0; ///< of the cost model it was made with
+        double request_bytes = 0; ///< of the cost model it was made with
         std::uint64_t used = 0;
         PollPlan plan;
     };
@@ -175,6 +176,7 @@ private:
     bool interrupted_ = false;
     bool link_failed_ = false;
     bool reopened_once_ = false;
+    bool wants_raw_ = false;     ///< one point was asked for, by hand perhaps
     SteadyTime next_probe_{};    ///< of silent units, so that they take a small part of the line only
     SteadyTime hurried_until_{}; ///< someone fell silent: until then the others are waited for less long
     SteadyTime next_gap_trial_{};

@@ -176,7 +176,8 @@ typedef struct things_reading {
     int64_t time_ms; /* with THINGS_OWN_TIME */
     uint32_t flags;
     uint32_t duration_us; /* of the request that brought it; 0: not known */
-    const char* raw;      /* what came over the wire, for `read` ("0x0102 0x0304"); may be null */
+    const char* raw;      /* what came over the wire ("0x0102 0x0304"), or null; shown by `read`, which polls
+                           * one point alone */
 } things_reading;
 
 /* The host keeps one state for each source, device and point: the last problem told is the one that is shown,

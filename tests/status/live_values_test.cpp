@@ -42,14 +42,15 @@ TEST_CASE("a value from before the newest slot changes nothing") {
 
 TEST_CASE("a value ends the point's problem, and points that are no more are forgotten") {
     LiveValues live;
-    live.set_problem("boiler/temperature", "no answer");
-    CHECK(live.find("boiler/temperature")->problem == "no answer");
-    CHECK_FALSE(live.find("boiler/temperature")->value.has_value());
-    live.set("boiler/temperature", 21.5, 1000, 0);
-    CHECK(live.find("boiler/temperature")->problem.empty());
-    CHECK(live.find("boiler/temperature")->time_ms == 1000);
-    live.keep({"boiler/other"});
-    CHECK(live.find("boiler/temperature") == nullptr);
+    const SeriesId temperature = 3, other = 4;
+    live.set_problem(temperature, "no answer");
+    CHECK(live.find(temperature)->problem == "no answer");
+    CHECK_FALSE(live.find(temperature)->value.has_value());
+    live.set(temperature, 21.5, 1000, 0);
+    CHECK(live.find(temperature)->problem.empty());
+    CHECK(live.find(temperature)->time_ms == 1000);
+    live.keep({other});
+    CHECK(live.find(temperature) == nullptr);
 }
 
 TEST_CASE("a value is shown as people write it") {

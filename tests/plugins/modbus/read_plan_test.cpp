@@ -120,6 +120,13 @@ TEST_CASE("a gap is crossed only as far as it is cheaper") {
     CHECK(requests({{0, 1}, {40, 41}}, {125, 100, false}, fast) == Spans{{0, 41}});
 }
 
+TEST_CASE("a request is worth some bytes on a line, and on TCP always more than a gap has") {
+    CHECK(slow.request_bytes() == doctest::Approx(24.8).epsilon(0.01));
+    CHECK(fast.request_bytes() > 2 * slow.request_bytes());
+    for (const double round_trip_us : {50.0, 1000.0, 300'000.0})
+        CHECK(tcp_cost(0, round_trip_us).request_bytes() == 250);
+}
+
 TEST_CASE("limits are kept and no value is cut in two") {
     Spans wanted;
     for (std::uint32_t a = 0; a < 400; a += 2)

@@ -42,9 +42,24 @@ TEST_CASE("neighbouring points are read in one request and far ones are not") {
     CHECK(host.last(2) == Value(std::int64_t{7}));
     CHECK(device.units.take_log() ==
           Log{"1 3 500+1", "1 3 100+3"}); // the shortest finds out whether it is there
-    CHECK(host.emitted[2].raw == "0x41AA 0x6666");
     CHECK(source.poll_all() == THINGS_OK);
     CHECK(device.units.take_log() == Log{"1 3 100+3", "1 3 500+1"});
+}
+
+TEST_CASE("a point that is read alone comes with its words, since somebody may look at them") {
+    TcpDevice device;
+    device.units.set(1, 'h', 101, {0x41AA, 0x6666});
+    FakeConfig config = config_for(device);
+    config.points.push_back({0, "f", at("holding", 101).set("type", "float32")});
+    config.points.push_back({0, "word", at("holding", 101)});
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    CHECK(source.poll({0}) == THINGS_OK);
+    REQUIRE(host.emitted.size() == 1);
+    CHECK(host.emitted[0].raw == "0x41AA 0x6666");
+    CHECK(source.poll_all() == THINGS_OK);
+    REQUIRE(host.emitted.size() == 3);
+    CHECK(host.emitted[1].raw.empty());
 }
 
 TEST_CASE("all four tables and both notations of an address") {
