@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual machine that runs the gateway of this build on a Debian kernel: boots in seconds, keeps its queue on /dev/vda,
 reaches this machine's loopback as 10.0.2.2. It has no users, no services: init mounts, starts the gateway, starts it again
-should it end. Needs NEEDS, and fetches Debian's kernel package once into the build folder. Standard library only."""
+should it end. Needs NEEDS, and fetches Debian's kernel package once into the build folder. Standard library only.
+
+Two thirds of a start are the emulated boot of the kernel. So a guest can also wake from a machine that was frozen once,
+booted and with its network but without its disk: it is told the time and gets a boot id and randomness of its own, then
+finds its disk, mends the file system and starts the gateway as after any boot."""
 
 import os
 import pathlib
@@ -9,22 +13,34 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
+import uuid
 
 from support.gateway import PLUGINS, PROGRAM
-from support.simulator import BUILD
+from support.simulator import BUILD, wait_until
 
 NEEDS = ["qemu-system-x86", "busybox-static", "e2fsprogs", "cpio"]
 HOST = "10.0.2.2"  # this machine's loopback, from inside
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
-MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "failover",
-           "net_failover", "virtio_net"]
+MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
+           "virtio_net"]
+DISK_MODULE = "virtio_blk"
 DATA = "/data"  # where /dev/vda is mounted
+RESEED = BUILD / "tests/reseed"
 
 INIT = """#!/bin/sh
 export PATH=/bin
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs run /run
 for module in MODULES; do insmod /modules/$module.ko; done
 ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
+read options </proc/cmdline
+case "$options" in *to_be_frozen*)
+  echo "ready to freeze"
+  read now boot noise
+  date -s "@$now"; echo "$noise" >/dev/urandom; reseed
+  echo "$boot" >/run/boot_id; mount -o bind /run/boot_id /proc/sys/kernel/random/boot_id
+esac
+insmod /modules/DISK_MODULE.ko
 mkdir -p /data; mount -t ext4 -o data=ordered /dev/vda /data || echo "no disk"
 while :; do
   /gateway/kpn-things-gateway run --config /gateway/gateway.yaml --plugin-dir /gateway/plugins
@@ -75,24 +91,25 @@ def build_initrd(folder, files):
         (root / name).mkdir(parents=True)
     busybox = root / "bin/busybox"
     shutil.copy("/bin/busybox", busybox)
-    for name in ("sh", "mount", "insmod", "ip", "mkdir", "echo", "sleep"):
+    for name in ("sh", "mount", "insmod", "ip", "mkdir", "echo", "sleep", "date"):
         (root / "bin" / name).symlink_to("busybox")
     modules = kernel()[1]
-    for name in MODULES:
+    for name in [*MODULES, DISK_MODULE]:
         module, = modules.rglob(f"{name}.ko")
         shutil.copy(module, root / "modules")
     plugin = PLUGINS / "modbus.so"
-    for path in libraries(PROGRAM, plugin):
+    for path in libraries(PROGRAM, plugin, RESEED):
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     shutil.copy(PROGRAM, root / "gateway")
+    shutil.copy(RESEED, root / "bin")
     shutil.copy(plugin, root / "gateway/plugins")
     for name, path in files.items():
         shutil.copy(path, root / "gateway" / name)
         (root / "gateway" / name).chmod(0o600)
     init = root / "init"
-    init.write_text(INIT.replace("MODULES", " ".join(MODULES)))
+    init.write_text(INIT.replace("DISK_MODULE", DISK_MODULE).replace("MODULES", " ".join(MODULES)))
     init.chmod(0o755)
     initrd = pathlib.Path(folder) / "initrd"
     with open(initrd, "wb") as out:
@@ -102,20 +119,37 @@ def build_initrd(folder, files):
     return initrd
 
 
-class Guest:
-    """One run of the machine, from power on to power off."""
+def machine(initrd, disk_socket, word=""):
+    """The command line of the emulator; `word` is one more for the kernel's."""
+    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "256", "-smp", "1", "-nodefaults",
+            "-no-user-config", "-no-reboot", "-display", "none", "-kernel", kernel()[0], "-initrd", initrd, "-append",
+            f"console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check {word}", "-drive",
+            f"file=nbd+unix:///?socket={disk_socket},if=none,id=disk,format=raw,cache=none", "-device",
+            "virtio-blk-pci,drive=disk", "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
 
-    def __init__(self, initrd, disk_socket, log):
-        image = kernel()[0]
+
+def freeze(folder, initrd, disk_socket):
+    """A file with the machine as it is just before it looks for a disk, for Guest to wake."""
+    frozen, log = folder / "frozen", folder / "frozen.log"
+    command = [*machine(initrd, disk_socket, "to_be_frozen"), "-serial", f"file:{log}", "-monitor", "stdio"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        wait_until(lambda: log.exists() and "ready to freeze" in log.read_text(errors="replace"), "the guest boots", 240)
+        process.communicate(f'migrate_set_parameter max-bandwidth 4G\nmigrate "exec:cat >{frozen}"\nquit\n')
+    return frozen
+
+
+class Guest:
+    """One run of the machine, from power on to power off; from `frozen`, if given."""
+
+    def __init__(self, initrd, disk_socket, log, frozen=None):
+        wake = ["-incoming", f"exec:cat {frozen}"] if frozen else []
         with open(log, "ab") as out:
-            self.process = subprocess.Popen(
-                ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "256", "-smp", "1", "-nodefaults",
-                 "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio", "-kernel", image, "-initrd", initrd,
-                 "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check", "-drive",
-                 f"file=nbd+unix:///?socket={disk_socket},if=none,id=disk,format=raw,cache=none", "-device",
-                 "virtio-blk-pci,drive=disk", "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self.process = subprocess.Popen([*machine(initrd, disk_socket), "-serial", "stdio", *wake],
+                                            stdin=subprocess.PIPE, stdout=out, stderr=out)
+        if frozen:  # a machine that wakes may miss the first byte
+            self.process.stdin.write(f" {int(time.time())} {uuid.uuid4()} {os.urandom(64).hex()}\n".encode())
+            self.process.stdin.flush()
 
     def cut(self):
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
