@@ -264,8 +264,6 @@ CommitResult Archive::attempt(const CommitRequest& request) {
     must_settle_ = false;
     result = store_->commit(request);
     result.was_gone = std::exchange(was_gone_, false);
-    if (place_.log == FileIdentity{})
-        note_log();
     had_state_ = true;
     return result;
 }

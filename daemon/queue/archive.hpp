@@ -96,8 +96,7 @@ private:
     /// that it is opened from there. Throws SqliteError or QueueError; what stood there is moved only when
     /// the new one is complete.
     void bring_back();
-    /// SQLite makes the log when it first needs it. The file is known since it was opened: one that is gone
-    /// by now must not be taken for how it should be.
+    /// The file is known since it was opened: one that is gone by now must not be taken for how it should be.
     void note_log();
     /// Puts a double of the open file where it was; complete, or not at all. Returns the new name of what
     /// stood there.
@@ -113,7 +112,7 @@ private:
     std::unique_ptr<PlaceLock> lock_;
     Ballast ballast_;
     std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next eight
-    PlaceIdentity place_;                 ///< the store's files: the database when opened, the log when made
+    PlaceIdentity place_;                 ///< the store's files; one that was gone at once is none
     bool must_settle_ = false;            ///< before anything is written, since an error closed it
     bool was_gone_ = false;               ///< a new file was written that no result has told of yet
     bool had_state_ = false;

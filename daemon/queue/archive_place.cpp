@@ -37,7 +37,8 @@ std::optional<PlaceIdentity> Archive::stranger() const {
     std::optional<PlaceIdentity> now;
     if (options_.vfs.empty())
         now = identity_of(options_.path);
-    return now && (*now != place_ || now->file == FileIdentity{}) ? now : std::nullopt;
+    const bool is_whole = now && now->file != FileIdentity{} && now->log != FileIdentity{};
+    return now && (*now != place_ || !is_whole) ? now : std::nullopt;
 }
 
 void Archive::bring_back() {
@@ -60,8 +61,7 @@ void Archive::bring_back() {
                aside.empty() ? "" : ", what stood there is kept as " + aside);
 }
 
-/// SQLite makes the log when it first needs it. The file is known since it was opened: one that is gone by
-/// now must not be taken for how it should be.
+/// The file is known since it was opened: one that is gone by now must not be taken for how it should be.
 void Archive::note_log() {
     if (const std::optional<PlaceIdentity> now = identity_of(options_.path); now && now->file == place_.file)
         place_.log = now->log;

@@ -156,6 +156,23 @@ TEST_CASE("a file that is removed or replaced while in use is written anew with 
         ++count;
         REQUIRE(std::filesystem::remove(path.string() + "-wal"));
     }
+    SUBCASE("its log, before the first commit of a start") {
+        rig.queue->append(rig.reading(0, -2));
+        REQUIRE(rig.commit());
+        ++count;
+        const std::string file = slurp(path), log = slurp(path.string() + "-wal");
+        REQUIRE(!log.empty());
+        rig.close();
+        spill(path, file);
+        spill(path.string() + "-wal", log);
+        rig.open();
+        REQUIRE(std::filesystem::remove(path.string() + "-wal"));
+    }
+    SUBCASE("its log, before the first commit after an orderly end") {
+        rig.close();
+        rig.open();
+        REQUIRE(std::filesystem::remove(path.string() + "-wal"));
+    }
     SUBCASE("the folder") {
         std::filesystem::remove_all(path.parent_path());
     }

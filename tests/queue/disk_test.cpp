@@ -25,6 +25,7 @@ namespace {
 std::string takes_all_room;  // path; empty: there is room
 bool answers = true;         // false: nothing can be opened
 std::string goes_at_a_write; // path of a file that somebody removes at the next write; empty: nobody
+std::string goes_when_open;  // the same, once it is open
 
 bool is_full() {
     return !takes_all_room.empty() && std::filesystem::exists(takes_all_room);
@@ -45,7 +46,10 @@ int open_at(const char* path, int flags, int mode) {
         errno = EIO;
         return -1;
     }
-    return ::open(path, flags, mode);
+    const int file = ::open(path, flags, mode);
+    if (path == goes_when_open)
+        std::filesystem::remove(std::exchange(goes_when_open, {}));
+    return file;
 }
 
 /// SQLite's calls are these as long as it lives.
@@ -173,6 +177,20 @@ TEST_CASE("a file that is removed while a commit writes is noticed by the next")
     rig.open();
     REQUIRE(rig.queue->status().queued == 40'002);
     CHECK(rig.take(0, Lane::backlog, 50'000).readings.size() == 40'002);
+}
+
+TEST_CASE("a log that is removed while a start reads it is missed by the first commit") {
+    DiskRig rig;
+    goes_when_open = rig.options.config.path.string() + "-wal";
+    rig.reopen();
+    REQUIRE(goes_when_open.empty());
+    rig.append_one();
+    REQUIRE(rig.commit());
+    CHECK(rig.is_told("damaged"));
+    rig.cut_power();
+    rig.open();
+    REQUIRE(rig.queue->status().queued == 40'001);
+    CHECK(rig.take(0, Lane::backlog, 50'000).readings.size() == 40'001);
 }
 
 TEST_CASE("a disk that comes back without room keeps the readings of before") {
