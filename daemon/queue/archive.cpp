@@ -144,18 +144,13 @@ void Archive::make_ballast() {
 }
 
 void Archive::open(ArchiveContent* content) {
-    if (const std::string problem = place_problem(options_.path); !problem.empty()) {
-        const std::string aside = put_aside(options_.path);
-        log::error("queue {}: {}; it was put aside as {} and a new queue begun", options_.path, problem,
-                   aside);
-    }
+    std::string damage = put_stranger_aside();
     const std::string unfinished = options_.path + ".rescue";
     std::error_code ignored;
     const bool was_rescuing = options_.vfs.empty() && std::filesystem::remove(unfinished, ignored);
     std::filesystem::remove(unfinished + "-wal", ignored);
     remove_copy();
     ArchiveContent found;
-    std::string damage;
     try {
         if (was_rescuing && !std::filesystem::exists(options_.path, ignored))
             damage = rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_);

@@ -90,6 +90,9 @@ private:
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request);
 
     // archive_place.cpp
+    /// What stands at the path and is no file of ours. Another user's is read as far as it may be: an older
+    /// version, or a command, ran as root. Returns what became of its readings; empty: there were none.
+    [[nodiscard]] std::string put_stranger_aside();
     /// What stands at the path, if it is not what is open. None also if that cannot be told.
     [[nodiscard]] std::optional<PlaceIdentity> stranger() const;
     /// If the files were removed or replaced while we use them: writes new ones, and closes the database, so

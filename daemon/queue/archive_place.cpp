@@ -2,12 +2,57 @@
 #include "queue/archive.hpp"
 
 #include "platform/log.hpp"
+#include "queue/rescue.hpp"
+
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <system_error>
 
+#include <unistd.h>
+
 // Files that somebody removed or replaced while they are in use.
 namespace things {
+
+namespace {
+
+/// Puts a double of our own in the place of another user's file. False: it may not be read, or there is no
+/// room.
+bool take_over(const std::string& path) {
+    const std::string own = path + ".own";
+    std::error_code error, ignored;
+    if (!std::filesystem::exists(path, ignored))
+        return true;
+    std::filesystem::copy_file(path, own, std::filesystem::copy_options::overwrite_existing, error);
+    if (!error)
+        std::filesystem::rename(own, path, error);
+    if (error)
+        std::filesystem::remove(own, ignored);
+    return !error;
+}
+
+} // namespace
+
+std::string Archive::put_stranger_aside() {
+    const std::string problem = place_problem(options_.path);
+    if (problem.empty())
+        return {};
+    const std::string aside = put_aside(options_.path);
+    std::string report;
+    if (std::filesystem::is_regular_file(std::filesystem::symlink_status(aside)))
+        try {
+            report = "It could not be read or copied. For what is in it to be sent: stop the service, give "
+                     "it to user " +
+                     std::to_string(::geteuid()) + " (chown), move it back";
+            if (take_over(aside) && take_over(aside + "-wal"))
+                report = rescue(aside, options_.path, options_.vfs, counters_);
+        } catch (const SqliteError& e) {
+            report = fmt::format("Nothing could be rescued: {}", e.what());
+        }
+    log::error("queue {}: {}; it was put aside as {} and a new queue begun. {}", options_.path, problem,
+               aside, report);
+    return report;
+}
 
 std::string Archive::write_anew() {
     const std::string copy = options_.path + ".copy";

@@ -24,7 +24,7 @@ from support.simulator import Simulator, numbered, wait_until
 from support.volatile_disk import VolatileDisk
 
 ROWS = "2"
-TRIALS = {"ci": 0, "hand": 300}
+TRIALS = {"ci": 0, "hand": 2000}
 BUG = "a disk that confirms flushes and does not do them"
 NEEDS = guest.NEEDS
 GUESTS = 2  # side by side

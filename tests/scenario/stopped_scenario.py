@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pwd
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -176,6 +177,33 @@ class AsRoot(Scenario):
         self.assertEqual(ended.returncode, 1)
         self.assertRegex(ended.stderr, r"queue\.db belongs to user nobody.*systemctl start")
         self.assertEqual(self.owners(), {self.uid})
+
+    def leave_to_root(self, mode):
+        """Readings that wait, in files that an older version left as root's. The last counter value among them."""
+        self.plc.count_at(200)
+        self.start_as_nobody(SITE.replace("holding: 200, writable: {min: 5, max: 30, max_step: 5}", "holding: 200, type: uint32"))
+        self.platform.behave(kind="down")
+        begin = self.plc.counters[200].get(1, 0)
+        self.wait(lambda: self.plc.counters[200].get(1, 0) > begin + 20, "readings pile up")
+        self.gateway.stop()
+        for path in self.folder.glob("queue.db*"):
+            os.chown(path, 0, 0)
+            path.chmod(mode)
+        shutil.rmtree(self.folder / "hot")
+        self.platform.behave_well()
+        self.gateway.start()
+        return self.plc.counters[200][1]
+
+    def test_what_waits_in_a_file_of_roots_is_taken_over_if_it_may_be_read(self):
+        until = self.leave_to_root(0o644)
+        self.wait(lambda: (self.counters(name="setpoint") or [0])[-1] >= until, "newer ones arrive")
+        self.assert_nothing_missing(until, name="setpoint")
+        self.assertRegex(self.gateway.log(), r"belongs to another user; it was put aside as .*damaged-1.*Rescued (\d+) of \1 readings")
+
+    def test_what_may_not_be_read_is_told_with_the_cure(self):
+        self.leave_to_root(0o600)
+        self.wait(lambda: "give it to user 65534 (chown), move it back" in self.gateway.log(), "it is told")
+        self.assertTrue((self.folder / "queue.db.damaged-1").exists())
 
 
 if __name__ == "__main__":
