@@ -3,9 +3,9 @@
 
 The oracle is that of the kill campaign, outside the guest. What a cut may cost is what was taken within a commit interval
 before it, and a second for the commit itself, if the emulated machine got the processor time for it: it read at four fifths of
-its rate. A cut comes 0.2 to 20 s after power on, mostly after few and where
-a write is not flushed yet, so starts and recoveries are hit too. One start in 20 is a whole boot; the others wake a machine
-that was frozen before it saw its disk, which recovers all the same.
+its rate. A cut comes 0.2 to 20 s after power on, mostly after few and where a write is not flushed yet, so starts and
+recoveries are hit too. One start in 20 is a whole boot; the others wake a machine that was frozen before it saw its disk,
+which recovers all the same.
 Sent again may be what was known to be accepted for no longer than 5/4 of the interval before a cut, with the time it had."""
 
 import dataclasses
