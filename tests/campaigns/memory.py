@@ -80,7 +80,7 @@ def parts(trials, chance, ends, failures, **more):
         if is_excused(code, done.stderr.decode(errors="replace")):
             how = "crashed in OpenSSL"
         if how is None:
-            failures.append(f"{program} \"{case}\" ends with {code} when allocation {at} fails: {done.stderr.decode(errors="replace")[-4000:]}")
+            failures.append(f"{program} \"{case}\" ends with {code} when allocation {at} fails: {done.stderr[-4000:]}")
         ends[how or code] = ends.get(how or code, 0) + 1
         # A run that passed may have been too short for this one; else there are more than that.
         totals[program, case] = max(50, min(most, at)) if how == "passed" and chance.random() < 0.2 else max(most, 2 * at)
