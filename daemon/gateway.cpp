@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 #include <utility>
 
 namespace things {
@@ -26,6 +27,10 @@ QueueOptions queue_options(const Config& config) {
     options.time = config.time;
     options.live_limit = static_cast<std::size_t>(config.batch.max_records);
     return options;
+}
+
+std::string dead_key(const std::string& device) {
+    return "device/" + device + "/dead";
 }
 
 } // namespace
@@ -231,7 +236,7 @@ void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
     if (alarm.kind == UploadAlarm::Kind::device_parked)
         key = "device/" + device + "/parked";
     else if (alarm.kind == UploadAlarm::Kind::dead_letter)
-        key = "device/" + device + "/dead";
+        key = dead_key(device);
     else if (alarm.kind == UploadAlarm::Kind::misdirected)
         key = "uplink/misdirected";
     if (is_over)
@@ -265,14 +270,14 @@ void Gateway::on_second() {
         else
             alarms_.raise(key, alarm->text, "", std::string_view(code) != "clock", wall_ms);
     }
-    if (queue.books.dead == 0) // all were retried or dropped
-        for (const AlarmView& alarm : alarms_.list())
-            if (alarm.key.starts_with("device/") && alarm.key.ends_with("/dead"))
-                alarms_.clear(alarm.key);
+    if (std::exchange(dead_before_, queue.books.dead) != queue.books.dead)
+        end_dead_alarms();
     queued_history_.add(static_cast<double>(queue.queued), boot_ms);
     // Called each second, shown for each minute.
-    uploads_history_.add(static_cast<double>(queue.books.accepted - uploaded_before_) * 60, boot_ms);
-    uploaded_before_ = queue.books.accepted;
+    // Of this start: the books go back to the first day.
+    const std::uint64_t uploaded = uploader_.totals().readings_accepted;
+    uploads_history_.add(static_cast<double>(uploaded - uploaded_before_) * 60, boot_ms);
+    uploaded_before_ = uploaded;
     for (const Sources::View& source : sources_.view()) {
         const std::string& name = source.running->work->config.name;
         const std::uint64_t busy = source.status.busy_us, before = std::exchange(busy_before_[name], busy);
@@ -288,6 +293,18 @@ void Gateway::on_second() {
         begin_stop();
     if (!is_stopping_)
         wait_second();
+}
+
+void Gateway::end_dead_alarms() {
+    std::set<std::string> standing;
+    for (const DeadLetter& letter : queue_.dead_letters()) {
+        const DeviceId id = queue_.device(letter.dvnuuid);
+        const auto name = names_.find(id);
+        standing.insert(dead_key(name != names_.end() ? name->second : removed_name(id)));
+    }
+    for (const AlarmView& alarm : alarms_.list())
+        if (alarm.key.starts_with("device/") && alarm.key.ends_with("/dead") && !standing.contains(alarm.key))
+            alarms_.clear(alarm.key);
 }
 
 /// Says that all goes well, unless a thread hangs. The loop, and with it page and control socket, shows by

@@ -97,6 +97,8 @@ private:
     void on_upload_alarm(const UploadAlarm& alarm, bool is_over);
     /// Once a second: alarms of the queue, histories, loads, hanging plugins, the watchdog.
     void on_second();
+    /// Of devices whose dead letters were all retried or dropped.
+    void end_dead_alarms();
     /// Only while upload and queue threads make progress; a source that hangs is no reason to restart all.
     void feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms);
     void on_signal(int signal);
@@ -161,7 +163,7 @@ private:
     Alarms alarms_;
     LiveValues live_;
     History queued_history_, uploads_history_;
-    std::uint64_t uploaded_before_ = 0;
+    std::uint64_t uploaded_before_ = 0, dead_before_ = 0;
     std::unordered_map<std::string, std::uint64_t> busy_before_;
     std::unordered_map<std::string, double> loads_;
     std::int64_t started_ms_;

@@ -2,8 +2,10 @@
 """An outage is caught up: whatever the platform or the network did, nothing is missing afterwards."""
 
 import json
+import urllib.request
 
-from scenario import BOILER, SECRETS, Scenario, main
+from scenario import BOILER, CHILLER, SECRETS, Scenario, main
+from support.gateway import free_port
 
 COUNTING = """
 sources:
@@ -128,6 +130,42 @@ class Outages(Scenario):
         self.wait(lambda: self.has_arrived(second), "the one retried meanwhile has arrived")
         self.tool("drop", "--all")
         self.assertEqual(self.letters(), [])
+
+    def test_the_alarm_of_dead_letters_ends_with_the_last_one_of_its_device(self):
+        self.plc.count_at(0)
+        self.plc.holding[10:70] = [0x4142] * 60
+        label = "points: [{name: label, holding: 10, type: string, length: 60}, "
+        two = COUNTING + COUNTING[COUNTING.index("  - {"):].replace("boiler", "chiller").replace("BOILER", "CHILLER")
+        self.start(two.replace("points: [", label))
+        self.platform.control("POST", "/limits", {"max_body": 180})
+        dead = {"device/boiler/dead", "device/chiller/dead"}
+        self.wait(lambda: dead <= self.alarms(), "both devices have dead letters", 60)
+        self.platform.control("POST", "/limits", {"max_body": 1 << 20})
+        # What was refused before may still become a letter.
+        def drop_those_of_boiler():
+            ids = [str(letter["id"]) for letter in self.letters() if letter["dvnuuid"] == BOILER]
+            if ids:
+                self.tool("drop", *ids)
+            return "device/boiler/dead" not in self.alarms()
+        self.wait(drop_those_of_boiler, "the alarm of the one whose letters are gone has ended", 30)
+        self.assertIn("device/chiller/dead", self.alarms())
+
+    def test_the_chart_of_uploads_begins_with_this_start(self):
+        port = free_port()
+        self.begin(web_port=port)
+        self.assertEqual(self.gateway.stop()[0], 0)
+        self.platform.behave(kind="down")
+        self.gateway.start()
+        self.wait(lambda: any(value is not None for value in self.uploads(port)), "the chart has begun")
+        self.assertEqual({value for value in self.uploads(port) if value is not None}, {0})
+
+    @staticmethod
+    def uploads(port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/charts", timeout=5) as answer:
+            return next(chart["values"] for chart in json.load(answer)["charts"] if chart["key"] == "uploads")
+
+    def alarms(self):
+        return {alarm["key"] for alarm in json.loads(self.gateway.run("status", "--json").stdout)["alarms"]}
 
     def has_arrived(self, letter):
         return any(name == letter["name"] and round(float(time_) * 1000) == letter["time_ms"]
