@@ -158,6 +158,8 @@ void Builder::check_keys(const Node& map) {
     }
 }
 
+} // namespace
+
 // Bytes that no text editor writes: yaml-cpp would replace or swallow them.
 bool is_text(const std::string& text, const std::string& file, Problems& problems) {
     int line = 1, column = 1;
@@ -183,8 +185,6 @@ bool is_text(const std::string& text, const std::string& file, Problems& problem
     }
     return true;
 }
-
-} // namespace
 
 const Node* Node::find(std::string_view key) const {
     if (!is_map())

@@ -42,6 +42,9 @@ struct Node {
 /// Bounds: 32 levels, a million values, 100,000 of them through aliases. `file` must outlive the tree.
 std::optional<Node> parse_yaml(const std::string& text, const std::string* file, Problems& problems);
 
+/// Whether it is UTF-8 without control characters; if not, the first place where it is not becomes a problem.
+bool is_text(const std::string& text, const std::string& file, Problems& problems);
+
 /// Reads a regular file of at most 8 MiB. On failure the reason, fit for a message.
 struct FileText {
     std::string text;

@@ -31,7 +31,7 @@ public:
         if (text_.compare(0, 3, "\xef\xbb\xbf") == 0)
             at_ = 3;
         // Spreadsheets of countries with a decimal comma write semicolons.
-        const std::string head = text_.substr(at_, text_.find('\n', at_) - at_);
+        const std::string head = text_.substr(at_, text_.find_first_of("\r\n", at_) - at_);
         separator_ = head.find(',') == std::string::npos && head.find(';') != std::string::npos ? ';' : ',';
     }
     bool next_row(Row& row) {
@@ -45,16 +45,17 @@ public:
             if (more)
                 advance();
         }
-        if (at_ < text_.size() && text_[at_] == '\r')
+        if (is_at(at_, '\r'))
             advance();
-        if (at_ < text_.size() && text_[at_] == '\n')
+        if (is_at(at_, '\n'))
             advance();
         return !is_broken_;
     }
 
 private:
     void advance() {
-        if (text_[at_] == '\n') {
+        // A lone \r ends a line as well: spreadsheets on a Mac still write it.
+        if (text_[at_] == '\n' || (text_[at_] == '\r' && !is_at(at_ + 1, '\n'))) {
             ++line_;
             column_ = 0;
         }
@@ -65,9 +66,9 @@ private:
     }
     [[nodiscard]] bool at_end_of_cell() const {
         const char c = text_[at_];
-        return c == separator_ || c == '\n' ||
-               (c == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] == '\n'));
+        return c == separator_ || c == '\n' || c == '\r';
     }
+    [[nodiscard]] bool is_at(std::size_t at, char c) const { return at < text_.size() && text_[at] == c; }
     Cell next_cell() {
         Cell cell{"", line_, column_};
         if (at_ < text_.size() && text_[at_] == '"') {
@@ -145,13 +146,17 @@ bool check_header(const Row& header, const std::string* file, Problems& problems
     return problems.errors() == before;
 }
 
-Node row_node(const Row& header, const Row& row, const std::string* file) {
+Node row_node(const Row& header, const Row& row, const std::string* file, Problems& problems) {
     Node map = make_node(file, row.front(), Node::Kind::map, "");
     for (std::size_t i = 0; i < header.size(); ++i) {
         // An empty cell is a key that was not given.
         if (row[i].text.empty())
             continue;
         const std::string& name = header[i].text;
+        const bool is_secret = name == "secret" || name.rfind("secret_", 0) == 0;
+        if (is_secret && map.find("secret"))
+            problems.error({*file, row[i].line, row[i].column},
+                           "a second secret in this row; leave all secret columns but one empty");
         Node value = make_node(file, row[i], Node::Kind::scalar, row[i].text);
         // A column secret_file becomes secret: {file: ...}, as in YAML.
         if (name.rfind("secret_", 0) != 0) {
@@ -176,6 +181,8 @@ bool is_blank(const Row& row) {
 
 std::vector<Node> read_fleet(const std::string& text, const std::string* file, Problems& problems) {
     std::vector<Node> devices;
+    if (!is_text(text, *file, problems))
+        return devices;
     CsvText table(text, file, problems);
     Row header, row;
     if (!table.next_row(header) || is_blank(header)) {
@@ -189,7 +196,7 @@ std::vector<Node> read_fleet(const std::string& text, const std::string* file, P
         if (is_blank(row))
             continue;
         if (row.size() == header.size())
-            devices.push_back(row_node(header, row, file));
+            devices.push_back(row_node(header, row, file, problems));
         else
             problems.error(
                 {*file, row.front().line, 1},

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <glob.h>
 #include <set>
@@ -164,10 +165,18 @@ void Loader::include_pattern(const Node& pattern) {
         return;
     }
     glob_t found{};
-    // A pattern that fits nothing is no mistake: devices.d may be empty.
-    if (::glob(path.c_str(), 0, nullptr, &found) == 0)
-        for (std::size_t i = 0; i < found.gl_pathc; ++i)
-            include_file(found.gl_pathv[i], pattern.place());
+    const auto is_failure = [](const char*, int error) {
+        return error == ENOENT ? 0 : 1;
+    };
+    // A pattern that fits nothing is no mistake: devices.d may be empty. A folder that cannot be read is:
+    // its devices would be gone without a word.
+    const int result = ::glob(path.c_str(), 0, is_failure, &found);
+    for (std::size_t i = 0; result == 0 && i < found.gl_pathc; ++i)
+        include_file(found.gl_pathv[i], pattern.place());
+    if (result == GLOB_ABORTED)
+        problems_.error(
+            pattern.place(),
+            fmt::format("include: cannot read a folder of {}; may this user open it?", quote(pattern.text)));
     ::globfree(&found);
 }
 

@@ -39,7 +39,8 @@ struct LoadOptions {
 LoadOptions system_load_options(const std::filesystem::path& file);
 
 /// What came of it. `config` is there if no problem is an error; warnings may be there beside it.
-/// Problems are in the order of the files, then of the lines, at most 5,000.
+/// Problems are in the order of the files, then of the lines, at most 5,000 errors and as many
+/// warnings.
 struct Loaded {
     std::optional<Config> config;
     std::vector<Problem> problems;

@@ -47,9 +47,9 @@ void Problems::know_file(const std::string& file) {
 }
 
 void Problems::add(Place place, Severity severity, std::string message) {
-    if (severity == Severity::error)
-        ++errors_;
-    if (list_.size() < most_problems)
+    // Counted apart: thousands of warnings must not push out the one error that refuses the file.
+    std::size_t& count = severity == Severity::error ? errors_ : warnings_;
+    if (count++ < most_problems)
         list_.push_back({std::move(place), severity, std::move(message)});
 }
 

@@ -23,7 +23,7 @@ struct Problem {
 };
 
 /// Collects problems. The same one at the same place is kept once (a profile is read by many devices).
-/// Keeps 5,000; errors beyond are counted.
+/// Keeps 5,000 errors and as many warnings; errors beyond are counted.
 class Problems {
 public:
     void error(Place place, std::string message);
@@ -40,7 +40,7 @@ private:
     void add(Place place, Severity severity, std::string message);
     std::vector<Problem> list_;
     std::vector<std::string> files_;
-    std::size_t errors_ = 0;
+    std::size_t errors_ = 0, warnings_ = 0;
 };
 
 } // namespace things

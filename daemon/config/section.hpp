@@ -84,7 +84,7 @@ private:
 };
 
 /// Text of a value for a message, shortened, in quotes.
-/// Cut at 60 bytes, between characters.
+/// Cut at 60 bytes, between characters. What could be a device's secret is described, not shown.
 std::string quote(const std::string& text);
 
 /// A path relative to the directory of `file`.

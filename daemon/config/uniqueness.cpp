@@ -47,6 +47,14 @@ bool is_address(const PluginDescription& plugin, const Setting& setting) {
     });
 }
 
+// Written out or left out: a default is the same.
+bool is_default(const PluginDescription& plugin, const Setting& setting) {
+    return std::any_of(plugin.keys.begin(), plugin.keys.end(), [&setting](const KeyDescription& key) {
+        return key.name == setting.key && key.level != Level::source && !key.fallback.empty() &&
+               key.fallback == scalar_text(setting.value);
+    });
+}
+
 // Everything that decides which bytes a point reads and what is made of them; empty if the plugin knows no
 // addresses.
 std::string identity(const DeviceConfig& device, const PointConfig& point, const PluginDescription& plugin) {
@@ -55,7 +63,8 @@ std::string identity(const DeviceConfig& device, const PointConfig& point, const
     bool has_address = false;
     for (const Setting& setting : point.settings) {
         has_address = has_address || is_address(plugin, setting);
-        add_setting(parts, setting);
+        if (!is_default(plugin, setting))
+            add_setting(parts, setting);
     }
     if (!has_address)
         return {};
@@ -63,7 +72,8 @@ std::string identity(const DeviceConfig& device, const PointConfig& point, const
         const auto same = [&setting](const Setting& other) {
             return other.key == setting.key;
         };
-        if (device.source == point.source && std::none_of(point.settings.begin(), point.settings.end(), same))
+        if (device.source == point.source && !is_default(plugin, setting) &&
+            std::none_of(point.settings.begin(), point.settings.end(), same))
             add_setting(parts, setting);
     }
     // The order in which keys were written means nothing.

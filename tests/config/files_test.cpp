@@ -2,6 +2,7 @@
 #include "support/config_files.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -47,6 +48,16 @@ TEST_CASE("an empty include folder and an empty included file are no mistakes") 
     CHECK(files.load("include: [devices.d/*.yaml, none.d/*.yaml]\n").config);
 }
 
+TEST_CASE("an include folder that cannot be read is an error: its devices would be gone without a word") {
+    ConfigFiles files;
+    std::filesystem::create_symlink("devices.d",
+                                    files.folder() / "devices.d"); // whoever runs this cannot open it
+    CHECK(
+        files.problems(files.load("include: devices.d/*.yaml\n")) ==
+        "gateway.yaml:1:10: error: include: cannot read a folder of \"devices.d/*.yaml\"; may this user open "
+        "it?\n");
+}
+
 TEST_CASE("an included file cannot include, and a link to the main file is a cycle") {
     ConfigFiles files;
     files.write("more.yaml", "include: gateway.yaml\n");
@@ -80,6 +91,10 @@ TEST_CASE("a fleet with commas or semicolons, quotes, a byte order mark, empty c
     SUBCASE("semicolons, as a Dutch spreadsheet writes them") {
         std::replace(csv.begin(), csv.end(), ',', ';');
     }
+    SUBCASE("line ends of an old Mac") {
+        csv.erase(std::remove(csv.begin(), csv.end(), '\r'), csv.end());
+        std::replace(csv.begin(), csv.end(), '\n', '\r');
+    }
     SUBCASE("byte order mark and no line end") {
         csv = "\xef\xbb\xbf" + csv;
         csv.pop_back();
@@ -93,6 +108,13 @@ TEST_CASE("a fleet with commas or semicolons, quotes, a byte order mark, empty c
     CHECK(loaded.config->devices[1].settings.at(0).value == Scalar(std::int64_t{16}));
 }
 
+TEST_CASE("a fleet that is not UTF-8 is refused with the place of its first foreign byte") {
+    ConfigFiles files;
+    files.write("fleet.csv", fleet_head + "K\xfc" + "che,6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41,S,plc,1,p\n");
+    CHECK(files.problems(files.load(head + "devices: {csv: fleet.csv}\n"))
+              .find("fleet.csv:2:2: error: not UTF-8 (byte 0xfc); save the file as UTF-8\n") == 0);
+}
+
 TEST_CASE("any plain key of a device can be a column") {
     ConfigFiles files;
     files.environment["S"] = "abcdefghijklmnopqrstuvwxyzABCD";
@@ -103,6 +125,19 @@ TEST_CASE("any plain key of a device can be a column") {
     REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
     CHECK(loaded.config->devices[0].interval == minutes(5));
     CHECK(loaded.config->devices[0].settings.size() == 2);
+}
+
+TEST_CASE("thousands of warnings do not push out the error") {
+    ConfigFiles files;
+    std::string yaml = head +
+                       "profiles: {p: {plugin: modbus, points: [{name: q, holding: 3, unit: \"%\"}]}}\n" +
+                       "devices:\n";
+    for (int i = 0; i < 6000; ++i)
+        yaml += fmt::format("  - {{name: d{0}, dvnuuid: 6f1c2b9e-4a57-4d0b-9c3e-{0:012}, source: plc, "
+                            "profile: p, secret: abcdefghijklmnopqrstuvwxyzABCD, unit_id: {1}}}\n",
+                            i, i % 240 + 1);
+    const std::string problems = files.problems(files.load(yaml + "  - wrong\n"));
+    CHECK(problems.find("gateway.yaml:6005:5: error: a device is a mapping") != std::string::npos);
 }
 
 TEST_CASE("any garbage is an error with a place, never a crash") {

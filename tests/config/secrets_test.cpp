@@ -158,3 +158,16 @@ TEST_CASE("secrets as text in a file that everybody can read get a warning, once
                                     "machine can read it; run: chmod o= on "
                                     "it, or move them to files of their own\n");
 }
+
+TEST_CASE("a secret that took another key's place is not shown") {
+    ConfigFiles files;
+    for (const char* key : {"dvnuuid: 6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b40", "source: plc"}) {
+        std::string yaml = device_with("6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b40");
+        const std::string name = std::string(key).substr(0, std::string(key).find(' ') + 1);
+        yaml.replace(yaml.find(key), std::string(key).size(), name + good);
+        const std::string problems = files.problems(files.load(yaml));
+        CAPTURE(problems);
+        CHECK(problems.find("(a text of 30 letters and digits)") != std::string::npos);
+        CHECK(problems.find(good) == std::string::npos);
+    }
+}

@@ -25,6 +25,11 @@ KeyDescription inherited(KeyDescription made) {
     return made;
 }
 
+KeyDescription with_default(KeyDescription made, std::string fallback) {
+    made.fallback = std::move(fallback);
+    return made;
+}
+
 KeyDescription grouped(KeyDescription made) {
     made.group = "address";
     return made;
@@ -52,7 +57,7 @@ PluginDescription modbus() {
         key(Level::source, "timeout", duration, 5, 120000),
         key(Level::source, "retries", integer, 0, 20),
         key(Level::source, "pause", duration, 0, 10000),
-        inherited(key(Level::device, "unit_id", integer, 0, 255)),
+        with_default(inherited(key(Level::device, "unit_id", integer, 0, 255)), "1"),
         inherited(key(Level::device, "timeout", duration, 5, 120000)),
         inherited(key(Level::device, "retries", integer, 0, 20)),
         inherited(key(Level::device, "pause", duration, 0, 10000)),
