@@ -566,7 +566,8 @@ TEST_CASE("an answer that broke off is in the audit, for there may have been a d
     CHECK(site.fetches.empty());
 }
 
-TEST_CASE("what is asked of a device that left the configuration is refused in the audit, not lost in silence") {
+TEST_CASE(
+    "what is asked of a device that left the configuration is refused in the audit, not lost in silence") {
     Site site;
     site.start();
     site.router->on_late_answer("00000000-0000-4000-8000-000000000000", "[]");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the kernel's random numbers new from here on, for a virtual machine that wakes from a copy (tests/support/guest.py).
+// Makes the kernel's random numbers new from here on, for a virtual machine that wakes from a copy
+// (tests/support/guest.py).
 #include <fcntl.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
