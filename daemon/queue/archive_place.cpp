@@ -16,19 +16,23 @@ namespace things {
 
 namespace {
 
-/// Puts a double of our own in the place of another user's file. False: it may not be read, or there is no
-/// room.
+/// Puts a double of our own in the place of another user's file, which goes only when the double is on the
+/// disk. False: it may not be read, or there is no room.
 bool take_over(const std::string& path) {
     const std::string own = path + ".own";
     std::error_code error, ignored;
     if (!std::filesystem::exists(path, ignored))
         return true;
     std::filesystem::copy_file(path, own, std::filesystem::copy_options::overwrite_existing, error);
-    if (!error)
+    bool is_taken = !error && sync_file(own);
+    if (is_taken)
         std::filesystem::rename(own, path, error);
-    if (error)
+    is_taken = is_taken && !error;
+    if (is_taken)
+        sync_folder(path);
+    else
         std::filesystem::remove(own, ignored);
-    return !error;
+    return is_taken;
 }
 
 } // namespace
@@ -49,8 +53,8 @@ std::string Archive::put_stranger_aside() {
         } catch (const SqliteError& e) {
             report = fmt::format("Nothing could be rescued: {}", e.what());
         }
-    log::error("queue {}: {}; it was put aside as {} and a new queue begun. {}", options_.path, problem,
-               aside, report);
+    log::error("queue {}: {}; it was put aside as {} and a new queue begun{}{}", options_.path, problem,
+               aside, report.empty() ? "" : ". ", report);
     return report;
 }
 

@@ -125,6 +125,15 @@ std::optional<PlaceIdentity> identity_of(const std::string& path) {
     return identity;
 }
 
+bool sync_file(const std::string& path) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return false;
+    const bool is_durable = ::fsync(descriptor) == 0;
+    ::close(descriptor);
+    return is_durable;
+}
+
 void sync_folder(const std::string& path) {
     const std::string folder = std::filesystem::path(path).parent_path().string();
     const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -56,6 +56,8 @@ struct PlaceIdentity {
 };
 /// What stands at PATH and PATH-wal. None: that cannot be told now.
 [[nodiscard]] std::optional<PlaceIdentity> identity_of(const std::string& path);
+/// Makes what was written to PATH durable. False if the disk says that it is not.
+[[nodiscard]] bool sync_file(const std::string& path);
 /// Makes renamings beside PATH durable.
 void sync_folder(const std::string& path);
 /// Whether something that is not a regular file of ours stands in its place: directory, link, other owner.

@@ -7,6 +7,7 @@
 #include "routing/command_time.hpp"
 #include "routing/downlink_parser.hpp"
 #include "routing/values.hpp"
+#include "senml.hpp"
 
 #include <fmt/format.h>
 
@@ -51,7 +52,7 @@ void Router::Core::on_answer(const std::string& name, std::string_view body) {
     const auto* device = find_name(name);
     if (device == nullptr)
         return;
-    const auto parsed = parse_downlink(body, "urn:dev:DVNUUID:" + device->dvnuuid + ":");
+    const auto parsed = parse_downlink(body, senml_base_name(device->dvnuuid));
     if (parsed.foreign != 0) {
         counts_.foreign += parsed.foreign;
         if (desk(device->dvnuuid).malformed.take(ports_.clock.boot_ms()))
@@ -84,7 +85,7 @@ void Router::Core::refuse(const DeviceConfig& device, Desk& known, const std::st
 }
 
 void Router::Core::on_late_answer(const std::string& dvnuuid, std::string_view body) {
-    const auto parsed = parse_downlink(body, "urn:dev:DVNUUID:" + dvnuuid + ":");
+    const auto parsed = parse_downlink(body, senml_base_name(dvnuuid));
     if (parsed.reason.empty() && !parsed.downlink)
         return;
     DeviceConfig removed;
