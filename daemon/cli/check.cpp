@@ -31,9 +31,10 @@ std::string problems_json(const std::vector<Problem>& problems) {
 } // namespace
 
 int check(const Common& common, const CheckOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     // Secrets are read as well: a file that is missing, or open to all, is a mistake like any other.
     const Checked checked = check_config(common.config, plugins, Secrets::to_check);
+    print_problems(plugins);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config) {
@@ -52,8 +53,10 @@ int check(const Common& common, const CheckOptions& options) {
 
 int schema(const Common& common, const SchemaOptions& options) {
     std::vector<const PluginDescription*> descriptions;
-    const PluginDirectory plugins = installed_plugins(common);
-    for (const auto& plugin : plugins.plugins)
+    PluginDirectory plugins = installed_plugins(common);
+    const auto all = plugins.find_all();
+    print_problems(plugins);
+    for (const auto& plugin : all)
         descriptions.push_back(&plugin->description());
     if (options.format == "man")
         fmt::print("{}", config_manual(descriptions, THINGS_VERSION));

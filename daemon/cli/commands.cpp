@@ -44,7 +44,7 @@ std::string audit_of_closed_queue(const Config& config, const CommandsOptions& o
 } // namespace
 
 int commands_list(const Common& common, const CommandsOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

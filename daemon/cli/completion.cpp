@@ -95,7 +95,7 @@ Candidates choices(const CLI::Option& option) {
 }
 
 std::optional<Config> read_config(const Line& line) {
-    const PluginDirectory plugins = find_plugins(line.common);
+    PluginDirectory plugins = find_plugins(line.common);
     LoadOptions options = load_options(line.common.config, plugins);
     options.read_secrets = false; // names only; whoever presses a key need not be the service
     return load(line.common.config, options).config;
@@ -131,7 +131,7 @@ Candidates sources(const Line& line) {
 
 Candidates plugins(const Line& line) {
     Candidates found;
-    for (const auto& plugin : find_plugins(line.common).plugins)
+    for (const auto& plugin : find_plugins(line.common).find_all())
         found.push_back({plugin->description().name, plugin->description().summary});
     return found;
 }

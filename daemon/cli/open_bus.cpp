@@ -30,7 +30,7 @@ struct OpenBus::Line : SourceListener {
     std::unique_ptr<Source> source;
 };
 
-OpenBus::OpenBus(const Config& config, const PluginDirectory& plugins,
+OpenBus::OpenBus(const Config& config, PluginDirectory& plugins,
                  const std::function<bool(const SourceConfig&)>& wanted) {
     for (SourceWork& work : make_work(config).sources) {
         if (!wanted(work.config))

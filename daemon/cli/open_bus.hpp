@@ -17,7 +17,7 @@ class OpenBus {
 public:
     /// Opens what `wanted` says yes to.
     /// Starts the sources; a device is touched with the first call only. `config` and `plugins` outlive it.
-    OpenBus(const Config& config, const PluginDirectory& plugins,
+    OpenBus(const Config& config, PluginDirectory& plugins,
             const std::function<bool(const SourceConfig&)>& wanted);
     ~OpenBus();
     OpenBus(const OpenBus&) = delete;

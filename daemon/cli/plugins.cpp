@@ -89,10 +89,12 @@ std::optional<SourceWork> find_work(const Config& config, const std::string& sou
 } // namespace
 
 int plugins_list(const Common& common) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
+    const auto all = plugins.find_all();
+    print_problems(plugins);
     JsonWriter json;
     json.array();
-    for (const auto& plugin : plugins.plugins) {
+    for (const auto& plugin : all) {
         const PluginDescription& description = plugin->description();
         if (common.json)
             describe(json, description);
@@ -102,14 +104,15 @@ int plugins_list(const Common& common) {
     }
     if (common.json)
         fmt::print("{}\n", json.end().take());
-    if (plugins.plugins.empty())
+    if (all.empty())
         fmt::print(stderr, "no plugin in {}\n", plugin_directories(common).front().string());
-    return plugins.plugins.empty() ? failed : done;
+    return all.empty() ? failed : done;
 }
 
 int plugins_show(const Common& common, const std::string& name) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const auto plugin = plugins.find(name);
+    print_problems(plugins);
     if (!plugin) {
         fmt::print(stderr, "error: there is no plugin \"{}\" in {}\n", name,
                    plugin_directories(common).front().string());
@@ -140,7 +143,7 @@ int plugins_test(const Common& common, const std::filesystem::path& file, const 
         with_file.plugin_dirs = plugin_directories(common);
         // The plugin under test may not be installed, and the configuration names it.
         with_file.plugin_dirs.push_back(std::filesystem::absolute(file).parent_path());
-        const PluginDirectory plugins = installed_plugins(with_file);
+        PluginDirectory plugins = installed_plugins(with_file);
         const std::optional<Config> config = load_config(common, plugins);
         if (!config)
             return configuration;

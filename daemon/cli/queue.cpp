@@ -137,7 +137,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
                    "error: name dead letters (as `queue show` numbers them), --device DEVICE or --all\n");
         return usage;
     }
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;
@@ -176,7 +176,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
 } // namespace
 
 int queue_list(const Common& common) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;
@@ -195,7 +195,7 @@ int queue_list(const Common& common) {
 }
 
 int queue_show(const Common& common, const LetterOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

@@ -37,7 +37,7 @@ std::string request_of(const ReadOptions& options) {
     return json.end().end().take();
 }
 
-std::string read_by_hand(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device,
+std::string read_by_hand(const Config& config, PluginDirectory& plugins, const DeviceConfig& device,
                          const ReadOptions& options) {
     const auto is_wanted = [&options](const PointConfig& point) {
         return options.points.empty() ||
@@ -85,7 +85,7 @@ bool print_report(const std::string& report, bool senml) {
 } // namespace
 
 int read(const Common& common, const ReadOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

@@ -21,16 +21,12 @@ namespace things::cli {
 
 namespace {
 
-/// What the gateway needs of a configuration that is right: of the plugins only those that it uses.
-CheckedConfig keep(Checked checked, const PluginDirectory& plugins) {
-    CheckedConfig result{std::move(*checked.config), {}, {}};
+/// What the gateway needs of a configuration that is right.
+CheckedConfig keep(Checked checked, PluginDirectory plugins) {
+    CheckedConfig result{std::move(*checked.config), {}, std::move(plugins)};
     forget_places(result.config);
     for (const SourcePlan& plan : checked.plans)
         result.plans[plan.source] = {plan.requests, plan.cycle_ms, plan.load};
-    for (const SourceConfig& source : result.config.sources)
-        if (!result.plugins.find(source.plugin))
-            if (auto library = plugins.find(source.plugin))
-                result.plugins.plugins.push_back(std::move(library));
     return result;
 }
 
@@ -47,19 +43,21 @@ void protect_process() {
     umask(0077);
 }
 
-void log_problems(const Checked& checked) {
+void log_problems(const Checked& checked, const PluginDirectory& plugins) {
+    for (const std::string& problem : plugins.problems())
+        log::warning("{}", problem);
     for (const Problem& problem : checked.problems)
         log::write(problem.severity == Severity::error ? log::Level::error : log::Level::warning,
                    problem.text());
 }
 
 std::optional<CheckedConfig> load_again(const Common& common) {
-    const PluginDirectory plugins = find_plugins(common);
+    PluginDirectory plugins = find_plugins(common);
     Checked next = check_config(common.config, plugins, Secrets::to_send);
-    log_problems(next);
+    log_problems(next, plugins);
     if (!next.config)
         return std::nullopt;
-    return keep(std::move(next), plugins);
+    return keep(std::move(next), std::move(plugins));
 }
 
 } // namespace
@@ -67,10 +65,10 @@ std::optional<CheckedConfig> load_again(const Common& common) {
 int run_daemon(const Common& common) {
     log::open(log::Level::info);
     protect_process();
-    auto plugins = std::make_unique<PluginDirectory>(find_plugins(common));
-    for (const std::string& problem : plugins->problems)
+    PluginDirectory plugins = find_plugins(common);
+    Checked checked = check_config(common.config, plugins, Secrets::to_send);
+    for (const std::string& problem : plugins.problems())
         log::warning("{}", problem);
-    Checked checked = check_config(common.config, *plugins, Secrets::to_send);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config)
@@ -82,8 +80,7 @@ int run_daemon(const Common& common) {
         return failed;
     }
     log::set_level(static_cast<log::Level>(checked.config->log_level));
-    CheckedConfig config = keep(std::move(checked), *plugins);
-    plugins.reset(); // what no source uses may leave memory again
+    CheckedConfig config = keep(std::move(checked), std::move(plugins));
     const SystemClock clock;
     const char* failure = "cannot start";
     try {

@@ -134,7 +134,7 @@ bool is_owned(const DaemonAnswer& answer) {
 } // namespace
 
 int scan(const Common& common, const ScanOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

@@ -20,7 +20,7 @@ namespace things::cli {
 
 namespace {
 
-std::vector<PointResult> read_all(const Config& config, const PluginDirectory& plugins,
+std::vector<PointResult> read_all(const Config& config, PluginDirectory& plugins,
                                   const DeviceConfig& device) {
     std::set<std::string> sources;
     for (const PointConfig& point : device.points)
@@ -103,7 +103,7 @@ int print_daemon(const Common& common, const std::string& result) {
 } // namespace
 
 int send(const Common& common, const SendOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

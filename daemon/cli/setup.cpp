@@ -90,8 +90,7 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
     return plan;
 }
 
-void check_sources(const Config& config, const PluginDirectory& plugins, Severity overload,
-                   Checked& checked) {
+void check_sources(const Config& config, PluginDirectory& plugins, Severity overload, Checked& checked) {
     for (const SourceWork& work : make_work(config).sources) {
         const auto library = plugins.find(work.config.plugin);
         // Told by the loader already, or nothing that could be wrong.
@@ -134,31 +133,31 @@ std::vector<fs::path> profile_directories(const fs::path& config) {
 }
 
 PluginDirectory find_plugins(const Common& common) {
-    return load_plugins(plugin_directories(common), shipped_plugins(), {});
+    return {plugin_directories(common), shipped_plugins(), {}};
 }
 
 PluginDirectory installed_plugins(const Common& common) {
     log::open(log::Level::warning); // to stderr: stdout is for results
-    PluginDirectory plugins = find_plugins(common);
-    for (const std::string& problem : plugins.problems)
-        fmt::print(stderr, "warning: {}\n", problem);
-    return plugins;
+    return find_plugins(common);
 }
 
-LoadOptions load_options(const fs::path& file, const PluginDirectory& plugins) {
+void print_problems(const PluginDirectory& plugins) {
+    for (const std::string& problem : plugins.problems())
+        fmt::print(stderr, "warning: {}\n", problem);
+}
+
+LoadOptions load_options(const fs::path& file, PluginDirectory& plugins) {
     LoadOptions options = system_load_options(file);
     options.profile_directories = profile_directories(file);
     options.find_plugin = [&plugins](const std::string& name) -> const PluginDescription* {
         const auto library = plugins.find(name);
         return library ? &library->description() : nullptr;
     };
-    for (const auto& plugin : plugins.plugins)
-        options.plugin_names.push_back(plugin->description().name);
+    options.plugin_names = plugins.names();
     return options;
 }
 
-Checked check_config(const fs::path& file, const PluginDirectory& plugins, Secrets secrets,
-                     Severity overload) {
+Checked check_config(const fs::path& file, PluginDirectory& plugins, Secrets secrets, Severity overload) {
     LoadOptions options = load_options(file, plugins);
     options.read_secrets = secrets != Secrets::not_at_all;
     options.is_service = secrets == Secrets::to_send;
@@ -174,9 +173,10 @@ Checked check_config(const fs::path& file, const PluginDirectory& plugins, Secre
     return checked;
 }
 
-std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins, Secrets secrets) {
+std::optional<Config> load_config(const Common& common, PluginDirectory& plugins, Secrets secrets) {
     // A technician looks around before the intervals are right.
     Checked checked = check_config(common.config, plugins, secrets, Severity::warning);
+    print_problems(plugins);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     return std::move(checked.config);

@@ -4,7 +4,7 @@
 #include "cli/command_line.hpp"
 #include "config/loader.hpp"
 #include "config/summary.hpp"
-#include "polling/plugin_library.hpp"
+#include "polling/plugin_directory.hpp"
 #include "polling/work.hpp"
 
 #include <cstdint>
@@ -21,14 +21,16 @@ std::vector<std::filesystem::path> plugin_directories(const Common& common);
 /// Where shipped profiles lie, by the same rule.
 std::vector<std::filesystem::path> profile_directories(const std::filesystem::path& config);
 
-/// Loads them. Those outside the package's own directory are asked in a process of their own, and run in one
-/// unless the source says `isolation: none`.
+/// What lies in them; nothing is loaded before it is asked for. Plugins outside the package's own directory
+/// are asked in a process of their own, and run in one unless the source says `isolation: none`.
 PluginDirectory find_plugins(const Common& common);
-/// What every subcommand but `run` begins with: the same, problems as warnings on stderr, and so the log.
+/// What every subcommand but `run` begins with: the same, and the log on stderr.
 PluginDirectory installed_plugins(const Common& common);
+/// Prints what was wrong with those that were asked for, as warnings on stderr.
+void print_problems(const PluginDirectory& plugins);
 
 /// With the environment of this process and these plugins, which must outlive the options.
-LoadOptions load_options(const std::filesystem::path& file, const PluginDirectory& plugins);
+LoadOptions load_options(const std::filesystem::path& file, PluginDirectory& plugins);
 
 /// Loads and checks the configuration, plugins' own checks included, and collects the bus plans on the way.
 /// `problems` is in the order of the files; `config` is there if none of them is an error.
@@ -41,12 +43,12 @@ struct Checked {
 enum class Secrets : std::uint8_t { to_send, to_check, not_at_all };
 /// Starts and ends each source's plugin to let it check its settings; no device is touched. Blocks for as
 /// long as that takes. `overload`: what a source that is asked for more than its line can carry is.
-Checked check_config(const std::filesystem::path& file, const PluginDirectory& plugins, Secrets secrets,
+Checked check_config(const std::filesystem::path& file, PluginDirectory& plugins, Secrets secrets,
                      Severity overload = Severity::error);
 
 /// The same for a subcommand: problems are printed to stderr, an overload is only warned of; nothing
 /// returned: exit with Exit::configuration.
-std::optional<Config> load_config(const Common& common, const PluginDirectory& plugins,
+std::optional<Config> load_config(const Common& common, PluginDirectory& plugins,
                                   Secrets secrets = Secrets::not_at_all);
 
 /// Finds a device, or prints the nearest name and returns null.

@@ -87,7 +87,7 @@ void show(const std::string& status, bool json, bool watch) {
 } // namespace
 
 int status(const Common& common, const StatusOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

@@ -59,7 +59,7 @@ int exit_of(LocalEnd end) {
 
 /// The daemon does not run: opens the queue and the bus, and lets the same router do the same as for a
 /// downlink. The outcome is queued, for the daemon to send.
-int write_by_hand(const Config& config, const PluginDirectory& plugins, const DeviceConfig& device,
+int write_by_hand(const Config& config, PluginDirectory& plugins, const DeviceConfig& device,
                   const WriteOptions& options, std::string& outcome) {
     const SystemClock clock;
     boost::asio::io_context loop;
@@ -99,7 +99,7 @@ int write_by_hand(const Config& config, const PluginDirectory& plugins, const De
 } // namespace
 
 int write(const Common& common, const WriteOptions& options) {
-    const PluginDirectory plugins = installed_plugins(common);
+    PluginDirectory plugins = installed_plugins(common);
     const std::optional<Config> config = load_config(common, plugins);
     if (!config)
         return configuration;

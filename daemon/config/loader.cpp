@@ -8,6 +8,7 @@
 #include "config/nearest.hpp"
 #include "config/profile_store.hpp"
 #include "config/settings_reader.hpp"
+#include "config/source_reader.hpp"
 #include "config/uniqueness.hpp"
 
 #include <fmt/format.h>
@@ -44,8 +45,6 @@ private:
     void include_pattern(const Node& pattern);
     void include_file(const std::filesystem::path& file, const Place& asked);
     void add_parts(const Section& section, const Node& root);
-    void read_sources(const Node& sources);
-    void read_source(const Node& name, const Node& body);
     void read_devices(const Node& devices, DeviceReader& reader);
     void read_fleet_file(const Node& node, DeviceReader& reader);
     void check_use();
@@ -61,23 +60,6 @@ private:
     std::set<std::filesystem::path> included_;
 };
 
-const PluginDescription* find_plugin(const LoadOptions& options, const std::string& name) {
-    return options.find_plugin ? options.find_plugin(name) : nullptr;
-}
-
-/// Another gateway's word for the plugin, as `type: modbus`, or `plugin:modbus` without its space: an error
-/// by its name, but what else is wrong can be told with it.
-std::string misnamed_plugin(const Entries& entries) {
-    constexpr std::string_view tight = "plugin:";
-    for (const auto& [key, value] : entries) {
-        if (key->text.compare(0, tight.size(), tight) == 0)
-            return key->text.substr(tight.size());
-        if (value->is_scalar() && !nearest(key->text, {"plugin"}).empty())
-            return value->text;
-    }
-    return {};
-}
-
 std::filesystem::path real_path(const std::filesystem::path& file) {
     std::error_code error;
     const std::filesystem::path path = std::filesystem::weakly_canonical(file, error);
@@ -87,9 +69,10 @@ std::filesystem::path real_path(const std::filesystem::path& file) {
 Loaded Loader::run() {
     Loaded loaded;
     if (read_main()) {
+        SourceReader source_reader(sources_, options_, problems_);
         for (const Parts& parts : parts_)
             if (parts.sources)
-                read_sources(*parts.sources);
+                source_reader.read(*parts.sources, config_.sources);
         for (SourceConfig& source : config_.sources) // the vector does not grow any more
             sources_[source.name].config = &source;
         DeviceReader reader(sources_, profiles_, options_, problems_);
@@ -209,65 +192,6 @@ void Loader::include_file(const std::filesystem::path& file, const Place& asked)
     if (const Node* profiles = section.node("profiles"))
         profiles_.add(*profiles);
     add_parts(section, *root);
-}
-
-void Loader::read_sources(const Node& sources) {
-    if (!sources.is_map()) {
-        problems_.error(sources.place(),
-                        fmt::format("sources: expected names with settings, such as plc: {{plugin: modbus, "
-                                    "host: 192.0.2.20}}, got {}",
-                                    sources.kind_name()));
-        return;
-    }
-    for (const auto& [name, body] : entries_of(sources))
-        read_source(*name, *body);
-}
-
-void Loader::read_source(const Node& name, const Node& body) {
-    SourceConfig source;
-    source.name = name.text;
-    source.place = name.place();
-    std::string why;
-    if (!is_plain_name(name.text, why))
-        problems_.error(name.place(), fmt::format("source name {}: {}", quote(name.text), why));
-    const auto found = sources_.find(name.text);
-    if (found != sources_.end()) {
-        problems_.error(name.place(), fmt::format("source {} is given twice, first at {}; names must differ",
-                                                  quote(name.text), found->second.place.text()));
-        return;
-    }
-    KnownSource& known = sources_[name.text];
-    known.place = name.place();
-    if (!body.is_map()) {
-        problems_.error(
-            body.is_null() ? name.place() : body.place(),
-            fmt::format("source {}: expected settings such as {{plugin: modbus, host: 192.0.2.20}}, got {}",
-                        quote(name.text), body.kind_name()));
-        return;
-    }
-    const Entries entries = entries_of(body);
-    Section section("source", name.place(), entries, source_keys(), problems_);
-    section.read("plugin", source.plugin);
-    if (!section.has("plugin"))
-        source.plugin = misnamed_plugin(entries);
-    known.plugin = source.plugin.empty() ? nullptr : find_plugin(options_, source.plugin);
-    if (!source.plugin.empty() && !known.plugin) {
-        const std::vector<std::string>& names = options_.plugin_names;
-        problems_.error(section.place("plugin"),
-                        fmt::format("there is no plugin {}{}", quote(source.plugin),
-                                    names.empty() ? "; none is installed" : hint(source.plugin, names)));
-        // With a slip in the name the rest is checked as if it were right.
-        known.plugin = find_plugin(options_, nearest(source.plugin, {names.begin(), names.end()}));
-    }
-    section.check_names(other_keys(known.plugin, Level::source));
-    if (const std::optional<std::size_t> choice = section.choice("isolation"))
-        source.isolation = *choice == 0 ? Isolation::process : Isolation::none;
-    section.read("writes", source.writes);
-    section.read("allow_overload", source.allow_overload);
-    if (known.plugin)
-        source.settings = read_settings(*known.plugin, Level::source, entries, source_keys(), "source",
-                                        name.place(), options_, problems_);
-    config_.sources.push_back(std::move(source));
 }
 
 void Loader::read_devices(const Node& devices, DeviceReader& reader) {

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 
@@ -46,11 +45,6 @@ const things_plugin* call_entry(void* handle) {
     } catch (...) {
         throw std::runtime_error("things_plugin_entry threw an exception");
     }
-}
-
-bool is_same_directory(const fs::path& a, const fs::path& b) {
-    std::error_code error;
-    return !a.empty() && !b.empty() && fs::equivalent(a, b, error);
 }
 
 } // namespace
@@ -96,41 +90,6 @@ std::shared_ptr<const PluginLibrary> PluginLibrary::probe(const fs::path& file,
 PluginLibrary::~PluginLibrary() {
     if (handle_ != nullptr)
         dlclose(handle_);
-}
-
-std::shared_ptr<const PluginLibrary> PluginDirectory::find(const std::string& name) const {
-    for (const auto& plugin : plugins)
-        if (plugin->description().name == name)
-            return plugin;
-    return nullptr;
-}
-
-PluginDirectory load_plugins(const std::vector<fs::path>& directories, const fs::path& shipped,
-                             const SourceOptions& options) {
-    PluginDirectory result;
-    for (const fs::path& directory : directories) {
-        std::error_code error;
-        std::vector<fs::path> files;
-        for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
-             entry.increment(error))
-            if (entry->path().extension() == ".so")
-                files.push_back(entry->path());
-        if (error && error != std::errc::no_such_file_or_directory)
-            result.problems.push_back(fmt::format("{}: {}", directory.string(), error.message()));
-        std::sort(files.begin(), files.end());
-        const bool ours = is_same_directory(directory, shipped);
-        for (const fs::path& file : files) {
-            if (result.find(file.stem().string()) != nullptr)
-                continue; // an earlier directory has it
-            try {
-                result.plugins.push_back(ours ? PluginLibrary::load(file, true)
-                                              : PluginLibrary::probe(file, options));
-            } catch (const std::exception& problem) {
-                result.problems.emplace_back(problem.what());
-            }
-        }
-    }
-    return result;
 }
 
 } // namespace things

@@ -47,18 +47,4 @@ private:
     PluginDescription description_;
 };
 
-/// All plugins of some directories, by name. Problems are returned, not thrown: one bad file hides no good
-/// one. Of two plugins of one name the one in the earlier directory counts.
-struct PluginDirectory {
-    std::vector<std::shared_ptr<const PluginLibrary>> plugins;
-    std::vector<std::string> problems; ///< one line each: file and reason
-    /// By the plugin's name; null if there is none.
-    [[nodiscard]] std::shared_ptr<const PluginLibrary> find(const std::string& name) const;
-};
-/// `shipped`: the package's own directory; plugins that lie in it are loaded here, others are only asked, in
-/// a process of their own. A directory that does not exist is no problem.
-/// Only files that end in .so are looked at, in the order of their names. Never throws.
-PluginDirectory load_plugins(const std::vector<std::filesystem::path>& directories,
-                             const std::filesystem::path& shipped, const SourceOptions& options);
-
 } // namespace things

@@ -126,7 +126,7 @@ Sources::~Sources() {
     mailbox_->close();
 }
 
-std::vector<std::string> Sources::apply(Work work, const PluginDirectory& plugins) {
+std::vector<std::string> Sources::apply(Work work, PluginDirectory& plugins) {
     std::vector<std::string> changed;
     std::vector<std::unique_ptr<Slot>> next(work.sources.size());
     for (std::size_t i = 0; i < work.sources.size(); ++i)

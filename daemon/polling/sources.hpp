@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "polling/plugin_library.hpp"
+#include "polling/plugin_directory.hpp"
 #include "polling/work.hpp"
 
 #include <functional>
@@ -51,7 +51,7 @@ public:
     /// stopped (what they emitted is still delivered) and started anew. Blocks for up to a second in
     /// all. Returns the names of those that were started or stopped.
     /// Throws what make_source and start throw; what was started before stays.
-    std::vector<std::string> apply(Work work, const PluginDirectory& plugins);
+    std::vector<std::string> apply(Work work, PluginDirectory& plugins);
 
     /// Null if there is none.
     /// Null also for a source that no point uses. Valid until the next apply().

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "polling/plugin_library.hpp"
+#include "polling/plugin_directory.hpp"
 #include "polling/source.hpp"
 #include "support/source_fixture.hpp"
 
@@ -115,24 +115,50 @@ TEST_CASE("one bad file hides no good one, and a plugin that is not shipped is o
     fs::copy_file(bad_plugin_file("crashes_on_load"), folder.path() / "crashes_on_load.so");
     fs::copy_file(bad_plugin_file("wrong_major"), folder.path() / "wrong_major.so");
     std::ofstream(folder.path() / "notes.txt") << "not looked at";
-    const PluginDirectory found =
-        load_plugins({"/does/not/exist", folder.path()}, "/does/not/exist", quick_options());
-    REQUIRE(found.plugins.size() == 1);
-    CHECK(found.find("simulated") != nullptr);
-    CHECK_FALSE(found.plugins[0]->is_loaded());
-    CHECK_FALSE(found.plugins[0]->description().shipped);
-    CHECK(found.plugins[0]->description().keys.size() >= 5);
-    REQUIRE(found.problems.size() == 2);
-    CHECK(contains(found.problems[0], "crashes_on_load"));
-    CHECK(contains(found.problems[0], "SIGABRT"));
-    CHECK(contains(found.problems[1], "version 2"));
+    PluginDirectory directory({"/does/not/exist", folder.path()}, "/does/not/exist", quick_options());
+    CHECK(directory.names() == std::vector<std::string>{"crashes_on_load", "simulated", "wrong_major"});
+    const auto found = directory.find_all();
+    REQUIRE(found.size() == 1);
+    CHECK(directory.find("simulated") == found[0]);
+    CHECK_FALSE(found[0]->is_loaded());
+    CHECK_FALSE(found[0]->description().shipped);
+    CHECK(found[0]->description().keys.size() >= 5);
+    REQUIRE(directory.problems().size() == 2);
+    CHECK(contains(directory.problems()[0], "crashes_on_load"));
+    CHECK(contains(directory.problems()[0], "SIGABRT"));
+    CHECK(contains(directory.problems()[1], "version 2"));
 
     const SystemClock clock;
     Ear ear;
-    auto source = make_source(make_work("simulated", 1, Milliseconds(20)), found.plugins[0], clock, ear,
-                              quick_options());
+    auto source =
+        make_source(make_work("simulated", 1, Milliseconds(20)), found[0], clock, ear, quick_options());
     source->start();
     CHECK(ear.wait([&] { return ear.of(0).size() >= 3; }));
+}
+
+TEST_CASE("a plugin is only touched when it is asked for, and once") {
+    const Folder folder;
+    fs::copy_file(plugin_file("simulated"), folder.path() / "simulated.so");
+    fs::copy_file(bad_plugin_file("wrong_major"), folder.path() / "wrong_major.so");
+    PluginDirectory directory({folder.path()}, folder.path(), quick_options());
+    CHECK(directory.find("simulated")->is_loaded());
+    CHECK(directory.problems().empty()); // of the other nothing is known yet
+    CHECK(directory.find("wrong_major") == nullptr);
+    CHECK(directory.find("wrong_major") == nullptr);
+    CHECK(directory.problems().size() == 1);
+    CHECK(directory.find("nowhere") == nullptr);
+    CHECK(directory.problems().size() == 1);
+}
+
+TEST_CASE("of two plugins of one name the first that can be loaded counts") {
+    const Folder first, second;
+    std::ofstream(first.path() / "simulated.so") << "no shared object";
+    fs::copy_file(plugin_file("simulated"), second.path() / "simulated.so");
+    PluginDirectory directory({first.path(), second.path()}, second.path(), quick_options());
+    CHECK(directory.names() == std::vector<std::string>{"simulated"});
+    CHECK(directory.find("simulated")->file() == second.path() / "simulated.so");
+    REQUIRE(directory.problems().size() == 1);
+    CHECK(contains(directory.problems()[0], first.path().string()));
 }
 
 TEST_CASE("what only the plugin can know is checked without touching a device, here and in a process") {

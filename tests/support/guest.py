@@ -21,6 +21,7 @@ from support.simulator import BUILD, wait_until
 
 NEEDS = ["qemu-system-x86", "busybox-static", "e2fsprogs", "cpio"]
 HOST = "10.0.2.2"  # this machine's loopback, from inside
+E2FSCK = "/sbin/e2fsck"  # before each mount, as in Debian: a commit of the journal that is torn is refused by the kernel alone
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 MODULES = ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
            "virtio_net"]
@@ -41,7 +42,7 @@ case "$options" in *to_be_frozen*)
   echo "$boot" >/run/boot_id; mount -o bind /run/boot_id /proc/sys/kernel/random/boot_id
 esac
 insmod /modules/DISK_MODULE.ko
-mkdir -p /data; mount -t ext4 -o data=ordered /dev/vda /data || echo "no disk"
+e2fsck -p /dev/vda; mkdir -p /data; mount -t ext4 -o data=ordered /dev/vda /data || echo "no disk"
 while :; do
   /gateway/kpn-things-gateway run --config /gateway/gateway.yaml --plugin-dir /gateway/plugins
   echo "the gateway ended with $?"; sleep 1
@@ -98,12 +99,13 @@ def build_initrd(folder, files):
         module, = modules.rglob(f"{name}.ko")
         shutil.copy(module, root / "modules")
     plugin = PLUGINS / "modbus.so"
-    for path in libraries(PROGRAM, plugin, RESEED):
+    for path in libraries(PROGRAM, plugin, RESEED, E2FSCK):
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     shutil.copy(PROGRAM, root / "gateway")
-    shutil.copy(RESEED, root / "bin")
+    for program in (RESEED, E2FSCK):
+        shutil.copy(program, root / "bin")
     shutil.copy(plugin, root / "gateway/plugins")
     for name, path in files.items():
         shutil.copy(path, root / "gateway" / name)
