@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
+#include "cli/print.hpp"
 #include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
 
@@ -71,7 +72,7 @@ int commands_list(const Common& common, const CommandsOptions& options) {
         const auto text = [&command](const char* key) {
             return std::string(std::string_view(command[key]));
         };
-        fmt::print("{}  {}/{} = {} ({}): {}{}{}\n", local_time(command["time_ms"]), text("device"),
+        print_line("{}  {}/{} = {} ({}): {}{}{}", local_time(command["time_ms"]), text("device"),
                    text("point"), text("value"), text("origin"), text("state"),
                    text("verdict").empty() ? "" : ", ", text("verdict"));
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
-
 #include "cli/command_line.hpp"
+#include "cli/print.hpp"
+
 #include "control/client.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +21,7 @@ DaemonAnswer ask(const Config& config, const std::string& request, Milliseconds 
         return {};
     if (answer.status == ControlAnswer::Status::ok)
         return {true, done, std::move(answer.result)};
-    fmt::print(stderr, "error: {}\n", answer.error);
+    print_line(stderr, "error: {}", answer.error);
     return {true, answer.exit_code, {}};
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/print.hpp"
 #include "cli/setup.hpp"
 
 #include "platform/json.hpp"
@@ -47,7 +48,7 @@ std::string key_line(const KeyDescription& key) {
         line += fmt::format(", one of the {} keys", key.group);
     if (key.inherit)
         line += ", a point may override it";
-    return line + fmt::format("\n  {:<18} {}\n", "", key.help);
+    return line;
 }
 
 void describe(JsonWriter& json, const PluginDescription& plugin) {
@@ -82,7 +83,7 @@ std::optional<SourceWork> find_work(const Config& config, const std::string& sou
     for (SourceWork& work : make_work(config).sources)
         if (work.config.name == source && !work.points.empty())
             return std::move(work);
-    fmt::print(stderr, "error: the configuration has no source \"{}\" with points\n", source);
+    print_line(stderr, "error: the configuration has no source \"{}\" with points", source);
     return std::nullopt;
 }
 
@@ -99,13 +100,13 @@ int plugins_list(const Common& common) {
         if (common.json)
             describe(json, description);
         else
-            fmt::print("{:<12} {:<8} {} ({}{})\n", description.name, description.version, description.summary,
+            print_line("{:<12} {:<8} {} ({}{})", description.name, description.version, description.summary,
                        abilities(description), description.shipped ? "" : ", in a process of its own");
     }
     if (common.json)
         fmt::print("{}\n", json.end().take());
     if (all.empty())
-        fmt::print(stderr, "no plugin in {}\n", plugin_directories(common).front().string());
+        print_line(stderr, "no plugin in {}", plugin_directories(common).front().string());
     return all.empty() ? failed : done;
 }
 
@@ -114,7 +115,7 @@ int plugins_show(const Common& common, const std::string& name) {
     const auto plugin = plugins.find(name);
     print_problems(plugins);
     if (!plugin) {
-        fmt::print(stderr, "error: there is no plugin \"{}\" in {}\n", name,
+        print_line(stderr, "error: there is no plugin \"{}\" in {}", name,
                    plugin_directories(common).front().string());
         return failed;
     }
@@ -125,13 +126,16 @@ int plugins_show(const Common& common, const std::string& name) {
         fmt::print("{}\n", json.take());
         return done;
     }
-    fmt::print("{} {}: {}\n{}\n", description.name, description.version, description.summary,
-               abilities(description));
+    print_line("{} {}: {}", description.name, description.version, description.summary);
+    print_line("{}", abilities(description));
     for (const Level level : {Level::source, Level::device, Level::point}) {
-        fmt::print("\nkeys of a {}:\n", word_of(level));
+        print_line("");
+        print_line("keys of a {}:", word_of(level));
         for (const KeyDescription& key : description.keys)
-            if (key.level == level)
-                fmt::print("{}", key_line(key));
+            if (key.level == level) {
+                print_line("{}", key_line(key));
+                print_line("  {:<18} {}", "", key.help);
+            }
     }
     return done;
 }
@@ -156,7 +160,7 @@ int plugins_test(const Common& common, const std::filesystem::path& file, const 
         const char* grade = finding.grade == Finding::Grade::pass      ? "ok  "
                             : finding.grade == Finding::Grade::warning ? "warn"
                                                                        : "FAIL";
-        fmt::print("{} {}{}{}\n", grade, finding.what, finding.text.empty() ? "" : ": ", finding.text);
+        print_line("{} {}{}{}", grade, finding.what, finding.text.empty() ? "" : ": ", finding.text);
     });
     return ok ? done : failed;
 }

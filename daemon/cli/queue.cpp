@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
+#include "cli/print.hpp"
 #include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
 
@@ -95,12 +96,12 @@ void print_backlog(const std::string& json) {
     simdjson::dom::parser parser;
     const element root = parser.parse(json);
     const element queue = root["queue"];
-    fmt::print("{} readings wait, {} dead letters; {} read and {} accepted so far; {} bytes on flash{}\n",
+    print_line("{} readings wait, {} dead letters; {} read and {} accepted so far; {} bytes on flash{}",
                text_of(queue["queued"]), text_of(queue["dead"]), text_of(queue["read"]),
                text_of(queue["accepted"]), text_of(queue["file_bytes"]),
                bool(root["running"]) ? "" : " (the daemon does not run)");
     for (const element device : root["devices"])
-        fmt::print("{:<24} {:>10}  {}\n",
+        print_line("{:<24} {:>10}  {}",
                    text_of(device["name"]).empty() ? text_of(device["dvnuuid"]) : text_of(device["name"]),
                    text_of(device["waiting"]), text_of(device["state"]));
 }
@@ -133,8 +134,8 @@ std::string name_of(const Config& config, const std::string& dvnuuid) {
 int change_letters(const Common& common, const LetterOptions& options, const char* verb,
                    std::size_t (Queue::*act)(const std::vector<std::uint64_t>&)) {
     if (options.device.empty() && options.ids.empty() && !options.all) {
-        fmt::print(stderr,
-                   "error: name dead letters (as `queue show` numbers them), --device DEVICE or --all\n");
+        print_line(stderr,
+                   "error: name dead letters (as `queue show` numbers them), --device DEVICE or --all");
         return usage;
     }
     PluginDirectory plugins = installed_plugins(common);
@@ -168,7 +169,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
         return code;
     }
     const bool is_retry = std::string_view(verb) == "queue retry";
-    fmt::print("{} dead letter{} {}\n", count, count == 1 ? "" : "s",
+    print_line("{} dead letter{} {}", count, count == 1 ? "" : "s",
                is_retry ? "back in the queue" : "dropped");
     return code;
 }
@@ -217,7 +218,7 @@ int queue_show(const Common& common, const LetterOptions& options) {
     }
     simdjson::dom::parser parser;
     for (const element letter : parser.parse(answer.result))
-        fmt::print("{:>6}  {}/{} = {}{}{} at {}: {}\n", text_of(letter["id"]),
+        print_line("{:>6}  {}/{} = {}{}{} at {}: {}", text_of(letter["id"]),
                    name_of(*config, std::string(std::string_view(letter["dvnuuid"]))),
                    text_of(letter["name"]), text_of(letter["value"]),
                    text_of(letter["unit"]).empty() ? "" : " ", text_of(letter["unit"]),

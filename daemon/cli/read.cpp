@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
+#include "cli/print.hpp"
 
 #include "platform/json.hpp"
 #include "read_report.hpp"
@@ -23,7 +24,7 @@ bool are_known(const DeviceConfig& device, const std::vector<std::string>& names
     for (const std::string& name : names)
         if (std::none_of(device.points.begin(), device.points.end(),
                          [&name](const PointConfig& p) { return p.name == name; })) {
-            fmt::print(stderr, "error: device \"{}\" has no point \"{}\"\n", device.name, name);
+            print_line(stderr, "error: device \"{}\" has no point \"{}\"", device.name, name);
             all = false;
         }
     return all;
@@ -65,7 +66,7 @@ bool print_report(const std::string& report, bool senml) {
         const std::string_view raw = point["raw"];
         if (!error.empty()) {
             ok = false;
-            fmt::print(stderr, "{}: {}\n", name, error);
+            print_line(stderr, "{}: {}", name, error);
             continue;
         }
         if (senml)
@@ -73,12 +74,12 @@ bool print_report(const std::string& report, bool senml) {
         const simdjson::dom::element value = point["value"];
         const std::string text =
             value.is_string() ? std::string(std::string_view(value)) : simdjson::minify(value);
-        fmt::print("{:<24} {:>16} {:<6} {:<24} {:.1f} ms\n", name, text, unit, raw,
+        print_line("{:<24} {:>16} {:<6} {:<24} {:.1f} ms", name, text, unit, raw,
                    double(point["duration_ms"]));
     }
     const std::string_view pack = root["senml"];
     if (senml && !pack.empty())
-        fmt::print("{}\n", pack);
+        fmt::print("{}\n", printable_json(pack));
     return ok;
 }
 

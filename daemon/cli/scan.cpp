@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
+#include "cli/print.hpp"
 
 #include "config/nearest.hpp"
 #include "platform/json.hpp"
@@ -80,14 +81,14 @@ public:
         ++found_;
         simdjson::dom::object object;
         if (json_ || parser_.parse(line).get(object) != simdjson::SUCCESS) {
-            fmt::print("{}\n", line);
+            fmt::print("{}\n", printable_json(line));
         } else {
             std::string text;
             for (const auto [key, value] : object)
                 text += fmt::format("{}{} {}", text.empty() ? "" : "  ", key,
                                     value.is_string() ? std::string(std::string_view(value))
                                                       : simdjson::minify(value));
-            fmt::print("{}\n", text);
+            print_line("{}", text);
         }
         // A scan takes minutes, and its results may go into a pipe.
         std::fflush(stdout);
@@ -119,7 +120,7 @@ bool is_known(const Config& config, const std::string& source) {
             return true;
         names.push_back(known.name);
     }
-    fmt::print(stderr, "error: there is no source \"{}\"{}\n", source, hint(source, names));
+    print_line(stderr, "error: there is no source \"{}\"{}", source, hint(source, names));
     return false;
 }
 
@@ -162,7 +163,7 @@ int scan(const Common& common, const ScanOptions& options) {
             [&printer](double part) { printer.progress(part); });
         printer.clear();
         if (!error.empty()) {
-            fmt::print(stderr, "error: {}\n", error);
+            print_line(stderr, "error: {}", error);
             return unavailable;
         }
     } else if (answer.exit_code != done) {
@@ -171,7 +172,7 @@ int scan(const Common& common, const ScanOptions& options) {
     }
     printer.clear();
     if (printer.found() == 0)
-        fmt::print(stderr, "nothing answered on \"{}\": check wiring, baud rate and parity, and power\n",
+        print_line(stderr, "nothing answered on \"{}\": check wiring, baud rate and parity, and power",
                    options.source);
     return printer.found() > 0 ? done : unavailable;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
+#include "cli/print.hpp"
 
 #include "delivery/explanation.hpp"
 #include "delivery/https.hpp"
@@ -30,7 +31,7 @@ std::vector<PointResult> read_all(const Config& config, PluginDirectory& plugins
     for (const PointConfig& point : device.points) {
         results.push_back({&point, bus.read(device.name, point.name)});
         if (results.back().result.status != BusResult::Status::ok)
-            fmt::print(stderr, "{}: {}\n", point.name, results.back().result.text);
+            print_line(stderr, "{}: {}", point.name, results.back().result.text);
     }
     return results;
 }
@@ -79,11 +80,11 @@ int print_answer(const Common& common, const Config& config, const DeviceConfig&
                                .end()
                                .take());
     else
-        fmt::print("{}\n", words.text());
+        print_line("{}", words.text());
     if (ok && !answer.body.empty())
-        fmt::print(
+        print_line(
             stderr,
-            "the answer carried a downlink, which was not carried out because the daemon does not run: {}\n",
+            "the answer carried a downlink, which was not carried out because the daemon does not run: {}",
             answer.body);
     return exit_of(ok, answer.status);
 }
@@ -96,7 +97,7 @@ int print_daemon(const Common& common, const std::string& result) {
     if (common.json)
         fmt::print("{}\n", result);
     else
-        fmt::print("{}\n", std::string_view(json["answer"]));
+        print_line("{}", std::string_view(json["answer"]));
     return exit_of(ok, json["status"]);
 }
 
@@ -129,17 +130,17 @@ int send(const Common& common, const SendOptions& options) {
             return answer.exit_code;
     }
     if (body.empty() && SystemClock().wall_ms() < build_floor_ms()) {
-        fmt::print(
+        print_line(
             stderr,
             "error: this machine's clock is wrong: it is before this program was made, so that no reading "
             "can carry its time "
-            "and no certificate is valid. Set the clock (timedatectl), or let it reach a time server\n");
+            "and no certificate is valid. Set the clock (timedatectl), or let it reach a time server");
         return failed;
     }
     if (body.empty())
         body = pack_of(*device, read_all(*config, plugins, *device), SystemClock().wall_ms());
     if (body.empty()) {
-        fmt::print(stderr, "error: no point of \"{}\" could be read, so there is nothing to send\n",
+        print_line(stderr, "error: no point of \"{}\" could be read, so there is nothing to send",
                    device->name);
         return unavailable;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/setup.hpp"
+#include "cli/print.hpp"
 
 #include "config/nearest.hpp"
 #include "platform/log.hpp"
@@ -143,7 +144,7 @@ PluginDirectory installed_plugins(const Common& common) {
 
 void print_problems(const PluginDirectory& plugins) {
     for (const std::string& problem : plugins.problems())
-        fmt::print(stderr, "warning: {}\n", problem);
+        print_line(stderr, "warning: {}", problem);
 }
 
 LoadOptions load_options(const fs::path& file, PluginDirectory& plugins) {
@@ -178,7 +179,7 @@ std::optional<Config> load_config(const Common& common, PluginDirectory& plugins
     Checked checked = check_config(common.config, plugins, secrets, Severity::warning);
     print_problems(plugins);
     for (const Problem& problem : checked.problems)
-        fmt::print(stderr, "{}\n", problem.text());
+        print_line(stderr, "{}", problem.text());
     return std::move(checked.config);
 }
 
@@ -199,7 +200,7 @@ const DeviceConfig* find_device(const Config& config, const std::string& name) {
         names.push_back(device.name);
     }
     const std::string hint = nearest(name, names);
-    fmt::print(stderr, "error: there is no device \"{}\"{}\n", name,
+    print_line(stderr, "error: there is no device \"{}\"{}", name,
                hint.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", hint));
     return nullptr;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
+#include "cli/print.hpp"
 #include "cli/setup.hpp"
 
 #include "platform/json.hpp"
@@ -38,11 +39,12 @@ std::string ago(std::int64_t ms, std::int64_t now) {
 
 void print_devices(element root, std::int64_t now) {
     for (const element device : root["devices"]) {
-        fmt::print("\n{}: {}; {} waiting, last upload {}\n", text_of(device["name"]),
-                   text_of(device["state"]), text_of(device["waiting"]), ago(device["last_upload_ms"], now));
+        print_line("");
+        print_line("{}: {}; {} waiting, last upload {}", text_of(device["name"]), text_of(device["state"]),
+                   text_of(device["waiting"]), ago(device["last_upload_ms"], now));
         for (const element point : device["points"]) {
             const std::string problem = text_of(point["problem"]);
-            fmt::print("  {:<24} {:>16} {:<6} {}\n", text_of(point["name"]), text_of(point["value"]),
+            print_line("  {:<24} {:>16} {:<6} {}", text_of(point["name"]), text_of(point["value"]),
                        text_of(point["unit"]), problem.empty() ? ago(point["time_ms"], now) : problem);
         }
     }
@@ -54,20 +56,20 @@ void print_status(const std::string& json) {
     const std::int64_t now = root["now_ms"];
     const element queue = root["queue"], uplink = root["uplink"];
     for (const element alarm : root["alarms"])
-        fmt::print("{} {} (since {}){}{}\n",
+        print_line("{} {} (since {}){}{}",
                    bool(alarm["urgent"]) ? "ALARM:" : "notice:", text_of(alarm["text"]),
                    ago(alarm["since_ms"], now), text_of(alarm["advice"]).empty() ? "" : "; ",
                    text_of(alarm["advice"]));
-    fmt::print("platform: {}, last answer after {:.0f} ms\n", text_of(uplink["state"]),
+    print_line("platform: {}, last answer after {:.0f} ms", text_of(uplink["state"]),
                double(uplink["latency_ms"]));
-    fmt::print("readings: {} read, {} accepted, {} waiting, {} dead letters\n", text_of(queue["read"]),
+    print_line("readings: {} read, {} accepted, {} waiting, {} dead letters", text_of(queue["read"]),
                text_of(queue["accepted"]), text_of(queue["queued"]), text_of(queue["dead"]));
-    fmt::print("flash:    {} bytes used of {}, {:.1f} MB a day written\n", text_of(queue["file_bytes"]),
+    print_line("flash:    {} bytes used of {}, {:.1f} MB a day written", text_of(queue["file_bytes"]),
                text_of(queue["max_bytes"]), double(queue["disk_bytes_per_day"]) / 1e6);
     if (!bool(root["clock_trusted"]))
-        fmt::print("clock:    not synchronised; readings wait for their time\n");
+        print_line("clock:    not synchronised; readings wait for their time");
     for (const element source : root["sources"])
-        fmt::print("source {:<16} {:<10} {} points, load {:.1f} %, {}\n", text_of(source["name"]),
+        print_line("source {:<16} {:<10} {} points, load {:.1f} %, {}", text_of(source["name"]),
                    text_of(source["plugin"]), text_of(source["points"]), double(source["load"]) * 100,
                    text_of(source["state"]));
     print_devices(root, now);
@@ -100,7 +102,7 @@ int status(const Common& common, const StatusOptions& options) {
         if (answer.is_running)
             show(answer.result, common.json, options.watch);
         else
-            fmt::print(stderr, "the daemon does not run (nobody answers on {})\n",
+            print_line(stderr, "the daemon does not run (nobody answers on {})",
                        config->control_socket.string());
         was_seen = was_seen || answer.is_running;
         if (!was_seen)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
+#include "cli/print.hpp"
 #include "cli/queue_owner.hpp"
 
 #include "platform/after.hpp"
@@ -121,14 +122,16 @@ int write(const Common& common, const WriteOptions& options) {
         std::string outcome;
         answer.exit_code = write_by_hand(*config, plugins, *device, options, outcome);
         if (answer.exit_code != done)
-            fmt::print(stderr, "error: {}\n", outcome);
+            print_line(stderr, "error: {}", outcome);
         answer.result = JsonWriter().object().member("outcome", outcome).end().take();
     }
     if (answer.exit_code != done)
         return answer.exit_code;
     simdjson::dom::parser parser;
-    fmt::print("{}\n", common.json ? std::string_view(answer.result)
-                                   : std::string_view(parser.parse(answer.result)["outcome"]));
+    if (common.json)
+        fmt::print("{}\n", answer.result);
+    else
+        print_line("{}", std::string_view(parser.parse(answer.result)["outcome"]));
     return done;
 }
 

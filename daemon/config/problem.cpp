@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/problem.hpp"
 
+#include "platform/printable.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,21 +15,9 @@ namespace {
 // A file of garbage must not become a list of a million lines.
 constexpr std::size_t most_problems = 5000;
 
-// File names and values from outside reach a terminal: control characters are shown, not obeyed.
-std::string printable(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f)
-            out += fmt::format("\\x{:02x}", byte);
-        else
-            out += c;
-    }
-    return out;
-}
-
 } // namespace
 
+// File names and values from outside reach a terminal.
 std::string Problem::text() const {
     return printable(
         fmt::format("{}: {}: {}", place.text(), severity == Severity::error ? "error" : "warning", message));

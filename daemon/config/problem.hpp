@@ -18,7 +18,7 @@ struct Problem {
     Severity severity = Severity::error;
     std::string message;
     /// "FILE:LINE:COLUMN: error: message", one line.
-    /// Control characters are shown as \x.., since file names and values from outside reach a terminal.
+    /// Control characters are shown, since file names and values from outside reach a terminal.
     [[nodiscard]] std::string text() const;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/json.hpp"
 
-#include "things_utf8.hpp"
+#include "platform/printable.hpp"
 
 #include <fmt/format.h>
 
@@ -13,8 +13,9 @@ namespace things {
 
 namespace {
 
-void append_ascii(std::string& out, char c) {
-    switch (c) {
+/// As JSON writes a character that it, or a terminal, would not take as it is.
+void append_escaped(std::string& out, char32_t code) {
+    switch (code) {
     case '"':
         out += "\\\"";
         return;
@@ -31,10 +32,7 @@ void append_ascii(std::string& out, char c) {
         out += "\\t";
         return;
     default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-            out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-        else
-            out += c;
+        out += fmt::format("\\u{:04x}", static_cast<unsigned>(code)); // all of them lie below U+10000
     }
 }
 
@@ -44,18 +42,30 @@ std::string json_string(std::string_view text) {
     std::string out = "\"";
     out.reserve(text.size() + 2);
     while (!text.empty()) {
-        const auto length = utf8_length(text);
-        if (length == 1)
-            // A length of one is ASCII; everything longer is UTF-8 that JSON takes as it is.
-            append_ascii(out, text.front());
-        else if (length == 0)
+        const LeadingCharacter next = leading_character(text);
+        if (!next.is_utf8)
             // U+FFFD for each byte that is no UTF-8: the document stays valid JSON.
             out += "\xEF\xBF\xBD";
+        else if (!next.is_printable || next.code == '"' || next.code == '\\')
+            append_escaped(out, next.code);
         else
-            out += text.substr(0, length);
-        text.remove_prefix(length == 0 ? 1 : length);
+            out += text.substr(0, next.length);
+        text.remove_prefix(next.length);
     }
     return out + '"';
+}
+
+std::string printable_json(std::string_view json) {
+    std::string out;
+    while (!json.empty()) {
+        const LeadingCharacter next = leading_character(json);
+        if (next.is_printable)
+            out += json.substr(0, next.length);
+        else if (next.is_utf8)
+            append_escaped(out, next.code);
+        json.remove_prefix(next.length);
+    }
+    return out;
 }
 
 std::string json_number(double value) {

@@ -11,9 +11,12 @@
 // JSON written as text (RFC 8259), for the control socket, the status API and `--json`. Any thread.
 namespace things {
 
-/// `text` as a JSON string with its quotes. Control characters are escaped; bytes that are no UTF-8 become
-/// U+FFFD, so that the result is always valid.
+/// `text` as a JSON string with its quotes. What is not printable (printable.hpp) is escaped; bytes that are
+/// not UTF-8 become U+FFFD, so that the result is always valid.
 [[nodiscard]] std::string json_string(std::string_view text);
+
+/// A whole document without white space, as another writer made it, with the same characters escaped.
+[[nodiscard]] std::string printable_json(std::string_view json);
 
 /// The shortest text that reads back as the same double, with an exponent from 1e+16 on and below 1e-4;
 /// `null` if it is not finite, since JSON knows no other.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/log.hpp"
 
+#include "platform/printable.hpp"
+
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -20,6 +22,7 @@ namespace {
 
 std::atomic<Level> threshold{Level::info};
 std::atomic<bool> to_journal{false};
+constexpr std::size_t longest_line = 8192;
 
 spdlog::level::level_enum spd_level(Level level) {
     switch (level) {
@@ -58,21 +61,12 @@ bool stderr_is_journal() {
     return fmt::format("{}:{}", file.st_dev, file.st_ino) == stream;
 }
 
-std::string printable(std::string_view text) {
-    std::string out(text);
-    // Texts of devices and plugins come through here: a line end in one would forge a record.
-    for (char& c : out)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            c = ' ';
-    return out;
-}
-
 void write_journal(Level level, const std::string& message, std::initializer_list<Field> fields) {
     std::vector<std::string> text{"MESSAGE=" + message, fmt::format("PRIORITY={}", priority(level)),
                                   "SYSLOG_IDENTIFIER=kpn-things-gateway"};
     for (const auto& [name, value] : fields)
         if (!value.empty())
-            text.push_back(fmt::format("THINGS_{}={}", name, value));
+            text.push_back(fmt::format("THINGS_{}={}", name, printable(value)));
     std::vector<iovec> parts;
     parts.reserve(text.size());
     for (auto& t : text)
@@ -106,7 +100,8 @@ bool is_on(Level level) {
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
     if (!is_on(level))
         return;
-    const std::string line = printable(message);
+    // Texts of devices and plugins come through here: a line end in one would forge a record.
+    const std::string line = printable(message, longest_line);
     if (to_journal)
         write_journal(level, line, fields);
     else

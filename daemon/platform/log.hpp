@@ -26,7 +26,7 @@ void set_level(Level level);
 /// Costs one atomic load; lets a caller skip building a text that nobody would see.
 [[nodiscard]] bool is_on(Level level);
 
-/// Writes one record. Control characters are replaced, so that input from outside cannot forge lines.
+/// Writes one record. What is not printable (printable.hpp) is shown, so that input cannot forge lines.
 /// A field with an empty value is left out; the fields are for the journal only, a line on stderr is the
 /// message alone. May block for as long as the journal or stderr does.
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/plugin_config.hpp"
 
+#include "platform/printable.hpp"
 #include "things_utf8.hpp"
 
 #include <fmt/format.h>
@@ -192,19 +193,14 @@ std::string clean_text(const char* text, std::size_t most) {
     if (text == nullptr)
         return {};
     std::string_view rest(text, strnlen(text, most));
-    const auto is_plain = [](char c) {
-        return c >= 0x20 && c < 0x7F;
-    };
-    const auto plain = std::find_if_not(rest.begin(), rest.end(), is_plain); // nearly always the end
-    std::string result(rest.begin(), plain);
-    rest.remove_prefix(result.size());
+    std::string result;
     while (!rest.empty()) {
-        const std::size_t length = utf8_length(rest);
-        if (length == 0 || (length == 1 && !is_plain(rest.front())))
-            result += '?';
+        const LeadingCharacter next = leading_character(rest);
+        if (next.is_printable)
+            result.append(rest, 0, next.length);
         else
-            result.append(rest, 0, length);
-        rest.remove_prefix(std::max<std::size_t>(length, 1));
+            result += '?';
+        rest.remove_prefix(next.length);
     }
     return result;
 }

@@ -59,8 +59,7 @@ private:
 /// The same check for a value that is ours already (it came over a socket).
 [[nodiscard]] bool is_sound(const Value& value, std::string& why);
 
-/// A foreign text, at most `most` bytes of it, made valid: what is not UTF-8 or a control character becomes
-/// '?'.
+/// A foreign text, at most `most` bytes of it, made valid: what is not printable (printable.hpp) becomes '?'.
 /// Null gives an empty text; reads no further than the NUL or `most`.
 [[nodiscard]] std::string clean_text(const char* text, std::size_t most);
 [[nodiscard]] bool is_utf8(std::string_view text);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/plugin_table.hpp"
 
+#include "polling/plugin_config.hpp"
+
 #include <fmt/format.h>
 
 #include <cstddef>
@@ -104,6 +106,23 @@ things_plugin copy_table(const things_plugin* table) {
     return copy;
 }
 
+void clean(PluginDescription& description) {
+    const auto clean_one = [](std::string& text, std::size_t most) {
+        text = clean_text(text.c_str(), most);
+    };
+    for (std::string* text : {&description.name, &description.version})
+        clean_one(*text, longest_name);
+    clean_one(description.summary, longest_text);
+    for (KeyDescription& key : description.keys) {
+        for (std::string* text : {&key.name, &key.unit, &key.group})
+            clean_one(*text, longest_name);
+        for (std::string* text : {&key.fallback, &key.help})
+            clean_one(*text, longest_text);
+        for (std::string& choice : key.choices)
+            clean_one(choice, longest_text);
+    }
+}
+
 PluginDescription describe(const things_plugin& table) {
     PluginDescription description;
     description.name = text_of(table.name, longest_name);
@@ -130,6 +149,7 @@ PluginDescription describe(const things_plugin& table) {
             refuse(fmt::format("it describes its key {} twice", key.name));
         description.keys.push_back(std::move(key));
     }
+    clean(description);
     return description;
 }
 

@@ -20,4 +20,7 @@ things_plugin copy_table(const things_plugin* table);
 /// poll nor listen is refused, as is a key that is described twice.
 PluginDescription describe(const things_plugin& table);
 
+/// Bounds and cleans every text of a description that came over a socket (clean_text).
+void clean(PluginDescription& description);
+
 } // namespace things

@@ -5,6 +5,7 @@
 #include "polling/host_protocol.hpp"
 #include "polling/keeping_sink.hpp"
 #include "polling/plugin_config.hpp"
+#include "polling/plugin_table.hpp"
 
 #include <fmt/format.h>
 
@@ -280,9 +281,16 @@ void RemoteDriver::tell_line() {
 bool RemoteDriver::handle(const HostFrame& frame) {
     switch (frame.type) {
     case FrameType::hello:
-        return decode(frame.payload, hello_.emplace());
+        if (!decode(frame.payload, hello_.emplace()))
+            return false;
+        hello_->error = clean_text(hello_->error.c_str(), 2000);
+        clean(hello_->description);
+        return true;
     case FrameType::result:
-        return decode(frame.payload, result_.emplace());
+        if (!decode(frame.payload, result_.emplace()))
+            return false;
+        result_->text = clean_text(result_->text.c_str(), 2000);
+        return true;
     case FrameType::readings: {
         std::vector<RawReading> readings;
         if (!decode(frame.payload, readings))

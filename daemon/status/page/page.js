@@ -3,9 +3,13 @@
 // learns into the document. Text only ever enters as text, never as markup.
 "use strict";
 
+// The same characters as in platform/printable.hpp are shown as what they are: none turns a line around.
+const printable = (text) => String(text).replace(
+  /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+  (c) => (c < "\u0080" ? `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}` : `\\u{${c.charCodeAt(0).toString(16)}}`));
 const make = (tag, text, kind) => {
   const node = document.createElement(tag);
-  if (text !== undefined && text !== null) node.textContent = text;
+  if (text !== undefined && text !== null) node.textContent = printable(text);
   if (kind) node.className = kind;
   return node;
 };
@@ -70,7 +74,7 @@ function chart(key, label, unit) {
 
 // Nodes stay where they are and only what changed is written: a reader's place, a selection and the focus survive.
 function put(node, text, kind) {
-  const words = text === undefined || text === null ? "" : String(text);
+  const words = text === undefined || text === null ? "" : printable(text);
   if (node.textContent !== words) node.textContent = words;
   if (kind !== undefined && node.className !== kind) node.className = kind;
   return node;
