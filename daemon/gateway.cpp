@@ -2,6 +2,7 @@
 #include "gateway.hpp"
 
 #include "platform/after.hpp"
+#include "platform/held_signals.hpp"
 #include "platform/log.hpp"
 #include "platform/notify.hpp"
 #include "queue/clock_trust.hpp"
@@ -95,6 +96,7 @@ void Gateway::start() {
 }
 
 bool Gateway::run() {
+    release_signals(); // what came while it started is handled now
     loop_.run();
     log::info("stopped: everything that was not sent is stored");
     return !must_start_anew_;

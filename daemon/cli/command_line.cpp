@@ -3,6 +3,7 @@
 
 #include "cli/completion.hpp"
 #include "config/nearest.hpp"
+#include "platform/held_signals.hpp"
 #include "polling/plugin_host.hpp"
 
 #include <CLI/CLI.hpp>
@@ -86,6 +87,9 @@ public:
             // CLI11 has codes of its own for each kind of mistake; --help and --version are 0.
             return code == 0 ? done : usage;
         }
+        // The daemon takes them when its loop is there to handle them.
+        if (!app_.got_subcommand("run"))
+            release_signals();
         return action_();
     }
 
@@ -261,9 +265,12 @@ private:
 } // namespace
 
 int run(int argc, char** argv) {
+    hold_signals();
     if (argc > 1 &&
-        std::string_view(argv[1]) == "plugin-host") // an isolated source's own process; not for people
+        std::string_view(argv[1]) == "plugin-host") { // an isolated source's own process; not for people
+        release_signals();
         return run_plugin_host(argc - 1, argv + 1);
+    }
     try {
         if (argc > 1 && std::string_view(argv[1]) == "complete")
             return CommandLine().complete_words(argc, argv);

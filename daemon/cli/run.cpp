@@ -3,6 +3,7 @@
 #include "cli/setup.hpp"
 
 #include "gateway.hpp"
+#include "platform/held_signals.hpp"
 #include "platform/log.hpp"
 
 #include <fmt/format.h>
@@ -36,7 +37,9 @@ void protect_process() {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     const rlimit none{0, 0};
     setrlimit(RLIMIT_CORE, &none);
+    // A pipe that nobody reads and a file that may not grow are errors of that write, no reason to end.
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     // glibc makes up to eight arenas a core, and every source is a thread.
     mallopt(M_ARENA_MAX, 2);
     // Queue, hot log and socket are nobody else's; who needs more rights sets them himself.
@@ -60,17 +63,13 @@ std::optional<CheckedConfig> load_again(const Common& common) {
     return keep(std::move(next), std::move(plugins));
 }
 
-} // namespace
-
-int run_daemon(const Common& common) {
-    log::open(log::Level::info);
-    protect_process();
+int start_and_run(const Common& common) {
     PluginDirectory plugins = find_plugins(common);
     Checked checked = check_config(common.config, plugins, Secrets::to_send);
     for (const std::string& problem : plugins.problems())
         log::warning("{}", problem);
     for (const Problem& problem : checked.problems)
-        fmt::print(stderr, "{}\n", problem.text());
+        log::print(problem.text());
     if (!checked.config)
         return configuration;
     if (const std::string owner = foreign_queue_owner(*checked.config); !owner.empty() && geteuid() == 0) {
@@ -81,6 +80,10 @@ int run_daemon(const Common& common) {
     }
     log::set_level(static_cast<log::Level>(checked.config->log_level));
     CheckedConfig config = keep(std::move(checked), std::move(plugins));
+    if (is_stop_held()) {
+        log::info("stopped before it had started");
+        return done;
+    }
     const SystemClock clock;
     const char* failure = "cannot start";
     try {
@@ -94,6 +97,17 @@ int run_daemon(const Common& common) {
         return failed;
     }
     return done;
+}
+
+} // namespace
+
+int run_daemon(const Common& common) {
+    log::open(log::Level::info);
+    log::start();
+    protect_process();
+    const int code = start_and_run(common);
+    (void)log::flush(); // what a start that failed has to say
+    return code;
 }
 
 } // namespace things::cli

@@ -60,6 +60,7 @@ class Gateway:
         self.process = None
         self.wrapper = list(wrapper)
         self.environment = {}  # on top of this process's
+        self.output = None  # a descriptor for what it says, in place of log_file
         self.notices = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.folder / "notify.sock"))
@@ -84,11 +85,11 @@ class Gateway:
     def start(self, ready=True, seconds=15):
         """Starts `run`; returns once it said READY."""
         self.notices.clear()
-        environment = {**os.environ, "NOTIFY_SOCKET": str(self.folder / "notify.sock"), **self.environment}
-        environment.pop("JOURNAL_STREAM", None)
+        inherited = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
+        environment = {**inherited, "NOTIFY_SOCKET": str(self.folder / "notify.sock"), **self.environment}
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([*self.wrapper, *self.command("run")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment)
+            self.process = subprocess.Popen([*self.wrapper, *self.command("run")], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log if self.output is None else self.output, env=environment)
         if ready:
             wait_until(lambda: self.heard("READY=1") or self.process.poll() is not None, "the gateway is ready", seconds)
             if self.process.poll() is not None:
