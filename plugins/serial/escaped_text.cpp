@@ -58,7 +58,7 @@ std::optional<std::string> unescape(std::string_view text, std::string& why) {
     return bytes;
 }
 
-std::string printable(std::string_view bytes, std::size_t most) {
+std::string escaped(std::string_view bytes, std::size_t most) {
     std::string text;
     for (char c : bytes.substr(0, most)) {
         if (c == '\r' || c == '\n')

@@ -17,7 +17,7 @@ namespace things {
 /// An unknown letter behind the backslash is a mistake, not that letter.
 [[nodiscard]] std::optional<std::string> unescape(std::string_view text, std::string& why);
 /// Bytes as a technician can read them: printable ones as they are, others as \xNN; cut after `most`.
-[[nodiscard]] std::string printable(std::string_view bytes, std::size_t most = 120);
+[[nodiscard]] std::string escaped(std::string_view bytes, std::size_t most = 120);
 
 /// A value as it is to be sent: a number, or text that has been checked.
 /// `text` counts if is_text, else `number`, which is already in the device's own scale.

@@ -58,7 +58,7 @@ std::vector<std::string> plan_requests(const SerialOptions& options, const std::
         load += ms / static_cast<double>(request.interval_ms);
         lines.push_back(fmt::format(
             R"({{"request":{},"points":[{}],"bytes":{},"answer":"{}","ms":{:.1f},"interval_ms":{}}})",
-            json_quoted(printable(request.bytes)), request.points, bytes, is_fixed ? "known" : "assumed", ms,
+            json_quoted(escaped(request.bytes)), request.points, bytes, is_fixed ? "known" : "assumed", ms,
             request.interval_ms));
     }
     lines.push_back(

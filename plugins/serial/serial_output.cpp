@@ -27,7 +27,7 @@ std::int64_t wall_now_ms() {
 
 void SerialSource::on_frame(const SerialFrame& frame) {
     if (is_discovering_)
-        host_.found(fmt::format("{{\"frame\":{}}}", json_quoted(printable(frame.bytes, 1000))));
+        host_.found(fmt::format("{{\"frame\":{}}}", json_quoted(escaped(frame.bytes, 1000))));
     ++frames_;
     is_first_ = false;
     last_frame_ms_ = monotonic_ms();
@@ -61,7 +61,7 @@ void SerialSource::offer(const SerialFrame& frame, std::uint32_t index, bool is_
             is_told_ = true;
             host_.report(THINGS_NOTE, THINGS_SOURCE, 0, "no_match",
                          fmt::format("{} finds nothing in what the sensor on {} says, such as \"{}\"",
-                                     point.name, options_.where(), printable(frame.bytes)));
+                                     point.name, options_.where(), escaped(frame.bytes)));
         }
         return;
     }
@@ -78,7 +78,7 @@ void SerialSource::offer(const SerialFrame& frame, std::uint32_t index, bool is_
         state.grid.see(now);
         state.value = std::move(extracted.value);
         state.has_value = true;
-        state.raw = printable(frame.bytes);
+        state.raw = escaped(frame.bytes);
         state.wall_ms = wall_now_ms();
         if (std::exchange(state.is_failing, false))
             host_.report(THINGS_RECOVERED, THINGS_POINT, index, "", point.name + " is read again");
@@ -95,9 +95,9 @@ void SerialSource::offer(const SerialFrame& frame, std::uint32_t index, bool is_
         return;
     host_.report(THINGS_PROBLEM, THINGS_POINT, index, is_unreadable ? "unreadable" : "no_value",
                  is_unreadable ? fmt::format("{}: \"{}\" in \"{}\" is not of the point's type", point.name,
-                                             printable(extracted.seen), printable(frame.bytes))
+                                             escaped(extracted.seen), escaped(frame.bytes))
                                : fmt::format("{}: the sensor has no value to use now; it said \"{}\"",
-                                             point.name, printable(frame.bytes)));
+                                             point.name, escaped(frame.bytes)));
 }
 
 void SerialSource::emit(std::uint32_t index, std::uint32_t flags, std::uint32_t duration_us) {
@@ -130,7 +130,7 @@ void SerialSource::answer_write(const SerialFrame& frame, Question& question) {
 
 void SerialSource::on_damage(std::string_view bytes) {
     if (is_discovering_)
-        host_.found(fmt::format("{{\"damaged\":{}}}", json_quoted(printable(bytes, 1000))));
+        host_.found(fmt::format("{{\"damaged\":{}}}", json_quoted(escaped(bytes, 1000))));
     if (std::exchange(is_first_, false))
         return; // whoever comes in the middle finds the rest of a frame
     ++damaged_;
@@ -142,7 +142,7 @@ void SerialSource::on_damage(std::string_view bytes) {
         fmt::format(
             "a damaged frame came on {}: \"{}\" (checksum, parity or length). Nothing of it is used; {} "
             "damaged, {} good since the start. A long or loose cable, or wrong line settings.",
-            options_.where(), printable(bytes), damaged_, frames_));
+            options_.where(), escaped(bytes), damaged_, frames_));
 }
 
 void SerialSource::look_after(std::int64_t now_ms) {

@@ -258,9 +258,9 @@ void SerialSource::tell_no_answer(const Question& question, const std::string& r
         question.last_frame.empty()
             ? fmt::format(
                   "no answer to \"{}\" on {} within {} ms: is the sensor on, are speed and wiring right?",
-                  printable(request), options_.where(), options_.timeout.count())
+                  escaped(request), options_.where(), options_.timeout.count())
             : fmt::format("the answer to \"{}\" was \"{}\", in which these points find nothing",
-                          printable(request), printable(question.last_frame));
+                          escaped(request), escaped(question.last_frame));
     for (std::uint32_t point : question.open) {
         host_.report(THINGS_PROBLEM, THINGS_POINT, point,
                      question.last_frame.empty() ? "no_answer" : "no_match", text);
@@ -299,10 +299,10 @@ int SerialSource::write(std::uint32_t index, const things_value& value, things_v
         if (status != THINGS_OK && !is_silent_yes) {
             host_.report(THINGS_PROBLEM, THINGS_POINT, index,
                          status == THINGS_REFUSED ? "refused" : "no_answer",
-                         fmt::format("writing {} with \"{}\": {}", point.name, printable(*bytes),
+                         fmt::format("writing {} with \"{}\": {}", point.name, escaped(*bytes),
                                      question.last_frame.empty()
                                          ? std::string("no answer came")
-                                         : "the sensor answered \"" + printable(question.last_frame) + "\""));
+                                         : "the sensor answered \"" + escaped(question.last_frame) + "\""));
             return status;
         }
     }

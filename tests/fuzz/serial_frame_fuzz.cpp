@@ -74,7 +74,7 @@ std::vector<std::string> run(const FrameRules& rules, std::string_view bytes, st
                 fail("the text is longer than the frame");
             for (std::size_t i = 0; looks && i < points.size(); ++i)
                 (void)extract(frame, points[i], json);
-            (void)printable(frame.bytes);
+            (void)escaped(frame.bytes);
         },
         [](std::string_view) {});
     for (std::size_t at = 0; at < bytes.size(); at += piece) {

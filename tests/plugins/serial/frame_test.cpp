@@ -202,8 +202,8 @@ TEST_CASE("escapes become bytes, or a reason") {
     CHECK(unescape("\\x02\\\\a\\0", why) == std::string("\x02\\a\0", 4));
     for (const char* bad : {"\\", "\\q", "\\x0", "\\xGG"})
         CHECK_FALSE(unescape(bad, why));
-    CHECK(printable("a\r\n\x02\xff") == "a\\r\\n\\x02\\xFF");
-    CHECK(printable(std::string(500, 'x')).size() == 123);
+    CHECK(escaped("a\r\n\x02\xff") == "a\\r\\n\\x02\\xFF");
+    CHECK(escaped(std::string(500, 'x')).size() == 123);
 }
 
 TEST_CASE("templates write values in the form that is asked for") {
