@@ -8,6 +8,8 @@ namespace things {
 
 namespace {
 
+constexpr std::array<const char*, 4> names{"coil", "discrete input", "holding register", "input register"};
+
 struct ExceptionRow {
     std::uint8_t code;
     const char* word;
@@ -81,6 +83,20 @@ std::string attempts_text(int attempts) {
     return attempts > 1 ? ", asked " + std::to_string(attempts) + " times" : "";
 }
 
+// What came, byte by byte, so that it can be held against the data sheet.
+std::string bytes_text(const Misfit& misfit) {
+    static const char* const digits = "0123456789ABCDEF";
+    if (misfit.bytes.empty())
+        return "";
+    std::string text = misfit.size > misfit.bytes.size()
+                           ? " The last " + std::to_string(misfit.bytes.size()) + " of " +
+                                 std::to_string(misfit.size) + " bytes that came:"
+                           : " What came:";
+    for (const std::uint8_t byte : misfit.bytes)
+        text += {' ', digits[byte >> 4], digits[byte & 0xF]};
+    return text + ".";
+}
+
 const char* silence_advice(const LinkSettings& link) {
     return link.serial
                ? "Is the device switched on, is `unit_id` its address, do baud rate and parity match, are A "
@@ -92,12 +108,9 @@ const char* silence_advice(const LinkSettings& link) {
 } // namespace
 
 std::string place_text(const BusRequest& request) {
-    static constexpr std::array<const char*, 4> plural{"coil", "discrete input", "holding register",
-                                                       "input register"};
     const RegisterTable table = table_of_function(request.function);
     const unsigned last = std::min(request.address + request.count - 1U, 65535U);
-    std::string text =
-        "unit " + std::to_string(request.unit) + ", " + plural[static_cast<std::size_t>(table)];
+    std::string text = "unit " + std::to_string(request.unit) + ", " + names[static_cast<std::size_t>(table)];
     if (request.count > 1)
         text += "s";
     text += " " + std::to_string(request.address);
@@ -107,6 +120,22 @@ std::string place_text(const BusRequest& request) {
     if (request.count > 1)
         text += " to " + entity_text({table, static_cast<std::uint16_t>(last)});
     return text + ")";
+}
+
+std::string beside_text(RegisterTable table, std::optional<std::uint32_t> before,
+                        std::optional<std::uint32_t> behind) {
+    const auto number = [](std::uint32_t address) {
+        return std::to_string(address);
+    };
+    const auto entity = [table](std::uint32_t address) {
+        return entity_text({table, static_cast<std::uint16_t>(address)});
+    };
+    const std::string name = names[static_cast<std::size_t>(table)];
+    if (before && behind)
+        return name + "s " + number(*before) + " and " + number(*behind) + " (" + entity(*before) + ", " +
+               entity(*behind) + ")";
+    const std::uint32_t only = before ? *before : behind.value_or(0);
+    return name + " " + number(only) + " (" + entity(only) + ")";
 }
 
 const char* exception_name(std::uint8_t code) {
@@ -124,11 +153,23 @@ BusExplanation explain_exception(const BusRequest& request, std::uint8_t code) {
 }
 
 BusExplanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
-                               const LinkSettings& link) {
+                               const LinkSettings& link, const std::string& beside) {
     const std::string what = asked(request) + " on " + link.text() + ": ";
-    const std::string tries = attempts_text(result.attempts);
-    switch (result.misfit.kind) {
+    const Misfit& misfit = result.misfit;
+    const std::string tries =
+        attempts_text(result.attempts) +
+        (beside.empty() ? ""
+                        : ", while " + beside + " of the same unit " +
+                              (beside.find(" and ") == std::string::npos ? "is" : "are") + " answered");
+    const std::string end = tries + "." + bytes_text(misfit) + " ";
+    switch (misfit.kind) {
     case Misfit::Kind::silence:
+        if (!beside.empty())
+            return {"timeout", what + "not answered within " + std::to_string(timing.timeout.count()) +
+                                   " ms" + tries +
+                                   ". The device probably does not have this register, and says nothing "
+                                   "instead of refusing it: check the address against the data sheet. Is it "
+                                   "one-based (use `entity`), is it in the other table?"};
         return {"timeout", what + "no answer within " + std::to_string(timing.timeout.count()) + " ms" +
                                tries + ". " + silence_advice(link)};
     case Misfit::Kind::echo:
@@ -137,29 +178,52 @@ BusExplanation explain_silence(const BusRequest& request, const Exchange& result
                     ". The adapter echoes, so the line works up to there, but the device does not answer. " +
                     silence_advice(link)};
     case Misfit::Kind::other_unit:
-        return {"other_unit",
-                what + "unit " + std::to_string(result.misfit.unit) + " answered instead" + tries +
-                    ". Do two devices have the same address, is a second master on the line, or does a "
-                    "device answer too late (longer `timeout`)?"};
+        return {
+            "other_unit",
+            what + "unit " + std::to_string(misfit.came) + " answered instead" + end +
+                "Do two devices have the same address, is a second master on the line, does a device "
+                "answer too late (longer `timeout`), or is `unit_id` not the number that it answers with?"};
+    case Misfit::Kind::other_function:
+        return {"other_answer",
+                what + "the answer is to function " + std::to_string(misfit.came & 0x7F) + end +
+                    "A device that answers too late needs a longer `timeout`; otherwise a second master may "
+                    "be on the line."};
+    case Misfit::Kind::other_length:
+        return {"other_length",
+                what + "asked for " + std::to_string(misfit.wanted) + " bytes, " +
+                    std::to_string(misfit.came) + " came" + end +
+                    "Registers of this device may hold another number of bytes than two "
+                    "(`register_bytes`), it may not read so many at once (`max_registers`), or it answers an "
+                    "earlier request too late (longer `timeout`)."};
+    case Misfit::Kind::other_number:
+        return {"other_number",
+                what + "the answer has the transaction number " + std::to_string(misfit.came) +
+                    " in place of " + std::to_string(misfit.wanted) + end +
+                    "It may belong to an earlier request and come too late: a longer `timeout` helps then."};
     case Misfit::Kind::other_request:
         return {"other_answer",
-                what + "what came answers another request" + tries +
-                    ". A device that answers too late needs a longer `timeout`; otherwise a second "
+                what + "what came answers another request" + end +
+                    "A device that answers too late needs a longer `timeout`; otherwise a second "
                     "master may be on the line."};
     case Misfit::Kind::damaged:
+        return {"crc", what + "the answer came damaged (checksum wrong)" + end +
+                           "Noise on the line: check shield, termination, A and B, a common ground; or two "
+                           "devices have the same address and answer at once."};
+    case Misfit::Kind::closed:
         return {
-            "crc",
-            what + "the answer came damaged (checksum wrong)" + tries +
-                ". Noise on the line: check shield, termination, A and B, a common ground; or two devices "
-                "have the same address and answer at once."};
+            "closed_instead",
+            what + "the device closed the connection instead of answering" + end +
+                "Some devices do so for registers that they do not have: check the address against the data "
+                "sheet. Others close when they are asked too soon after connecting (`connect_delay`), or "
+                "when another client connects."};
     case Misfit::Kind::garbage:
         break;
     }
     return {"garbage",
-            what + "what came is no Modbus answer" + tries +
+            what + "what came is not a Modbus answer" + end +
                 (link.rtu_framing
-                     ? ". Wrong baud rate or parity looks like this, and so does noise or a second master."
-                     : ". Is this a Modbus TCP port? A transparent serial server needs `framing: rtu`.")};
+                     ? "Wrong baud rate or parity looks like this, and so does noise or a second master."
+                     : "Is this a Modbus TCP port? A transparent serial server needs `framing: rtu`.")};
 }
 
 } // namespace things

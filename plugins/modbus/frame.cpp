@@ -123,6 +123,19 @@ std::size_t any_answer_size(Bytes rest) {
     return function == 5 || function == 6 || function == 15 || function == 16 ? write_answer_size : 0;
 }
 
+// Which part of an intact frame does not fit: unit, function and data, without a checksum.
+Misfit diagnose_body(Bytes body, const BusRequest& request) {
+    if (body[0] != request.unit)
+        return {Misfit::Kind::other_unit, request.unit, body[0]};
+    if ((body[1] & 0x7F) != request.function)
+        return {Misfit::Kind::other_function, request.function, body[1]};
+    if (!reads(request.function) || (body[1] & 0x80) != 0 || body.size() < 3)
+        return {Misfit::Kind::other_request};
+    const std::size_t came = body.size() - 3;
+    return {Misfit::Kind::other_length, static_cast<unsigned>(data_size(request)),
+            static_cast<unsigned>(came != data_size(request) ? came : body[2])};
+}
+
 // Where the TCP frame at the beginning ends; 0: it is not whole yet. Nothing: no frame begins here.
 std::optional<std::size_t> tcp_frame_end(Bytes bytes) {
     if (bytes.size() < header_size)
@@ -194,7 +207,27 @@ ModbusAnswer find_rtu_answer(Bytes received, const BusRequest& request) {
     return {};
 }
 
-ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction) {
+namespace {
+
+// The frame that begins here, if it answers the request, whatever its number.
+ModbusAnswer answer_in(Bytes rest, std::size_t size, const BusRequest& request) {
+    const Bytes body = rest.subspan(header_size - 1, size - (header_size - 1));
+    ModbusAnswer answer;
+    answer.kind = ModbusAnswer::Kind::mismatch;
+    if (!are_tcp_frames(rest.subspan(size)))
+        return answer;
+    if (body[0] == request.unit && body[1] == (request.function | 0x80) && body.size() == 3)
+        answer = exception_of(body[2], 0);
+    else if (body.size() == rtu_answer_size(request) - 2 && fits(body, request))
+        answer = answer_of(body, request, 0);
+    answer.body = body;
+    return answer;
+}
+
+} // namespace
+
+ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request,
+                             std::optional<std::uint16_t> transaction) {
     ModbusAnswer none;
     for (;;) {
         const Bytes rest = received.subspan(none.consumed);
@@ -203,26 +236,39 @@ ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uin
             none.kind = ModbusAnswer::Kind::mismatch; // where the next frame begins is anybody's guess
         if (size.value_or(0) == 0)
             return none;
-        const Bytes body = rest.subspan(header_size - 1, *size - (header_size - 1));
         none.consumed += *size;
-        if (word_at(rest, 0) != transaction) {
+        ModbusAnswer answer = answer_in(rest, *size, request);
+        if (transaction && word_at(rest, 0) != *transaction) {
             ++none.foreign;
+            if (answer.kind != ModbusAnswer::Kind::mismatch)
+                none.misnumbered = rest.first(*size);
             continue;
         }
-        ModbusAnswer answer = none;
-        if (!are_tcp_frames(rest.subspan(*size)))
-            answer.kind = ModbusAnswer::Kind::mismatch;
-        else if (body[0] == request.unit && body[1] == (request.function | 0x80) && body.size() == 3)
-            answer = exception_of(body[2], none.consumed);
-        else if (body.size() == rtu_answer_size(request) - 2 && fits(body, request))
-            answer = answer_of(body, request, none.consumed);
+        answer.consumed = none.consumed;
         answer.foreign = none.foreign;
-        if (answer.kind != ModbusAnswer::Kind::incomplete)
-            return answer;
-        none.kind = ModbusAnswer::Kind::mismatch;
-        none.code = body[0];
-        return none;
+        return answer;
     }
+}
+
+std::vector<std::uint8_t> tcp_frames_as_rtu(Bytes received) {
+    std::vector<std::uint8_t> result;
+    for (;;) {
+        const std::size_t size = tcp_frame_end(received).value_or(0);
+        if (size == 0)
+            return result;
+        const Bytes body = received.subspan(header_size - 1, size - (header_size - 1));
+        const std::uint16_t crc = crc16(body);
+        result.insert(result.end(), body.begin(), body.end());
+        result.push_back(static_cast<std::uint8_t>(crc & 0xFF));
+        result.push_back(static_cast<std::uint8_t>(crc >> 8));
+        received = received.subspan(size);
+    }
+}
+
+void Misfit::keep(Bytes received) {
+    size = received.size();
+    const Bytes last = received.last(std::min(size, most_kept));
+    bytes.assign(last.begin(), last.end());
 }
 
 Misfit diagnose_rtu(Bytes received, const BusRequest& request) {
@@ -239,12 +285,15 @@ Misfit diagnose_rtu(Bytes received, const BusRequest& request) {
         const std::size_t size = any_answer_size(rest);
         if (size == 0 || rest.size() < size || !checksum_is_right(rest.first(size)))
             continue;
-        return rest[0] == request.unit ? Misfit{Misfit::Kind::other_request}
-                                       : Misfit{Misfit::Kind::other_unit, rest[0]};
+        return diagnose_body(rest.first(size - 2), request);
     }
     const bool begins_well =
         received.size() >= 2 && received[0] == request.unit && (received[1] & 0x7F) == request.function;
     return {begins_well ? Misfit::Kind::damaged : Misfit::Kind::garbage};
+}
+
+Misfit diagnose_tcp(Bytes body, const BusRequest& request) {
+    return body.size() < 2 ? Misfit{Misfit::Kind::garbage} : diagnose_body(body, request);
 }
 
 std::vector<std::uint16_t> payload_words(Bytes payload, const BusRequest& request) {

@@ -72,8 +72,10 @@ struct ModbusAnswer {
     Kind kind = Kind::incomplete;
     std::uint8_t code = 0;
     Bytes payload{};
+    Bytes body{};             ///< TCP: unit, function and data of the answer, or of what did not fit
     std::size_t consumed = 0; ///< bytes up to the end of the answer, or that may be forgotten
     unsigned foreign = 0;     ///< frames skipped that answer something else (TCP)
+    Bytes misnumbered{};      ///< the last of these that answers the request but for its number
 };
 
 /// Looks for the answer anywhere in the received bytes, so that garbage and echoes before it do no harm.
@@ -83,18 +85,39 @@ struct ModbusAnswer {
 ModbusAnswer find_rtu_answer(Bytes received, const BusRequest& request);
 /// Works on whole frames from the front. Frames of other transactions are skipped and counted as `foreign`. A
 /// length outside 3 to 254 or another protocol than 0 means that the stream is out of step: mismatch, and
-/// everything received is to be forgotten.
-ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request, std::uint16_t transaction);
+/// everything received is to be forgotten. Without a transaction every number will do.
+ModbusAnswer find_tcp_answer(Bytes received, const BusRequest& request,
+                             std::optional<std::uint16_t> transaction);
+/// Each whole TCP frame as it would be on a serial line: without its header, with a checksum.
+std::vector<std::uint8_t> tcp_frames_as_rtu(Bytes received);
 
 /// What came in place of an answer, for the message.
 struct Misfit {
-    enum class Kind : std::uint8_t { silence, echo, other_unit, other_request, damaged, garbage };
+    enum class Kind : std::uint8_t {
+        silence,
+        echo,
+        other_unit,
+        other_function,
+        other_length, ///< of the data
+        other_number, ///< TCP: right but for its transaction
+        other_request,
+        damaged,
+        garbage,
+        closed ///< the other side closed the connection instead
+    };
+    static constexpr std::size_t most_kept = 32;
     Kind kind = Kind::silence;
-    std::uint8_t unit = 0; ///< of other_unit
+    unsigned wanted = 0, came = 0;     ///< units, functions, bytes of data or transactions
+    std::vector<std::uint8_t> bytes{}; ///< the last of what came, at most most_kept
+    std::size_t size = 0;              ///< of all that came
+    /// Keeps the last bytes of `received`.
+    void keep(Bytes received);
 };
 /// A guess for the message alone; decides nothing. From the likeliest on: our own request, an intact answer
 /// of another unit, one to another request, something of the right beginning with a wrong checksum, noise.
 Misfit diagnose_rtu(Bytes received, const BusRequest& request);
+/// The same of one TCP frame: unit, function and data. Empty: what came is not a frame.
+Misfit diagnose_tcp(Bytes body, const BusRequest& request);
 
 /// Registers of a payload of a read of registers; bits of a read of coils as 0 and 1.
 /// `payload` has the length that the request calls for: find_*_answer saw to that.

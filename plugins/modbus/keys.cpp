@@ -34,6 +34,11 @@ const std::array keys{
              "tcp rtu"),
     make_key(THINGS_SOURCE, "connect_timeout", THINGS_TYPE_DURATION, "5s",
              "How long a TCP connection may take to come about.", {10, 120000}, "s"),
+    make_key(
+        THINGS_SOURCE, "connect_delay", THINGS_TYPE_DURATION, "0ms",
+        "How long to wait after the connection or port was opened before the first request is sent; some "
+        "devices reset or stay mute when they are asked at once.",
+        {0, 60000}, "s"),
     make_key(THINGS_SOURCE, "timeout", THINGS_TYPE_DURATION, "1s", "How long to wait for an answer.",
              {5, 120000}, "s"),
     make_key(THINGS_SOURCE, "retries", THINGS_TYPE_INT, "2",
@@ -46,6 +51,8 @@ const std::array keys{
     make_key(THINGS_DEVICE, "unit_id", THINGS_TYPE_INT, "1",
              "Modbus address of the device (slave address); 1 to 247 on a serial line.", {0, 255}, "",
              inherit),
+    make_key(THINGS_DEVICE, "connect_delay", THINGS_TYPE_DURATION, "",
+             "As for the source; the longest of its devices counts.", {0, 60000}, "s"),
     make_key(THINGS_DEVICE, "timeout", THINGS_TYPE_DURATION, "", "As for the source, for this device.",
              {5, 120000}, "s", inherit),
     make_key(THINGS_DEVICE, "retries", THINGS_TYPE_INT, "", "As for the source, for this device.", {0, 20},

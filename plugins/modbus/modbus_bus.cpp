@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <poll.h>
 #include <utility>
 
 namespace things {
@@ -28,9 +29,21 @@ constexpr milliseconds busy_pause{100};    // after an exception that says "late
 constexpr milliseconds chatter_limit{500}; // a line that is never silent is used all the same
 constexpr std::size_t room = 600;
 constexpr std::size_t exception_size = 5;
+constexpr milliseconds wake_slice{50};
+constexpr milliseconds right_after{1000}; // an answer: a connection closed then was not idle
+constexpr std::uint8_t last_read = 4;     // of the functions
+constexpr int enough_closed = 3;          // connections in a row that brought one answer each
+// Right answers under other numbers, in a row: each the first on its connection; or where numbers were right
+// before, each after a full timeout.
+constexpr int enough_strange = 3, enough_after_ours = 16;
 
 double microseconds_of(nanoseconds span) {
     return static_cast<double>(span.count()) / 1000.0;
+}
+
+bool is_readable(int fd) {
+    pollfd ready{fd, POLLIN, 0};
+    return fd >= 0 && ::poll(&ready, 1, 0) > 0;
 }
 
 std::unique_ptr<ByteLink> make_link(const LinkSettings& settings) {
@@ -53,13 +66,15 @@ ModbusBus::ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> lin
         silence_ = nanoseconds(static_cast<std::int64_t>(1000 * silence_us(settings.frame)));
     }
     received_.reserve(room);
+    // A device that counts for itself must not fall into step with us by chance.
+    transaction_ = static_cast<std::uint16_t>(random_());
 }
 
 ModbusBus::~ModbusBus() = default;
 
 std::optional<LinkTrouble> ModbusBus::open() {
     if (link_->is_open())
-        return std::nullopt;
+        return await_ready();
     const SteadyTime now = link_->now();
     if (now < next_open_)
         return trouble_;
@@ -67,6 +82,7 @@ std::optional<LinkTrouble> ModbusBus::open() {
         if (trouble->is_interruption) // a command that waits: it will try again at once
             return trouble;
         trouble_ = std::move(*trouble);
+        was_away_ = true;
         reopen_wait_ =
             settings_.serial ? serial_reopen : std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
         next_open_ = reopen_time();
@@ -75,8 +91,19 @@ std::optional<LinkTrouble> ModbusBus::open() {
     quiet_since_ = link_->now();
     received_.clear();
     echoes_ = false;
-    reopened_ = true;
+    reopened_ = settings_.serial || std::exchange(was_away_, false);
     answered_ = false;
+    answers_ = 0;
+    ready_ = quiet_since_ + settings_.connect_delay;
+    return await_ready();
+}
+
+std::optional<LinkTrouble> ModbusBus::await_ready() {
+    while (link_->now() < ready_) {
+        if (is_readable(wake_fd_))
+            return LinkTrouble{"interrupted", "", true};
+        link_->sleep_until(std::min(ready_, link_->now() + wake_slice));
+    }
     return std::nullopt;
 }
 
@@ -91,10 +118,15 @@ bool ModbusBus::take_reopened() {
 Exchange ModbusBus::lose() {
     trouble_ = link_->trouble();
     link_->close();
+    learn_closing();
     // A server that accepts and closes at once is not to be stormed.
     if (!settings_.serial && !answered_)
         reopen_wait_ = std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
     next_open_ = settings_.serial ? link_->now() : reopen_time();
+    return lost();
+}
+
+Exchange ModbusBus::lost() {
     Exchange result;
     result.status = Exchange::Status::lost;
     return result;
@@ -105,15 +137,72 @@ SteadyTime ModbusBus::reopen_time() {
     return link_->now() + milliseconds(std::uniform_int_distribution(least, reopen_wait_.count())(random_));
 }
 
+// Many devices close an idle connection, some after each answer: what was not sent yet is not lost.
+bool ModbusBus::reopen_if_closed() {
+    if (!link_->is_open())
+        return !open();
+    if (settings_.serial)
+        return true;
+    std::array<std::uint8_t, room> stray{};
+    std::size_t got = 0;
+    switch (link_->receive(stray, link_->now(), got)) {
+    case ByteLink::Received::nothing:
+        return true;
+    case ByteLink::Received::bytes:
+        quiet_since_ = link_->now();
+        if (is_unnumbered())
+            late_answers_ += settle(Bytes(stray).first(got));
+        else
+            take_in(Bytes(stray).first(got));
+        return true;
+    case ByteLink::Received::lost:
+        break;
+    }
+    const bool has_answered = answered_;
+    static_cast<void>(lose());
+    return has_answered && !open();
+}
+
+// One that answers once and closes is asked on a new connection each time: on the old one the next request,
+// perhaps a command, could be lost.
+void ModbusBus::learn_closing() {
+    if (settings_.serial || is_for_one_)
+        return;
+    const bool after_one = answers_ == 1 && link_->now() < last_answer_ + right_after;
+    closed_after_one_ = after_one ? closed_after_one_ + 1 : 0;
+    if (closed_after_one_ < enough_closed)
+        return;
+    is_for_one_ = true;
+    note_ = LinkTrouble{"closes_after_answer",
+                        settings_.text() + " closes the connection after each answer. Each request now has a "
+                                           "connection of its own; that works, and takes a little longer."};
+}
+
+// With one request under way on a connection on which nothing is owed there is nothing to mix up.
+bool ModbusBus::learn_numbers(const Misfit& misfit) {
+    link_->close();
+    if (++misnumbered_ >= enough_strange) {
+        numbers_ = AnswerNumbers::own;
+        note_ = LinkTrouble{"answer_numbers",
+                            settings_.text() + " numbers its answers in a way of its own (" +
+                                std::to_string(misfit.came) + " in answer to request " +
+                                std::to_string(misfit.wanted) +
+                                "). They are taken all the same; after an answer that did not come in time, "
+                                "requests that look alike wait until it can no longer come."};
+    }
+    return !open();
+}
+
 Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing) {
-    const bool rtu = settings_.rtu_framing;
-    if (rtu && !await_owed(request))
-        return lose();
+    if (!reopen_if_closed() || (is_unnumbered() && !await_owed(request)))
+        return link_->is_open() ? lose() : lost();
     const SteadyTime first_sent = link_->now();
     sent_ = 0;
     bool was_silent = false;
     Exchange result;
     for (int attempt_number = 1; attempt_number <= timing.retries + 1; ++attempt_number) {
+        if (attempt_number > 1 && link_->now() >= timing.until)
+            break;
         const SteadyTime began = link_->now();
         result = attempt(request, timing);
         result.attempts = attempt_number;
@@ -121,6 +210,12 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
             static_cast<std::uint32_t>(duration_cast<microseconds>(link_->now() - began).count());
         if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
             break;
+        if (result.misfit.kind == Misfit::Kind::other_number && numbers_ == AnswerNumbers::unknown) {
+            if (!learn_numbers(result.misfit))
+                return lost();
+            --attempt_number;
+            continue;
+        }
         was_silent =
             was_silent || (result.status != Exchange::Status::exception && !came_damaged(result, request));
         if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
@@ -134,12 +229,19 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
     }
     const bool is_exception = result.status == Exchange::Status::exception;
     const bool is_answered = is_exception || result.status == Exchange::Status::answered;
-    if (rtu)
+    if (is_unnumbered())
         owed_.note(request,
                    {first_sent, link_->now(), sent_, timing.timeout, is_answered, is_exception, was_silent});
     answered_ = answered_ || is_answered;
     if (answered_)
         reopen_wait_ = milliseconds(0);
+    if (is_answered) {
+        last_answer_ = link_->now();
+        if (++answers_ > 1)
+            closed_after_one_ = 0;
+        if (is_for_one_)
+            link_->close();
+    }
     return result;
 }
 
@@ -176,7 +278,7 @@ bool ModbusBus::keep_silence(milliseconds pause) {
             return false;
         case ByteLink::Received::bytes:
             quiet_since_ = link_->now();
-            late_answers_ += owed_.settle({stray.data(), got});
+            late_answers_ += settle({stray.data(), got});
             if (quiet_since_ > limit)
                 return true;
         }
@@ -234,6 +336,7 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
     result.misfit = diagnose_rtu(received_, request);
     result.status =
         result.misfit.kind == Misfit::Kind::silence ? Exchange::Status::silent : Exchange::Status::damaged;
+    result.misfit.keep(received_);
     return result;
 }
 
@@ -256,38 +359,76 @@ void ModbusBus::sleep_through(std::size_t characters, SteadyTime deadline) {
 Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timing) {
     const SteadyTime sent = link_->now();
     const SteadyTime deadline = sent + timing.patience;
-    const BusFrame frame = tcp_frame(request, ++transaction_);
+    next_transaction();
+    const BusFrame frame = tcp_frame(request, transaction_);
+    // The answer to a write says what it confirms; with numbers of their own nothing else is under way.
+    const bool any_number = numbers_ == AnswerNumbers::own ||
+                            (numbers_ == AnswerNumbers::unknown && request.function > last_read);
+    if (any_number)
+        received_.clear();
+    ++sent_;
     if (!link_->send(frame.bytes(), deadline))
         return lose();
     Exchange result;
+    SteadyTime until = deadline;
     for (;;) {
         std::array<std::uint8_t, room> chunk{};
         std::size_t got = 0;
-        const ByteLink::Received outcome = link_->receive(chunk, deadline, got);
+        const ByteLink::Received outcome = link_->receive(chunk, until, got);
         if (outcome == ByteLink::Received::lost)
             return lose();
-        if (outcome == ByteLink::Received::nothing)
+        if (outcome == ByteLink::Received::nothing) {
+            if (result.misfit.kind == Misfit::Kind::other_number && numbers_ == AnswerNumbers::ours &&
+                ++misnumbered_ >= enough_after_ours) {
+                numbers_ = AnswerNumbers::unknown; // the device was changed for another
+                misnumbered_ = 0;
+            }
             return result;
+        }
         received_.insert(received_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(got));
-        const ModbusAnswer answer = find_tcp_answer(received_, request, transaction_);
+        const ModbusAnswer answer =
+            find_tcp_answer(received_, request, any_number ? std::nullopt : std::optional(transaction_));
         late_answers_ += answer.foreign;
+        if (!answer.misnumbered.empty()) {
+            result.misfit = {Misfit::Kind::other_number, transaction_,
+                             static_cast<unsigned>(answer.misnumbered[0] << 8 | answer.misnumbered[1])};
+            result.misfit.keep(answer.misnumbered);
+            if (numbers_ == AnswerNumbers::unknown)
+                until = std::min(deadline, link_->now() + frame_over);
+        }
         if (answer.kind == ModbusAnswer::Kind::data || answer.kind == ModbusAnswer::Kind::exception) {
             quiet_since_ = link_->now();
             learn_turnaround(microseconds_of(quiet_since_ - sent));
             finish(result, answer, request);
+            if (any_number) {
+                owed_.remember(tcp_frames_as_rtu(Bytes(received_).first(answer.consumed)));
+            } else {
+                numbers_ = AnswerNumbers::ours;
+                misnumbered_ = 0;
+            }
         }
-        received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(answer.consumed));
         if (answer.kind == ModbusAnswer::Kind::mismatch) {
             result.status = Exchange::Status::damaged;
-            result.misfit = {answer.code != 0 && answer.code != request.unit ? Misfit::Kind::other_unit
-                                                                             : Misfit::Kind::garbage,
-                             answer.code};
+            result.misfit = diagnose_tcp(answer.body, request);
+            result.misfit.keep(received_);
             received_.clear();
             return result;
         }
+        received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(answer.consumed));
         if (answer.kind != ModbusAnswer::Kind::incomplete)
             return result;
     }
+}
+
+// Never 0, and never the same with its bytes swapped: what some devices answer with.
+void ModbusBus::next_transaction() {
+    do
+        ++transaction_;
+    while (transaction_ >> 8 == (transaction_ & 0xFF));
+}
+
+unsigned ModbusBus::settle(Bytes received) {
+    return settings_.rtu_framing ? owed_.settle(received) : owed_.settle(tcp_frames_as_rtu(received));
 }
 
 void ModbusBus::finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) const {
@@ -305,6 +446,10 @@ void ModbusBus::learn_turnaround(double us) {
 
 SteadyTime ModbusBus::clear_at(const BusRequest& request) const {
     return owed_.clear_at(request);
+}
+
+nanoseconds ModbusBus::clear_after(milliseconds timeout) const {
+    return is_unnumbered() ? OwedAnswers::longest(timeout) : nanoseconds(0);
 }
 
 // Listens until nothing can come any more that would be taken for the answer to `request`. False: link lost.
@@ -331,7 +476,7 @@ bool ModbusBus::await_owed(const BusRequest& request) {
                              chunk.begin() + static_cast<std::ptrdiff_t>(got));
             until = quiet_since_ + frame_over;
         }
-        late_answers_ += owed_.settle(received_);
+        late_answers_ += settle(received_);
     }
 }
 

@@ -37,7 +37,7 @@ ModbusSource::Next ModbusSource::narrow(const PlannedRequest& request, std::uint
     Next next = Next::go_on;
     for (const auto& [begin, end] :
          {std::pair(std::size_t{0}, middle), std::pair(middle, request.points.size())})
-        if (next == Next::go_on)
+        if (next == Next::go_on || next == Next::later)
             next = read(part_of(request, begin, end, settings_), unit_of(request).retries);
     if (next == Next::go_on && lessons_.refusals() == before)
         lessons_.cut(request.unit, request.table,
@@ -75,7 +75,7 @@ void ModbusSource::try_gap(const PollPlan& plan) {
                 cost.read_us(a.table, a.span.size()) + cost.read_us(a.table, b.span.size()))
             continue;
         next_gap_trial_ = now + gap_trial_pause;
-        const PlannedRequest trial{a.unit, a.table, joined, {}};
+        const PlannedRequest trial{a.unit, a.table, joined, {}, false};
         const Exchange result = ask(trial.request(unit), timing_of(unit, 0));
         if (result.status == Exchange::Status::answered)
             lessons_.open_gap(a.unit, a.table, gap);

@@ -2,6 +2,8 @@
 #include "modbus/modbus_source.hpp"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 // One poll: units that answer come first, then those that missed their answer, then the silent ones, of which
 // one poll tries only as many as its neighbours can bear. Once one missed its answer the others are waited
@@ -24,32 +26,36 @@ constexpr std::chrono::milliseconds patience{50};
 
 int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
     deadline_ms_ = deadline_ms;
-    interrupted_ = link_failed_ = reopened_once_ = false;
+    interrupted_ = link_failed_ = false;
+    reopenings_ = 1;
     wants_raw_ = count == 1;
+    wasted_ = std::chrono::nanoseconds(0);
+    ++call_;
     if (!open_link())
         return why_over();
     lessons_.on_time(Clock::now());
     unplaced_.clear();
     if (!find_sunspec_points(points, count))
         return why_over();
-    if (unplaced_.empty())
-        return run(plan_for(points, count));
-    std::vector<std::uint32_t> placed(points, points + count);
-    std::erase_if(placed, [this](std::uint32_t point) {
+    asked_.assign(points, points + count);
+    std::erase_if(asked_, [this](std::uint32_t point) {
         return std::find(unplaced_.begin(), unplaced_.end(), point) != unplaced_.end();
     });
-    return run(plan_for(placed.data(), static_cast<std::uint32_t>(placed.size())));
+    return run(plan_for(asked_.data(), static_cast<std::uint32_t>(asked_.size())));
 }
 
 int ModbusSource::run(const PollPlan& cached) {
     // A lesson learned on the way drops the cached one.
-    const PollPlan plan = cached; // NOLINT(performance-unnecessary-copy-initialization)
+    PollPlan plan = cached;
+    std::erase_if(plan, [](const PlannedRequest& request) { return request.is_trial; });
     std::vector<const PlannedRequest*> late;
     Next next = run_alive(plan, late);
     if (next != Next::stop)
         next = run_late(late);
     if (next != Next::stop)
         next = run_others(plan);
+    if (next != Next::stop)
+        next = run_trials();
     if (next != Next::stop && late.empty())
         try_gap(plan);
     if (link_failed_)
@@ -70,7 +76,7 @@ bool ModbusSource::has_neighbours(std::uint8_t unit) const {
 
 ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<const PlannedRequest*>& late) {
     std::array<bool, 256> is_late{};
-    std::vector<const PlannedRequest*> blocked;
+    std::vector<const PlannedRequest*> order, blocked;
     const auto one = [&](const PlannedRequest& request) {
         const std::uint8_t unit = unit_of(request).unit;
         if (is_late[unit]) {
@@ -78,26 +84,37 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
             return Next::go_on;
         }
         const bool alone = !has_neighbours(unit);
-        const Next next = read(request, alone                           ? unit_of(request).retries
+        const Next next = read(request, alone ? std::max(unit_of(request).retries - 1, 0)
                                         : Clock::now() < hurried_until_ ? glance
                                                                         : no_verdict);
-        if (next == Next::skip_unit && !alone) {
+        if (next == Next::failed) {
             is_late[unit] = true;
             late.push_back(&request);
-            if (is_alive(request)) {
-                units_[unit].health.doubt();
+            units_[unit].health.doubt();
+            if (!alone)
                 hurried_until_ = Clock::now() + contact_share * unit_of(request).timeout;
-            }
         }
         return next == Next::stop ? Next::stop : Next::go_on;
     };
-    for (const PlannedRequest& request : plan) {
-        if (!is_alive(request) && !is_late[unit_of(request).unit])
+    for (const PlannedRequest& request : plan)
+        order.push_back(&request);
+    // What the last call did not come to goes first, or the end of a long plan would never be reached.
+    if (resume_)
+        std::rotate(
+            order.begin(),
+            std::find_if(order.begin(), order.end(),
+                         [this](const PlannedRequest* request) {
+                             return *resume_ <= Place{request->unit, request->table, request->span.first};
+                         }),
+            order.end());
+    resume_.reset();
+    for (const PlannedRequest* request : order) {
+        if (!is_alive(*request) && !is_late[unit_of(*request).unit])
             continue;
         // An answer that is still on its way could be taken for this one: others first.
-        if (bus_.clear_at(request.request(unit_of(request))) > Clock::now())
-            blocked.push_back(&request);
-        else if (one(request) == Next::stop)
+        if (bus_.clear_at(request->request(unit_of(*request))) > Clock::now())
+            blocked.push_back(request);
+        else if (one(*request) == Next::stop)
             return Next::stop;
     }
     for (const PlannedRequest* request : blocked)
@@ -107,18 +124,31 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
 }
 
 // Those that missed their answer a moment ago. The first that stays silent is the last that is waited for
-// now.
+// now. Each unit is asked for what it answered last: whether it is the unit that is silent, or the request.
 ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest*>& late) {
+    std::array<bool, 256> done{};
     std::chrono::nanoseconds spent{0};
-    for (const PlannedRequest* request : late) {
-        UnitState& it = units_[unit_of(*request).unit];
-        it.glanced_at = true;
-        const bool is_doubted = it.health.state() == UnitHealth::State::unknown;
-        if (it.health.state() == UnitHealth::State::dead ||
-            (is_doubted && !may_wait_for(unit_of(*request).unit, spent)))
+    for (const PlannedRequest* first : late) {
+        const std::uint8_t unit = unit_of(*first).unit;
+        UnitState& it = units_[unit];
+        if (std::exchange(done[unit], true))
             continue;
+        it.glanced_at = true;
+        const bool is_alone = !has_neighbours(unit);
+        if (it.health.state() == UnitHealth::State::dead || !(is_alone || may_wait_for(unit, spent)))
+            continue;
+        std::vector<const PlannedRequest*> requests;
+        for (const PlannedRequest* request : late)
+            if (unit_of(*request).unit == unit)
+                requests.push_back(request);
         const SteadyTime now = Clock::now();
-        if (read(*request, std::max(unit_of(*request).retries - 1, 0)) == Next::stop)
+        const int retries = is_alone ? 0 : std::max(unit_of(*first).retries - 1, 0);
+        const Next known = ask_known(unit, *first, retries);
+        if (known == Next::go_on) // then the others first
+            std::rotate(requests.begin(), requests.begin() + 1, requests.end());
+        else if (known == Next::failed)
+            on_silence(*first, failure_.why);
+        if (known == Next::stop || (known != Next::failed && read_all(requests, retries) == Next::stop))
             return Next::stop;
         if (it.health.state() == UnitHealth::State::alive) {
             hurried_until_ = {};
@@ -128,6 +158,69 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
         next_probe_ = Clock::now() + contact_share * (Clock::now() - now);
     }
     return Next::go_on;
+}
+
+ModbusSource::Next ModbusSource::read_all(const std::vector<const PlannedRequest*>& requests,
+                                          int silent_retries) {
+    std::vector<const PlannedRequest*> failed;
+    bool is_there = true; // answered since the last failure
+    for (const PlannedRequest* request : requests) {
+        const std::uint8_t unit = unit_of(*request).unit;
+        if (!failed.empty() && !may_fail_again(unit)) {
+            interrupted_ = true; // the rest is due again
+            break;
+        }
+        const Next next = read(*request, silent_retries);
+        if (next == Next::stop)
+            return Next::stop;
+        if (next == Next::later)
+            continue;
+        is_there = next == Next::go_on;
+        if (!is_there)
+            failed.push_back(request);
+    }
+    if (failed.empty())
+        return Next::go_on;
+    const PlannedRequest& last = *failed.back();
+    const std::uint8_t unit = unit_of(last).unit;
+    UnitState& it = units_[unit];
+    if (!is_there) {
+        const Failure failure = failure_;
+        const Next known = ask_known(unit, last, 0);
+        if (known == Next::stop)
+            return Next::stop;
+        // One that cannot be asked for anything now is believed for what it answered in this call.
+        is_there = known == Next::go_on || (known == Next::later && it.answered_in == call_);
+        if (!is_there) {
+            on_silence(last, failure.why);
+            return Next::failed;
+        }
+        it.health.on_answer();
+    }
+    for (const PlannedRequest* request : failed)
+        suspect(*request);
+    return Next::go_on;
+}
+
+ModbusSource::Next ModbusSource::ask_known(std::uint8_t unit, const PlannedRequest& failed,
+                                           int silent_retries) {
+    const UnitState& it = units_[unit];
+    if (!it.good)
+        return Next::later;
+    const PlannedRequest known = *it.good;
+    if (known.unit == failed.unit && known.table == failed.table && known.span == failed.span)
+        return it.answered_in == call_ ? Next::go_on : Next::later;
+    return read(known, silent_retries);
+}
+
+// With neighbours on the line the first failure is the last that is waited for in this call.
+bool ModbusSource::may_fail_again(std::uint8_t unit) const {
+    return !has_neighbours(unit) && wasted_ < silent_budget;
+}
+
+void ModbusSource::suspect(const PlannedRequest& request) {
+    for (const PlannedPoint& planned : request.points)
+        lessons_.suspect(planned.point, settings_.points[planned.point]);
 }
 
 // May a unit that may be silent be waited for, after so much was spent on others in this poll?
@@ -180,47 +273,201 @@ bool ModbusSource::is_at(Stage stage, const PollPlan& plan, const PlannedRequest
                                   : stage == Stage::contact && (it.glanced_at || alone);
 }
 
-// A unit that may be silent gets one short request; if it answers, all of them.
+// A unit that may be silent gets one short request; if it answers, all of them. Where nobody else waits
+// several are tried: it may be the request that is not answered.
 ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t unit, Stage stage) {
-    const PlannedRequest* probe = nullptr;
+    UnitState& it = units_[unit];
+    it.glanced_at = true;
+    const bool is_alone = std::all_of(plan.begin(), plan.end(), [&](const PlannedRequest& request) {
+        return unit_of(request).unit == unit;
+    });
+    std::optional<Failure> first;
+    PlannedRequest probe = probe_of(plan, unit);
+    const PlannedRequest shortest = probe;
+    Next next = read(probe, stage == Stage::glance ? glance : 0);
+    std::size_t tried = 1;
+    while (next == Next::failed && stage != Stage::glance) {
+        ++it.turn;
+        if (!first)
+            first = failure_;
+        if (!is_alone || wasted_ >= silent_budget || tried++ > settings_.points.size() || is_over())
+            break;
+        probe = probe_of(plan, unit);
+        next = read(probe, 0);
+    }
+    if (next == Next::stop && link_failed_)
+        ++it.turn; // the connection was closed for this request, perhaps: another one next time
+    if (next == Next::later && first)
+        next = Next::failed;
+    if (next == Next::failed && first)
+        on_silence(shortest, first->why);
+    if (next != Next::go_on)
+        return next;
+    it.turn = 0;
+    std::vector<const PlannedRequest*> rest;
     for (const PlannedRequest& request : plan)
-        if (unit_of(request).unit == unit && (!probe || request.span.size() < probe->span.size()))
-            probe = &request;
-    units_[unit].glanced_at = true;
-    Next next = read(*probe, stage == Stage::glance ? glance : 0);
+        if (unit_of(request).unit == unit && !(request.span == probe.span && request.table == probe.table &&
+                                               request.unit == probe.unit && !probe.points.empty()))
+            rest.push_back(&request);
+    return read_all(rest, is_alone ? std::max(unit_of(shortest).retries - 1, 0) : 0);
+}
+
+PlannedRequest ModbusSource::probe_of(const PollPlan& plan, std::uint8_t unit) const {
+    const UnitState& it = units_[unit];
+    const PlannedRequest* shortest = nullptr;
     for (const PlannedRequest& request : plan)
-        if (next == Next::go_on && &request != probe && unit_of(request).unit == unit)
-            next = read(request, unit_of(request).retries);
-    return next;
+        if (unit_of(request).unit == unit && (!shortest || request.span.size() < shortest->span.size()))
+            shortest = &request;
+    if (it.turn == 0 || settings_.points.empty())
+        return *shortest;
+    if (it.turn == 1 && it.good)
+        return *it.good;
+    std::vector<std::uint32_t> points;
+    for (std::uint32_t i = 0; i < settings_.points.size(); ++i) {
+        const ModbusPoint& point = settings_.points[i];
+        if (settings_.units[point.unit].unit == unit && (!point.sunspec || sunspec_found_[i]))
+            points.push_back(i);
+    }
+    if (points.empty())
+        return *shortest;
+    const std::size_t step = it.turn / 2 % points.size();
+    PlannedRequest probe = alone(points[it.turn % 2 == 0 ? step : points.size() - 1 - step]);
+    probe.points.clear();
+    return probe;
+}
+
+PlannedRequest ModbusSource::alone(std::uint32_t index) const {
+    const ModbusPoint& point = settings_.points[index];
+    const RegisterSpan span = request_span(point.whole(), settings_.units[point.unit].limits(point.table));
+    PlannedRequest request{point.unit, point.table, span, {}, true};
+    request.points.push_back(
+        {index, point.span.first - span.first, point.factor.value_or(span.first) - span.first});
+    return request;
+}
+
+ModbusSource::Next ModbusSource::run_trials() {
+    for (const std::uint32_t point : asked_) {
+        if (lessons_.is_on_trial(point)) {
+            if (run_trial(point) == Next::stop)
+                return Next::stop;
+        } else if (wants_raw_ && lessons_.is_left_out(point) && point_codes_[point]) {
+            host_.report(THINGS_PROBLEM, THINGS_POINT, point, point_codes_[point], point_texts_[point]);
+        }
+    }
+    return Next::go_on;
+}
+
+ModbusSource::Next ModbusSource::run_trial(std::uint32_t point) {
+    const PlannedRequest request = alone(point);
+    const std::uint8_t unit = unit_of(request).unit;
+    UnitState& it = units_[unit];
+    if (it.health.state() == UnitHealth::State::dead)
+        report_unit(it);
+    if (it.health.state() == UnitHealth::State::dead && !it.health.is_due(Clock::now()))
+        return Next::go_on;
+    if (has_neighbours(unit) ? Clock::now() < next_probe_ || wasted_.count() > 0 : wasted_ >= silent_budget) {
+        const std::string text = point_texts_.contains(point)
+                                     ? point_texts_[point]
+                                     : point_text(point) + ": a request that held it was not answered. It is "
+                                                           "asked alone as soon as the line has time for it.";
+        point_problem(point, point_codes_[point] ? point_codes_[point] : "timeout", text);
+        return Next::go_on;
+    }
+    const SteadyTime now = Clock::now();
+    Next next = read(request, lessons_.strikes(point) > 0 ? glance : 0);
+    if (next != Next::failed)
+        return next;
+    next_probe_ = Clock::now() + probe_share * (Clock::now() - now);
+    const Failure failure = failure_;
+    if (it.answered_in != call_) {
+        next = ask_known(unit, request, 0);
+        if (next == Next::failed)
+            on_silence(request, failure.why);
+        if (next != Next::go_on)
+            return next;
+    }
+    failure_ = failure;
+    leave_out(point, request);
+    return Next::go_on;
+}
+
+// What costs the line time is asked again now and then only: at most a hundredth of it, an hour at the
+// longest. Something wrong that comes at once is asked for alone, behind all others.
+void ModbusSource::leave_out(std::uint32_t point, const PlannedRequest& request) {
+    constexpr std::chrono::seconds shortest{60}, longest{3600};
+    constexpr int share = 100;
+    const UnitSettings& unit = unit_of(request);
+    const auto blocked = bus_.clear_after(unit.timeout);
+    const auto wait =
+        std::chrono::duration_cast<std::chrono::seconds>(share * std::max(failure_.cost, blocked));
+    const bool is_cheap =
+        failure_.cost < unit.timeout / 2 && std::string_view(failure_.why.code) != "timeout";
+    std::string text = point_text(point) + ": " + failure_.why.text;
+    if (!is_cheap) {
+        lessons_.refuse(point, settings_.points[point], Clock::now(), std::clamp(wait, shortest, longest));
+        text += " The point is left out and tried again now and then; the others are read.";
+    }
+    point_problem(point, failure_.why.code, text);
+}
+
+std::string ModbusSource::answered_beside(const PlannedRequest& request) const {
+    const ModbusPoint *before = nullptr, *behind = nullptr;
+    for (std::size_t i = 0; i < settings_.points.size(); ++i) {
+        const ModbusPoint& point = settings_.points[i];
+        if (!was_read_[i] || settings_.units[point.unit].unit != unit_of(request).unit ||
+            point.table != request.table)
+            continue;
+        if (point.span.end <= request.span.first && (!before || point.span.first > before->span.first))
+            before = &point;
+        if (point.span.first >= request.span.end && (!behind || point.span.first < behind->span.first))
+            behind = &point;
+    }
+    return before || behind
+               ? beside_text(request.table, before ? std::optional(before->span.first) : std::nullopt,
+                             behind ? std::optional(behind->span.first) : std::nullopt)
+               : std::string();
 }
 
 // `silent_retries` may be `no_verdict`: a silence is no failure yet, the unit is asked again after the
 // others; or `glance`: the same, with a short patience.
 ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_retries) {
+    const UnitSettings& unit = unit_of(request);
+    UnitState& it = units_[unit.unit];
     if (is_over()) {
+        resume_ = Place{request.unit, request.table, request.span.first};
         interrupted_ = true;
         return Next::stop;
     }
-    const UnitSettings& unit = unit_of(request);
     const BusRequest frame = request.request(unit);
     // Waiting for an answer that may still come is for a line without neighbours; else the next beat will do.
-    if (bus_.clear_at(frame) > Clock::now() + patience && has_neighbours(unit.unit))
-        return Next::go_on;
+    const SteadyTime clear = bus_.clear_at(frame);
+    const bool is_alone = !has_neighbours(unit.unit);
+    const SteadyTime end = Clock::now() + std::chrono::milliseconds(deadline_ms_ - monotonic_ms());
+    if (clear > Clock::now() + patience && (!is_alone || clear > end)) {
+        interrupted_ = interrupted_ || is_alone;
+        if (wants_raw_)
+            host_.report(THINGS_NOTE, THINGS_DEVICE, it.devices.front(), "waits",
+                         place_text(frame) +
+                             " is not asked for now: the answer to an earlier request that looks "
+                             "alike may still come. Try again in some seconds.");
+        return Next::later;
+    }
     BusTiming timing = timing_of(unit, std::max(silent_retries, 0));
     if (silent_retries == glance)
         timing.patience = short_patience(unit);
+    const SteadyTime now = Clock::now();
     const Exchange result = ask(frame, timing);
     switch (result.status) {
     case Exchange::Status::answered:
         on_answer(unit.unit);
         learn_usual(unit.unit, result.duration_us);
-        emit(request, result);
+        it.good = {request.unit, request.table, request.span, {}, false};
+        if (!request.points.empty())
+            emit(request, result);
         return Next::go_on;
     case Exchange::Status::exception:
-        if (is_gone_behind_gateway(result.code)) {
-            on_silence(request, explain_exception(frame, result.code));
-            return Next::skip_unit;
-        }
+        if (is_gone_behind_gateway(result.code))
+            return fail(request, explain_exception(frame, result.code), Clock::now() - now);
         on_answer(unit.unit);
         if (says_later(result.code)) {
             for (const PlannedPoint& planned : request.points) {
@@ -229,18 +476,25 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
             }
             return Next::go_on;
         }
-        return narrow(request, result.code);
+        return request.points.empty() ? Next::go_on : narrow(request, result.code);
     case Exchange::Status::silent:
-        if (silent_retries == glance || (silent_retries == no_verdict && unit.retries > 0))
-            return Next::skip_unit;
-        [[fallthrough]];
     case Exchange::Status::damaged:
-        on_silence(request, explain_silence(frame, result, timing_of(unit, silent_retries), settings_.link));
-        return Next::skip_unit;
+        return fail(request,
+                    explain_silence(frame, result, timing_of(unit, silent_retries), settings_.link,
+                                    it.answered_in == call_ ? answered_beside(request) : std::string()),
+                    Clock::now() - now);
     case Exchange::Status::lost:
         break;
     }
+    resume_ = Place{request.unit, request.table, request.span.first + 1}; // behind it
     return Next::stop;
+}
+
+ModbusSource::Next ModbusSource::fail(const PlannedRequest&, BusExplanation why,
+                                      std::chrono::nanoseconds cost) {
+    failure_ = {std::move(why), cost};
+    wasted_ += cost;
+    return Next::failed;
 }
 
 // Long enough for a unit that was not slower of late.
@@ -256,6 +510,7 @@ void ModbusSource::learn_usual(std::uint8_t unit, std::uint32_t us) {
 
 void ModbusSource::on_answer(std::uint8_t unit) {
     UnitState& it = units_[unit];
+    it.answered_in = call_;
     if (it.health.state() == UnitHealth::State::alive)
         return;
     const int failures = it.health.failures();

@@ -39,6 +39,7 @@ void ModbusSource::emit(const PlannedRequest& request, const Exchange& result) {
 
 void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned, const Exchange& result) {
     const ModbusPoint& point = settings_.points[planned.point];
+    was_read_[planned.point] = true;
     if (lessons_.accept(planned.point, point))
         point_works(planned.point);
     const std::span<const std::uint16_t> words =
@@ -73,6 +74,7 @@ void ModbusSource::point_problem(std::uint32_t point, const char* code, const st
     if (point_codes_[point] && std::string_view(point_codes_[point]) != code)
         point_works(point);
     point_codes_[point] = code;
+    point_texts_[point] = text;
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, code, text);
 }
 
@@ -82,6 +84,7 @@ void ModbusSource::point_works(std::uint32_t point) {
     host_.report(THINGS_RECOVERED, THINGS_POINT, point, point_codes_[point],
                  point_text(point) + " can be read again.");
     point_codes_[point] = nullptr;
+    point_texts_.erase(point);
 }
 
 std::string ModbusSource::point_text(std::uint32_t point) const {

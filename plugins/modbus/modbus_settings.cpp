@@ -50,6 +50,7 @@ LinkSettings read_link(const PluginSettings& settings, Complaints& wrong) {
     link.tcp_port = static_cast<std::uint16_t>(settings.integer("tcp_port", 502));
     link.rtu_framing = link.serial || settings.text("framing", "tcp") == "rtu";
     link.connect_timeout = settings.duration("connect_timeout", link.connect_timeout);
+    link.connect_delay = settings.duration("connect_delay", link.connect_delay);
     for (const char* key : {"baud", "data_bits", "parity", "stop_bits", "rs485"})
         if (!link.serial && settings.has(key))
             wrong.add(key, std::string("`") + key + "` belongs to a serial line, this source has a `host`");
@@ -321,8 +322,13 @@ std::optional<ModbusSettings> read_settings(const PluginHost& host, const things
     result.fallback.retries = static_cast<int>(settings.integer("retries", result.fallback.retries));
     result.fallback.pause = settings.duration("pause", result.fallback.pause);
     bool good = !wrong.any();
-    for (std::uint32_t i = 0; i < config.device_count; ++i)
+    for (std::uint32_t i = 0; i < config.device_count; ++i) {
         result.devices.emplace_back(config.devices[i]->name);
+        // One link serves them all: it waits as long as the most delicate of them needs.
+        result.link.connect_delay = std::max(
+            result.link.connect_delay,
+            PluginSettings(*config.devices[i]).duration("connect_delay", std::chrono::milliseconds(0)));
+    }
     for (std::uint32_t i = 0; i < config.point_count; ++i)
         good = read_point(host, config, i, result) && good;
     if (!good)

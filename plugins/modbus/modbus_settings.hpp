@@ -29,7 +29,8 @@ struct LinkSettings {
     std::uint16_t tcp_port = 502;
     bool rtu_framing = true; ///< RTU frames: always on a serial line, on request over TCP
     std::chrono::milliseconds connect_timeout{5000};
-    [[nodiscard]] std::string text() const; ///< "/dev/ttyUSB0 at 9600 8N1", "192.0.2.1 port 502"
+    std::chrono::milliseconds connect_delay{0}; ///< the longest of the source's and its devices'
+    [[nodiscard]] std::string text() const;     ///< "/dev/ttyUSB0 at 9600 8N1", "192.0.2.1 port 502"
 };
 
 /// How one unit is to be treated. Points with equal settings may share requests.

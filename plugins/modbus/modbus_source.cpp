@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
 namespace things {
 
@@ -65,7 +66,8 @@ ModbusSource::UnitTable::UnitTable(const ModbusSettings& settings) {
 ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
     : host_(host), settings_(std::move(settings)), bus_(settings_.link, host.wake_fd()), units_(settings_),
       lessons_(settings_.units.size()), point_codes_(settings_.points.size(), nullptr),
-      sunspec_found_(settings_.points.size(), false), next_walk_(settings_.units.size()) {}
+      was_read_(settings_.points.size(), false), sunspec_found_(settings_.points.size(), false),
+      next_walk_(settings_.units.size()) {}
 
 bool ModbusSource::open_link() {
     if (const auto trouble = bus_.open()) {
@@ -83,6 +85,7 @@ bool ModbusSource::open_link() {
 void ModbusSource::report_link(const LinkTrouble& trouble) {
     link_code_ = trouble.code;
     link_failed_ = true;
+    has_worked_ = false;
     host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, trouble.code, trouble.text);
 }
 
@@ -91,25 +94,71 @@ bool ModbusSource::is_over() const {
 }
 
 BusTiming ModbusSource::timing_of(const UnitSettings& unit, int silent_retries) const {
-    return {unit.timeout, unit.pause, unit.retries, std::min(unit.retries, silent_retries), unit.timeout};
+    const auto left = std::chrono::milliseconds(std::max<std::int64_t>(deadline_ms_ - monotonic_ms(), 0));
+    return {unit.timeout, unit.pause,
+            unit.retries, std::min(unit.retries, silent_retries),
+            unit.timeout, std::chrono::steady_clock::now() + left};
 }
 
-// Sends one request. A connection that broke is opened again once in a call: many devices close idle ones.
+// A server that accepts and closes at once is not stormed: the bus makes the pauses between connections grow,
+// and only a short one is waited for here.
+bool ModbusSource::reopen_link() {
+    constexpr std::chrono::milliseconds most_waited{1000};
+    if (reopenings_ == 0)
+        return false;
+    --reopenings_;
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (settings_.link.serial || bus_.next_open() - now > most_waited)
+        return open_link();
+    while (std::chrono::steady_clock::now() < bus_.next_open()) {
+        if (is_over()) {
+            interrupted_ = true;
+            return false;
+        }
+        constexpr std::chrono::milliseconds slice{20};
+        std::this_thread::sleep_for(slice);
+    }
+    return open_link();
+}
+
+void ModbusSource::tell_note() {
+    if (const auto note = bus_.take_note())
+        host_.report(THINGS_NOTE, THINGS_SOURCE, 0, note->code, note->text);
+}
+
+// Sends one request, and a read once more if the connection broke: many devices close it when it was idle, or
+// after each answer. One that was closed before anything was answered was closed for this request, perhaps.
 Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
+    constexpr int most_reopenings = 2;
+    constexpr std::uint8_t last_read = 4;
     Exchange result = bus_.exchange(request, timing);
-    if (result.status == Exchange::Status::lost && !reopened_once_) {
-        reopened_once_ = true;
-        if (open_link())
-            result = bus_.exchange(request, timing);
-    }
     if (result.status == Exchange::Status::lost) {
-        if (!link_failed_ && !interrupted_)
-            report_link(bus_.trouble());
-        return result;
+        const bool was_idle = bus_.has_answered();
+        bool is_open = (was_idle || has_worked_) && reopen_link();
+        if (is_open && was_idle && request.function <= last_read) {
+            result = bus_.exchange(request, timing);
+            if (result.status == Exchange::Status::lost)
+                is_open = reopen_link();
+        }
+        if (result.status == Exchange::Status::lost) {
+            if (!is_open && !link_failed_ && !interrupted_)
+                report_link(bus_.trouble());
+            if (!is_open)
+                return result;
+            result.status = Exchange::Status::damaged;
+            result.misfit.kind = Misfit::Kind::closed;
+            result.attempts = 1;
+            return result;
+        }
     }
+    tell_note();
     const bool answered =
         result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
     silent_in_a_row_ = answered ? 0 : silent_in_a_row_ + 1;
+    if (answered) {
+        reopenings_ = most_reopenings;
+        has_worked_ = true;
+    }
     if (answered && link_code_) {
         host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, link_code_, settings_.link.text() + " works again.");
         link_code_ = nullptr;

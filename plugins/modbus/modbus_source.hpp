@@ -10,7 +10,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,8 @@ namespace things {
 ///   dead      asked when its wait is over, while others answer for a sixteenth of the line's time
 ///
 /// A silence costs all other devices of the line their time, so whatever waits is put behind what answers.
+/// A request that fails while its unit answers another one is a fault of the request: it is suspected, its
+/// points are asked one by one after all others, and what fails again is left out for a while.
 class ModbusSource {
 public:
     /// Null: problem() was told why. The link is opened by the first call that needs it.
@@ -53,6 +57,9 @@ private:
         BusExplanation trouble;               ///< of a dead unit
         bool glanced_at = false;              ///< was asked once, with a short patience
         std::uint32_t usual_us = 0;           ///< how long it takes to answer, the longest of late
+        std::optional<PlannedRequest> good{}; ///< was answered last; without its points
+        std::uint64_t answered_in = 0;        ///< the call in which it answered last
+        std::uint32_t turn = 0;               ///< requests of which none was answered since it fell silent
         std::vector<std::uint32_t> devices{}; ///< that have points there
     };
     /// States of the units that points name; no more, since a gateway may have a thousand sources.
@@ -80,9 +87,21 @@ private:
         PollPlan plan;
     };
     /// How a call goes on after a request.
-    /// skip_unit: nothing more is asked of it in this turn. stop: the call ends, link_failed_ or interrupted_
-    /// says why.
-    enum class Next : std::uint8_t { go_on, skip_unit, stop };
+    /// go_on: it was answered, perhaps by an exception. later: not asked, an older answer may still come.
+    /// failed: not answered; failure_ says why, and whose fault it is shows by asking for something else.
+    /// stop: the call ends, link_failed_ or interrupted_ says why.
+    enum class Next : std::uint8_t { go_on, later, failed, stop };
+    struct Failure {
+        BusExplanation why;
+        std::chrono::nanoseconds cost{0};
+    };
+    /// Where a call ended, so that the next one goes on there.
+    struct Place {
+        std::uint32_t unit = 0;
+        RegisterTable table = RegisterTable::coil;
+        std::uint32_t first = 0;
+        friend auto operator<=>(const Place&, const Place&) = default;
+    };
     /// How units that are not known to live are asked.
     /// glance: at least 50 ms, or four times what it used to take. contact: a full timeout, at a quarter of
     /// the line's time. probe: a full timeout, at a sixteenth. Where nobody answers a poll spends 3 s on the
@@ -98,6 +117,9 @@ private:
     [[nodiscard]] bool is_over() const;
     [[nodiscard]] BusTiming timing_of(const UnitSettings& unit, int silent_retries) const;
     [[nodiscard]] Exchange ask(const BusRequest& request, const BusTiming& timing);
+    /// After a loss, as often as requests succeed.
+    [[nodiscard]] bool reopen_link();
+    void tell_note();
 
     // polling
     [[nodiscard]] const PollPlan& plan_for(const std::uint32_t* points, std::uint32_t count);
@@ -110,7 +132,24 @@ private:
     Next run_others(const PollPlan& plan);
     Next run_unit(const PollPlan& plan, std::uint8_t unit, Stage stage);
     [[nodiscard]] bool is_at(Stage stage, const PollPlan& plan, const PlannedRequest& request) const;
-    /// One exchange and all that follows from it: readings, reports, health, lessons.
+    /// Requests of one unit, one after the other. What fails while the unit answers others is suspected; if
+    /// it answers nothing more, it is silent.
+    Next read_all(const std::vector<const PlannedRequest*>& requests, int silent_retries);
+    /// Points that are asked alone, since they or their neighbours were not answered.
+    Next run_trials();
+    Next run_trial(std::uint32_t point);
+    /// Asks for what the unit answered last, unless `failed` asked for just that: go_on if it answers.
+    Next ask_known(std::uint8_t unit, const PlannedRequest& failed, int silent_retries);
+    void suspect(const PlannedRequest& request);
+    void leave_out(std::uint32_t point, const PlannedRequest& request);
+    /// A request that may find out whether a unit is there: at the first turn the shortest of the plan, then
+    /// what it answered last, then its points, from both ends.
+    [[nodiscard]] PlannedRequest probe_of(const PollPlan& plan, std::uint8_t unit) const;
+    [[nodiscard]] PlannedRequest alone(std::uint32_t point) const;
+    [[nodiscard]] bool may_fail_again(std::uint8_t unit) const;
+    /// "holding registers 4 and 124 (40005, 40125)": neighbours of a register that can be read.
+    [[nodiscard]] std::string answered_beside(const PlannedRequest& request) const;
+    /// One exchange and all that follows from it but the verdict on a failure: readings, reports, lessons.
     Next read(const PlannedRequest& request, int silent_retries);
     Next narrow(const PlannedRequest& request, std::uint8_t code);
     void refuse(const PlannedRequest& request, std::uint8_t code);
@@ -121,6 +160,7 @@ private:
     [[nodiscard]] std::chrono::milliseconds short_patience(const UnitSettings& unit) const;
     [[nodiscard]] bool may_wait_for(std::uint8_t unit, std::chrono::nanoseconds spent) const;
     void on_silence(const PlannedRequest& request, BusExplanation why);
+    [[nodiscard]] Next fail(const PlannedRequest& request, BusExplanation why, std::chrono::nanoseconds cost);
     void report_silence(const PlannedRequest& request, BusExplanation why);
     void report_unit(const UnitState& unit);
     /// At most one request a poll, and one every 10 s.
@@ -164,7 +204,12 @@ private:
     std::vector<CachedPlan> plans_;
     std::uint64_t polls_ = 0;
     std::vector<const char*> point_codes_; ///< the problem that each point has; null: none
-    const char* link_code_ = nullptr;      ///< the problem that the link has
+    std::map<std::uint32_t, std::string> point_texts_;
+    std::vector<bool> was_read_; ///< by point
+    std::uint64_t call_ = 0;
+    std::optional<Place> resume_;     ///< where the last call was cut off
+    const char* link_code_ = nullptr; ///< the problem that the link has
+    bool has_worked_ = false;         ///< something was answered since it had one
     int silent_in_a_row_ = 0;
 
     std::vector<bool> sunspec_found_;   ///< by point: it has its addresses
@@ -175,9 +220,12 @@ private:
     std::int64_t deadline_ms_ = 0;
     bool interrupted_ = false;
     bool link_failed_ = false;
-    bool reopened_once_ = false;
-    bool wants_raw_ = false;     ///< one point was asked for, by hand perhaps
-    SteadyTime next_probe_{};    ///< of silent units, so that they take a small part of the line only
+    int reopenings_ = 0;     ///< that may still be tried; an answer gives new ones
+    bool wants_raw_ = false; ///< one point was asked for, by hand perhaps
+    std::vector<std::uint32_t> asked_;
+    Failure failure_;                    ///< of the last request that failed
+    std::chrono::nanoseconds wasted_{0}; ///< on such requests
+    SteadyTime next_probe_{};            ///< of silent units, so that they take a small part of the line only
     SteadyTime hurried_until_{}; ///< someone fell silent: until then the others are waited for less long
     SteadyTime next_gap_trial_{};
     std::vector<things_reading> readings_;

@@ -43,7 +43,7 @@ ModbusSource::Chain ModbusSource::read_chain(std::uint32_t unit_index, std::uint
         return Chain::stop;
     }
     const UnitSettings& unit = settings_.units[unit_index];
-    const PlannedRequest request{unit_index, RegisterTable::holding, {address, address + 2}, {}};
+    const PlannedRequest request{unit_index, RegisterTable::holding, {address, address + 2}, {}, false};
     const BusRequest frame = request.request(unit);
     const bool known = units_[unit.unit].health.state() == UnitHealth::State::alive;
     const Exchange result = ask(frame, timing_of(unit, known ? unit.retries : 0));

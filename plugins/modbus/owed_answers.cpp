@@ -33,6 +33,10 @@ SteadyTime OwedAnswers::clear_at(const BusRequest& request) const {
     return when;
 }
 
+milliseconds OwedAnswers::longest(milliseconds timeout) {
+    return late_factor * timeout + late_margin;
+}
+
 void OwedAnswers::forgive(SteadyTime now) {
     std::erase_if(debts_, [now](const Debt& debt) { return debt.until <= now; });
 }
@@ -52,8 +56,20 @@ unsigned OwedAnswers::settle(Bytes received) {
     return 1;
 }
 
+// A unit answers in the order in which it was asked: what it was asked before this it will not answer any
+// more. The answer may have been that to the same request of an older debt.
+void OwedAnswers::forgive_before(const BusRequest& request) {
+    const auto same = std::find_if(debts_.begin(), debts_.end(),
+                                   [&request](const Debt& debt) { return is_same(debt.request, request); });
+    debts_.erase(std::remove_if(debts_.begin(), same,
+                                [&request](const Debt& debt) { return debt.request.unit == request.unit; }),
+                 same);
+}
+
 void OwedAnswers::note(const BusRequest& request, const ExchangeEnd& end) {
     forgive(end.now);
+    if (end.is_answered && !end.is_exception)
+        forgive_before(request);
     // Of all requests sent, one was answered, whichever it was; older debts for the same request stay.
     // Attempts that were answered by a damaged frame owe nothing, but which those were is not certain. An
     // exception may be the answer to another request that was given up.
@@ -62,13 +78,13 @@ void OwedAnswers::note(const BusRequest& request, const ExchangeEnd& end) {
             return debt.request.unit == request.unit && debt.request.function == request.function;
         });
     const int owed = end.is_answered && !is_doubtful ? end.sent - 1 : end.sent;
-    const milliseconds longest = late_factor * end.timeout + late_margin;
+    const milliseconds latest = longest(end.timeout);
     // The answer may have been that to the same request of the oldest debt: then this one is owed in its
     // place.
     const auto oldest = std::find_if(debts_.begin(), debts_.end(),
                                      [&request](const Debt& debt) { return is_same(debt.request, request); });
     if (end.is_answered && oldest != debts_.end()) {
-        oldest->until = end.now + longest;
+        oldest->until = end.now + latest;
         std::rotate(oldest, oldest + 1, debts_.end());
     }
     if (owed == 0)
@@ -79,7 +95,7 @@ void OwedAnswers::note(const BusRequest& request, const ExchangeEnd& end) {
     BusRequest bare = request;
     bare.values.clear();
     debts_.insert(debts_.end(), static_cast<std::size_t>(owed),
-                  Debt{bare, end.now + (is_soon ? std::min<nanoseconds>(as_the_good, longest) : longest)});
+                  Debt{bare, end.now + (is_soon ? std::min<nanoseconds>(as_the_good, latest) : latest)});
 }
 
 } // namespace things

@@ -32,6 +32,8 @@ public:
     /// When no answer can come any more that would be taken for one to `request`; in the past if none is
     /// owed.
     [[nodiscard]] SteadyTime clear_at(const BusRequest& request) const;
+    /// After a request with this timeout.
+    [[nodiscard]] static std::chrono::milliseconds longest(std::chrono::milliseconds timeout);
     /// Forgives what cannot come any more: at most five timeouts and 250 ms after the exchange.
     void forgive(SteadyTime now);
     /// An answer that was taken, as it came, so that a repetition of it pays no debt.
@@ -47,6 +49,8 @@ private:
         BusRequest request;
         SteadyTime until;
     };
+    void forgive_before(const BusRequest& request);
+
     std::vector<Debt> debts_; ///< in the order in which they were sent
     std::vector<std::uint8_t> last_answer_;
 };

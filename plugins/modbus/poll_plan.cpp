@@ -25,7 +25,7 @@ PlannedPoint planned(std::uint32_t index, const ModbusPoint& point, RegisterSpan
 
 void append(PollPlan& plan, const std::vector<Wanted>& wanted, std::size_t begin, std::size_t end,
             RegisterSpan span, const ModbusSettings& settings) {
-    PlannedRequest request{wanted[begin].unit, wanted[begin].table, span, {}};
+    PlannedRequest request{wanted[begin].unit, wanted[begin].table, span, {}, false};
     for (std::size_t i = begin; i < end; ++i)
         request.points.push_back(planned(wanted[i].point, settings.points[wanted[i].point], span));
     plan.push_back(std::move(request));
@@ -76,10 +76,12 @@ PollPlan make_poll_plan(const ModbusSettings& settings, const std::vector<std::u
                    settings, lessons, cost);
         begin = end;
     }
-    for (std::size_t i = 0; i < trials.size(); ++i)
+    for (std::size_t i = 0; i < trials.size(); ++i) {
         append(plan, trials, i, i + 1,
                request_span(trials[i].span, settings.units[trials[i].unit].limits(trials[i].table)),
                settings);
+        plan.back().is_trial = true;
+    }
     return plan;
 }
 
@@ -91,7 +93,7 @@ PlannedRequest part_of(const PlannedRequest& request, std::size_t begin, std::si
         span = {std::min(span.first, next.first), std::max(span.end, next.end)};
     }
     span = request_span(span, settings.units[request.unit].limits(request.table));
-    PlannedRequest part{request.unit, request.table, span, {}};
+    PlannedRequest part{request.unit, request.table, span, {}, request.is_trial};
     for (std::size_t i = begin; i < end; ++i) {
         const std::uint32_t index = request.points[i].point;
         part.points.push_back(planned(index, settings.points[index], span));

@@ -25,6 +25,7 @@ struct PlannedRequest {
     RegisterTable table = RegisterTable::holding;
     RegisterSpan span;
     std::vector<PlannedPoint> points;
+    bool is_trial = false; ///< of a point that is read alone, since it was refused or not answered before
     [[nodiscard]] BusRequest request(const UnitSettings& settings) const;
 };
 

@@ -25,13 +25,30 @@ void RegisterLessons::refuse(std::uint32_t point, const ModbusPoint& where, Stea
     refusal.wait = std::clamp<std::chrono::seconds>(2 * refusal.wait, first, longest_refusal);
     refusal.until = now + refusal.wait;
     refusal.on_trial = false;
+    ++refusal.strikes;
     next_ = std::min(next_, refusal.until);
+    forbid(where);
+}
+
+void RegisterLessons::suspect(std::uint32_t point, const ModbusPoint& where) {
+    const auto [place, is_new] = refusals_.try_emplace(point);
+    place->second.on_trial = true;
+    if (is_new)
+        forbid(where);
+}
+
+void RegisterLessons::forbid(const ModbusPoint& where) {
     TableLessons& lessons = at(where.unit, where.table);
     if (std::find(lessons.forbidden.begin(), lessons.forbidden.end(), where.whole()) ==
             lessons.forbidden.end() &&
         lessons.forbidden.size() < most_lessons)
         lessons.forbidden.push_back(where.whole());
     ++epoch_;
+}
+
+int RegisterLessons::strikes(std::uint32_t point) const {
+    const auto found = refusals_.find(point);
+    return found == refusals_.end() ? 0 : found->second.strikes;
 }
 
 bool RegisterLessons::accept(std::uint32_t point, const ModbusPoint& where) {

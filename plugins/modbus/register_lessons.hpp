@@ -31,6 +31,10 @@ public:
     /// grows from `first` to an hour.
     /// Its registers are forbidden ground for joined requests until accept().
     void refuse(std::uint32_t point, const ModbusPoint& where, SteadyTime now, std::chrono::seconds first);
+    /// It, or something that was asked together with it, was not answered: to be read alone.
+    void suspect(std::uint32_t point, const ModbusPoint& where);
+    /// How often it was refused, or not answered although it was asked alone.
+    [[nodiscard]] int strikes(std::uint32_t point) const;
     /// It was read after all. True if it had been refused before.
     bool accept(std::uint32_t point, const ModbusPoint& where);
     /// Left out for the time being.
@@ -55,12 +59,14 @@ private:
         SteadyTime until;
         std::chrono::seconds wait{0};
         bool on_trial = false;
+        int strikes = 0;
     };
     struct UnitLessons {
         std::array<TableLessons, 4> tables;
         std::array<std::vector<RegisterSpan>, 4> closed;
     };
     [[nodiscard]] TableLessons& at(std::uint32_t unit, RegisterTable table);
+    void forbid(const ModbusPoint& where);
 
     std::vector<UnitLessons> tables_;
     std::map<std::uint32_t, Refusal> refusals_; ///< by point

@@ -23,18 +23,7 @@ constexpr bool lookup_blocks = true; // this checker crashes on threads that the
 constexpr bool lookup_blocks = false;
 #endif
 
-struct Address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
-// getaddrinfo_a works on a thread of the C library, so a name server that does not answer costs no more than
-// the deadline. A query that cannot be cancelled is left behind: the library still writes to it.
-struct Query {
-    std::string host, port;
-    addrinfo hints{};
-    gaicb control{};
-};
+using Address = TcpConnection::Address;
 
 std::vector<Address> copy(const addrinfo* list) {
     std::vector<Address> result;
@@ -47,57 +36,9 @@ std::vector<Address> copy(const addrinfo* list) {
     return result;
 }
 
-std::vector<Address> give_up(std::unique_ptr<Query> query, int reason, int& error) {
-    if (gai_cancel(&query->control) == EAI_NOTCANCELED)
-        static_cast<void>(query.release());
-    else if (query->control.ar_result) // it came just now
-        freeaddrinfo(query->control.ar_result);
-    error = reason;
-    return {};
-}
-
 bool is_readable(int fd) {
     pollfd ready{fd, POLLIN, 0};
     return ::poll(&ready, 1, 0) > 0;
-}
-
-// The addresses of a host; `error` is that of getaddrinfo, EAI_INTR if wake_fd ended the wait.
-std::vector<Address> resolve(const std::string& host, const std::string& port, SteadyTime deadline,
-                             int wake_fd, int& error) {
-    auto query = std::make_unique<Query>();
-    query->host = host;
-    query->port = port;
-    query->hints.ai_socktype = SOCK_STREAM;
-    query->hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    addrinfo* found = nullptr;
-    error = getaddrinfo(host.c_str(), port.c_str(), &query->hints, &found);
-    if (error != 0 && lookup_blocks) {
-        query->hints.ai_flags = AI_NUMERICSERV;
-        error = getaddrinfo(host.c_str(), port.c_str(), &query->hints, &found);
-    } else if (error != 0) {
-        query->hints.ai_flags = AI_NUMERICSERV;
-        query->control.ar_name = query->host.c_str();
-        query->control.ar_service = query->port.c_str();
-        query->control.ar_request = &query->hints;
-        gaicb* list[] = {&query->control};
-        error = getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
-        while (error == 0 && gai_error(&query->control) == EAI_INPROGRESS) {
-            if (is_readable(wake_fd))
-                return give_up(std::move(query), EAI_INTR, error);
-            if (std::chrono::steady_clock::now() >= deadline)
-                return give_up(std::move(query), EAI_AGAIN, error);
-            // In slices, since it knows no wake_fd.
-            const timespec slice{0, 50'000'000};
-            gai_suspend(list, 1, &slice);
-        }
-        if (error == 0)
-            error = gai_error(&query->control);
-        found = error == 0 ? query->control.ar_result : nullptr;
-    }
-    std::vector<Address> result = copy(found);
-    if (found)
-        freeaddrinfo(found);
-    return result;
 }
 
 void set_option(int fd, int level, int name, int value) {
@@ -139,18 +80,90 @@ int connect_to(const Address& address, SteadyTime deadline, int wake_fd, int& er
 
 } // namespace
 
+// getaddrinfo_a works on a thread of the C library, so a name server that does not answer costs no more than
+// the deadline.
+struct TcpConnection::Lookup {
+    std::string host, port;
+    addrinfo hints{};
+    gaicb request{};
+    Lookup(std::string name, std::uint16_t number) : host(std::move(name)), port(std::to_string(number)) {
+        hints.ai_socktype = SOCK_STREAM;
+        hints.ai_flags = AI_NUMERICSERV;
+        request.ar_name = host.c_str();
+        request.ar_service = port.c_str();
+        request.ar_request = &hints;
+    }
+    Lookup(const Lookup&) = delete;
+    Lookup& operator=(const Lookup&) = delete;
+    ~Lookup() {
+        if (request.ar_result)
+            freeaddrinfo(request.ar_result);
+    }
+    [[nodiscard]] int begin() {
+        if (lookup_blocks)
+            return getaddrinfo(host.c_str(), port.c_str(), &hints, &request.ar_result);
+        gaicb* list[] = {&request};
+        return getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
+    }
+    [[nodiscard]] bool is_under_way() const {
+        return !lookup_blocks && gai_error(const_cast<gaicb*>(&request)) == EAI_INPROGRESS;
+    }
+    /// In slices, since it knows no wake_fd.
+    void wait() const {
+        const gaicb* list[] = {&request};
+        const timespec slice{0, 50'000'000};
+        gai_suspend(list, 1, &slice);
+    }
+};
+
 TcpConnection::TcpConnection(std::string host, std::uint16_t port) : host_(std::move(host)), port_(port) {
     socket_ = true;
 }
 
 TcpConnection::~TcpConnection() {
     TcpConnection::close();
+    if (lookup_ && lookup_->is_under_way() && gai_cancel(&lookup_->request) == EAI_NOTCANCELED)
+        static_cast<void>(lookup_.release()); // the library still writes to it
+}
+
+// The addresses of the host; `error` is that of getaddrinfo, EAI_INTR if wake_fd ended the wait. A look-up
+// cannot be stopped: one that takes too long goes on, and the next call takes its result.
+std::vector<TcpConnection::Address> TcpConnection::resolve(SteadyTime deadline, int wake_fd, int& error) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    addrinfo* numeric = nullptr;
+    error = getaddrinfo(host_.c_str(), std::to_string(port_).c_str(), &hints, &numeric);
+    if (error == 0) {
+        std::vector<Address> result = copy(numeric);
+        freeaddrinfo(numeric);
+        return result;
+    }
+    error = 0;
+    if (!lookup_) {
+        lookup_ = std::make_unique<Lookup>(host_, port_);
+        error = lookup_->begin();
+    }
+    while (error == 0 && lookup_->is_under_way()) {
+        if (is_readable(wake_fd))
+            error = EAI_INTR;
+        else if (std::chrono::steady_clock::now() >= deadline)
+            error = EAI_AGAIN;
+        else
+            lookup_->wait();
+    }
+    if (error == EAI_INTR || error == EAI_AGAIN)
+        return {};
+    const std::unique_ptr<Lookup> lookup = std::move(lookup_);
+    if (error == 0 && !lookup_blocks)
+        error = gai_error(&lookup->request);
+    return error == 0 ? copy(lookup->request.ar_result) : std::vector<Address>();
 }
 
 std::optional<LinkTrouble> TcpConnection::open(SteadyTime deadline, int wake_fd) {
     close();
     int error = 0;
-    const std::vector<Address> addresses = resolve(host_, std::to_string(port_), deadline, wake_fd, error);
+    const std::vector<Address> addresses = resolve(deadline, wake_fd, error);
     if (error == EAI_INTR)
         return LinkTrouble{"interrupted", "", true};
     if (error != 0)

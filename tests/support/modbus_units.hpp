@@ -38,6 +38,7 @@ struct UnitFault {
         bad_length,      ///< TCP: length field of 0
         split,           ///< TCP: in two segments
         close,           ///< TCP: connection closed instead
+        close_after,     ///< TCP: connection closed behind the answer
         exception        ///< with `code`
     };
     Kind kind = Kind::none;

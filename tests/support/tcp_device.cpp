@@ -163,7 +163,7 @@ void TcpDevice::run() {
                 const int on = 1;
                 setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
                 ++accepted_;
-                clients_.push_back({client});
+                clients_.push_back({client, now_ms()});
                 epoll_event event{EPOLLIN, {}};
                 event.data.fd = client;
                 epoll_ctl(epoll_, EPOLL_CTL_ADD, client, &event);
@@ -195,6 +195,8 @@ bool TcpDevice::serve(Client& client) {
         return got < 0 && errno == EAGAIN;
     if (mute_)
         return true;
+    if (now_ms() < client.since_ms + wake_up_ms_)
+        return false;
     client.received.insert(client.received.end(), chunk.begin(), chunk.begin() + got);
     const std::size_t least = rtu_ ? 8 : 12;
     while (client.received.size() >= least) {
@@ -247,6 +249,11 @@ bool TcpDevice::reply(int fd, const std::vector<std::uint8_t>& request, std::uin
                  static_cast<std::uint8_t>(length % 256),
                  unit};
         frame.insert(frame.end(), answer.pdu.begin(), answer.pdu.end());
+        if (number_) {
+            const unsigned number = number_(request[0] * 256U + request[1], ++answers_);
+            frame[0] = static_cast<std::uint8_t>(number / 256);
+            frame[1] = static_cast<std::uint8_t>(number % 256);
+        }
         if (answer.fault.kind == Kind::bad_transaction)
             frame[1] = static_cast<std::uint8_t>(frame[1] + 77);
         if (answer.fault.kind == Kind::bad_length)
@@ -272,7 +279,7 @@ bool TcpDevice::reply(int fd, const std::vector<std::uint8_t>& request, std::uin
     } else {
         send_all(fd, frame);
     }
-    return true;
+    return answer.fault.kind != Kind::close_after;
 }
 
 } // namespace things

@@ -4,7 +4,9 @@
 #include "support/modbus_units.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -25,12 +27,17 @@ public:
     [[nodiscard]] int accepted() const { return accepted_; }
     /// Takes what comes and never says a word, as a half-open connection does.
     void mute(bool on) { mute_ = on; }
+    /// Says nothing, and closes, to what is asked sooner than this after connecting.
+    void wake_up_in(std::chrono::milliseconds span) { wake_up_ms_ = span.count(); }
+    /// TCP: the number of an answer, from that of its request and how manieth it is.
+    void number(std::function<unsigned(unsigned, unsigned)> by) { number_ = std::move(by); }
     /// Closes all connections.
     void drop_all();
 
 private:
     struct Client {
         int fd = -1;
+        std::int64_t since_ms = 0;
         std::vector<std::uint8_t> received{};
     };
     struct Delayed {
@@ -51,6 +58,9 @@ private:
     int port_ = 0;
     int epoll_ = -1;
     std::atomic<int> accepted_{0};
+    std::atomic<std::int64_t> wake_up_ms_{0};
+    std::function<unsigned(unsigned, unsigned)> number_; ///< set before anything is asked
+    unsigned answers_ = 0;
     std::atomic<bool> stopping_{false}, mute_{false}, drop_{false};
     std::vector<Client> clients_;
     std::vector<Delayed> delayed_;

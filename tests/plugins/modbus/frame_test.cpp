@@ -70,8 +70,8 @@ TEST_CASE("an answer of another unit, function or length is none") {
     CHECK_FALSE(is_data(answer_215, {1, 4, 100, 1}));
     CHECK_FALSE(is_data(answer_215, {1, 3, 100, 2}));
     CHECK(diagnose_rtu(answer_215, {2, 3, 100, 1}).kind == Misfit::Kind::other_unit);
-    CHECK(diagnose_rtu(answer_215, {2, 3, 100, 1}).unit == 1);
-    CHECK(diagnose_rtu(answer_215, {1, 3, 100, 2}).kind == Misfit::Kind::other_request);
+    CHECK(diagnose_rtu(answer_215, {2, 3, 100, 1}).came == 1);
+    CHECK(diagnose_rtu(answer_215, {1, 3, 100, 2}).kind == Misfit::Kind::other_length);
     Buffer damaged = answer_215;
     damaged[4] ^= 1;
     CHECK_FALSE(is_data(damaged, read_one));

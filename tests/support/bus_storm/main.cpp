@@ -7,16 +7,17 @@
 #include <cstring>
 #include <iterator>
 
-// bus-storm noise|rtu|rtutcp|tcp EXCHANGES SEED [FROM]: so many requests and answers through the plugin's bus
-// while the line does its worst, in the time of the line. Prints one line of JSON; exit code 1 if a wrong
-// value came out.
+// bus-storm noise|rtu|rtutcp|tcp|zero|counter|swapped EXCHANGES SEED [FROM]: so many requests and answers
+// through the plugin's bus while the line does its worst, in the time of the line. Prints one line of JSON;
+// exit code 1 if a wrong value came out.
 int main(int argc, char** argv) {
     using namespace things;
     if (argc < 4) {
-        std::fprintf(stderr, "usage: bus-storm noise|rtu|rtutcp|tcp EXCHANGES SEED [FROM]\n");
+        std::fprintf(stderr,
+                     "usage: bus-storm noise|rtu|rtutcp|tcp|zero|counter|swapped EXCHANGES SEED [FROM]\n");
         return 64;
     }
-    constexpr const char* kinds[] = {"noise", "rtu", "rtutcp", "tcp"};
+    constexpr const char* kinds[] = {"noise", "rtu", "rtutcp", "tcp", "zero", "counter", "swapped"};
     const auto kind = std::find_if(std::begin(kinds), std::end(kinds),
                                    [argv](const char* name) { return std::strcmp(argv[1], name) == 0; });
     if (kind == std::end(kinds))

@@ -19,7 +19,7 @@ constexpr unsigned places = 6, groups = 3;
 
 Storm::Storm(Kind kind, std::uint64_t seed) : kind_(kind), random_(seed) {
     settings_.serial = kind == Kind::noise || kind == Kind::rtu;
-    settings_.rtu_framing = kind != Kind::tcp;
+    settings_.rtu_framing = !is_tcp();
     settings_.frame.baud = 115200;
     auto link = std::make_unique<SimulatedLink>(
         [this](SimulatedLink& far, const StormBytes& request) { serve(far, request); });
@@ -54,12 +54,14 @@ void Storm::one_exchange() {
         link_->sleep_until(link_->now() + milliseconds(100));
     const std::uint32_t first_number = number_ + 1;
     const std::uint64_t before = frames_;
+    const bool knew = !is_tcp() || bus_->numbers() != AnswerNumbers::unknown;
     tell("exchange " + std::to_string(exchanges_) + ", " + std::to_string(timing_.timeout.count()) + " ms");
     const Exchange result = bus_->exchange(request, timing_);
     tell("result " + std::to_string(static_cast<int>(result.status)));
     if (!lie_.empty())
         forged_ += link_->withdraw(std::exchange(lie_, {})) ? 1 : 0;
-    too_many_ += frames_ - before > static_cast<std::uint64_t>(timing_.retries) + 1 ? 1 : 0;
+    const std::uint64_t learned = knew ? 0 : 3; // how the device numbers its answers
+    too_many_ += frames_ - before > static_cast<std::uint64_t>(timing_.retries) + 1 + learned ? 1 : 0;
     judge(request, result, first_number);
     if (below(3) == 0) // the line rests
         link_->sleep_until(link_->now() +
@@ -110,7 +112,7 @@ void Storm::judge(const BusRequest& request, const Exchange& result, std::uint32
         const auto age = back < served_.size() ? link_->now() - served_[served_.size() - 1 - back]
                                                : SteadyTime::duration::max();
         oldest_ = std::max(oldest_, age);
-        well = !is_tcp() && age <= (latest + 1) * timing_.timeout;
+        well = !is_numbered() && age <= (latest + 1) * timing_.timeout;
     }
     if (well)
         return;

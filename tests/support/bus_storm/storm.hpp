@@ -20,6 +20,8 @@
 //   rtu     RTU: answers that are wrong, late (0.5 to 5 timeouts), double, for something else, after the link
 //   broke rtutcp  the same over a connection tcp     the same with transaction numbers and what can be wrong
 //   with an MBAP header
+//   zero, counter, swapped  TCP answers with a number of the device's own: 0, how manieth it is, bytes
+//   swapped
 // What no receiver can tell from a right answer is not held against the bus but counted as forged: noise that
 // makes a checksum good again, frames that are made of two (is_mixture), and answers under another's name or
 // to an older question when they come while something else is waited for (these are withdrawn).
@@ -27,7 +29,7 @@ namespace things {
 
 class Storm {
 public:
-    enum class Kind : std::uint8_t { noise, rtu, rtutcp, tcp };
+    enum class Kind : std::uint8_t { noise, rtu, rtutcp, tcp, zero, counter, swapped };
     Storm(Kind kind, std::uint64_t seed);
     void run(std::uint64_t exchanges);
     /// Prints what is asked and played, from this exchange on.
@@ -86,7 +88,10 @@ private:
 
     [[nodiscard]] std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
     [[nodiscard]] double part() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
-    [[nodiscard]] bool is_tcp() const { return kind_ == Kind::tcp; }
+    [[nodiscard]] bool is_tcp() const { return kind_ >= Kind::tcp; }
+    /// Answers bear the number of their request.
+    [[nodiscard]] bool is_numbered() const { return kind_ == Kind::tcp; }
+    [[nodiscard]] std::uint16_t number_of(std::uint16_t transaction) const;
 
     Kind kind_;
     std::mt19937_64 random_;

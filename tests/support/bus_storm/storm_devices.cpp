@@ -21,12 +21,26 @@ void Storm::serve(SimulatedLink& link, const StormBytes& request) {
     ++frames_;
     const std::size_t head = is_tcp() ? 6 : 0;
     Asked asked{request[head], request[head + 1], storm_word(request, head + 2),
-                storm_word(request, head + 4), is_tcp() ? storm_word(request, 0) : std::uint16_t{0}};
+                storm_word(request, head + 4),
+                is_tcp() ? number_of(storm_word(request, 0)) : std::uint16_t{0}};
     if (kind_ == Kind::noise)
         answer_noisily(link, request, asked);
     else
         answer_badly(link, asked);
     asked_ = asked;
+}
+
+std::uint16_t Storm::number_of(std::uint16_t transaction) const {
+    switch (kind_) {
+    case Kind::zero:
+        return 0;
+    case Kind::counter:
+        return static_cast<std::uint16_t>(frames_);
+    case Kind::swapped:
+        return static_cast<std::uint16_t>(transaction >> 8 | transaction << 8);
+    default:
+        return transaction;
+    }
 }
 
 // Bits flip at the rate of this stretch of the line, and one frame in fifty meets something worse.
@@ -135,7 +149,8 @@ void Storm::tell_answer(const char* how, const Asked& asked, SteadyTime when) co
 
 // What a unit does instead of answering properly: three times in ten, and one of everything.
 void Storm::play(SimulatedLink& link, const Asked& asked, const StormBytes& good, SteadyTime at) {
-    auto trick = static_cast<Trick>(below(is_tcp() ? tricks : static_cast<std::size_t>(Trick::transaction)));
+    auto trick =
+        static_cast<Trick>(below(is_numbered() ? tricks : static_cast<std::size_t>(Trick::transaction)));
     // A lie that comes while something else is waited for would be the true answer to that, byte for byte.
     if (is_lie(trick) && at >= link.now() + timing_.patience)
         trick = Trick::byte_count;
@@ -158,7 +173,7 @@ void Storm::play(SimulatedLink& link, const Asked& asked, const StormBytes& good
 }
 
 bool Storm::is_lie(Trick trick) const {
-    return !is_tcp() &&
+    return !is_numbered() &&
            (trick == Trick::other_unit || trick == Trick::other_function || trick == Trick::previous);
 }
 
@@ -237,7 +252,7 @@ StormBytes Storm::spoiled(Trick trick, const Asked& asked, const StormBytes& goo
 StormBytes Storm::previous_answer(const Asked& asked, const StormBytes& good) const {
     const auto before = unanswered_.find(asked.unit);
     if (before == unanswered_.end() ||
-        (!is_tcp() && before->second.count == asked.count && before->second.function == asked.function))
+        (!is_numbered() && before->second.count == asked.count && before->second.function == asked.function))
         return good;
     return storm_frame(before->second, storm_pdu(before->second, number_), is_tcp());
 }
