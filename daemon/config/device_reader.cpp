@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace things {
 
@@ -136,6 +137,7 @@ void DeviceReader::check_profile_device(const Profile& profile, const PluginDesc
 
 std::vector<DeviceReader::Listed> DeviceReader::own_points(const Section& section) {
     std::vector<Listed> own;
+    std::unordered_map<std::string, int> lines;
     const Node* list = section.node("points");
     if (!list)
         return own;
@@ -156,24 +158,21 @@ std::vector<DeviceReader::Listed> DeviceReader::own_points(const Section& sectio
         const std::string text = name && name->is_scalar() ? name->text : "";
         if (text.empty() && !(name && name->is_scalar()))
             problems_.error(item.place(), "point has no \"name\"; add it: Name of the record at KPN Things.");
-        const auto same = [&text](const Listed& listed) {
-            return listed.name == text;
-        };
-        const auto first = std::find_if(own.begin(), own.end(), same);
-        if (!text.empty() && first != own.end())
+        const auto [first, is_new] = lines.emplace(text, item.line);
+        if (!text.empty() && !is_new)
             problems_.error(name->place(),
                             fmt::format("point {} is given twice in this device, first in line {}; names "
                                         "must differ",
-                                        quote(text), first->place.line));
+                                        quote(text), first->second));
         else
             own.push_back({text, entries_of(item), item.place()});
     }
     return own;
 }
 
-std::vector<std::string> DeviceReader::named_points(const Section& section, const char* key,
-                                                    const Profile* profile) {
-    std::vector<std::string> names;
+DeviceReader::Names DeviceReader::named_points(const Section& section, const char* key,
+                                               const Profile* profile) {
+    Names names;
     const Node* list = section.node(key);
     if (!list)
         return names;
@@ -185,11 +184,12 @@ std::vector<std::string> DeviceReader::named_points(const Section& section, cons
     std::vector<std::string> known;
     for (std::size_t i = 0; profile && i < profile->points.size(); ++i)
         known.push_back(profile->points[i].name);
+    const std::unordered_set<std::string_view> all(known.begin(), known.end());
     for (const Node& item : list->children) {
-        if (profile && std::find(known.begin(), known.end(), item.text) == known.end())
+        if (profile && all.count(item.text) == 0)
             problems_.error(item.place(), fmt::format("{}: the profile has no point {}{}", key,
                                                       quote(item.text), hint(item.text, known)));
-        names.push_back(item.text);
+        names.insert(item.text);
     }
     if (!section.node("profile") && !list->children.empty())
         problems_.error(list->place(), fmt::format("{}: there is no profile to choose points from", key));
@@ -199,29 +199,32 @@ std::vector<std::string> DeviceReader::named_points(const Section& section, cons
 std::vector<DeviceReader::Listed> DeviceReader::list_points(const Section& section, const Profile* profile,
                                                             const PluginDescription* plugin) {
     std::vector<Listed> own = own_points(section);
-    const std::vector<std::string> only = named_points(section, "only", profile);
-    const std::vector<std::string> without = named_points(section, "without", profile);
+    const Names only = named_points(section, "only", profile);
+    const Names without = named_points(section, "without", profile);
     const auto is_kept = [&only, &without](const std::string& name) {
-        return (only.empty() || std::find(only.begin(), only.end(), name) != only.end()) &&
-               std::find(without.begin(), without.end(), name) == without.end();
+        return (only.empty() || only.count(name) != 0) && without.count(name) == 0;
     };
+    std::unordered_map<std::string, const Listed*> over;
+    for (const Listed& listed : own)
+        over.emplace(listed.name, &listed);
     std::vector<Listed> all;
     for (std::size_t i = 0; profile && i < profile->points.size(); ++i) {
         const Profile::Point& point = profile->points[i];
-        const auto same = [&point](const Listed& listed) {
-            return listed.name == point.name;
-        };
-        const auto over = std::find_if(own.begin(), own.end(), same);
-        if (over == own.end()) {
+        const auto found = over.find(point.name);
+        if (found == over.end()) {
             if (is_kept(point.name))
                 all.push_back({point.name, point.entries, point.place});
             continue;
         }
-        all.push_back({point.name, override_point(point.entries, over->entries, plugin), over->place});
-        own.erase(over);
+        const Listed& mine = *found->second;
+        all.push_back({point.name, override_point(point.entries, mine.entries, plugin), mine.place});
+        over.erase(found);
     }
     // What is left of the own points stands in no profile: additions.
-    all.insert(all.end(), own.begin(), own.end());
+    for (Listed& listed : own)
+        if (const auto found = over.find(listed.name);
+            listed.name.empty() || (found != over.end() && found->second == &listed))
+            all.push_back(std::move(listed));
     return all;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace things {
 
@@ -41,7 +42,8 @@ private:
     std::vector<Listed> list_points(const Section& section, const Profile* profile,
                                     const PluginDescription* plugin);
     std::vector<Listed> own_points(const Section& section);
-    std::vector<std::string> named_points(const Section& section, const char* key, const Profile* profile);
+    using Names = std::unordered_set<std::string>;
+    Names named_points(const Section& section, const char* key, const Profile* profile);
 
     using Firsts = std::unordered_map<std::string, Place>;
     /// Without regard to the case of letters.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/document.hpp"
 
+#include "config/brackets.hpp"
 #include "config/syntax_problem.hpp"
+#include "config/unseen.hpp"
 #include "things_utf8.hpp"
 
 #include <fmt/format.h>
@@ -12,8 +14,11 @@
 #include <yaml-cpp/node/node.h> // else its forward declaration in parser.h looks like a slip for our Node
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
+#include <istream>
+#include <limits>
 #include <map>
-#include <sstream>
+#include <streambuf>
 #include <unordered_map>
 
 namespace things {
@@ -21,8 +26,11 @@ namespace things {
 namespace {
 
 constexpr std::size_t most_depth = 32;
-constexpr std::size_t most_nodes = 1'000'000;
 constexpr std::size_t most_alias_nodes = 100'000;
+// yaml-cpp keeps some 600 bytes for each bracket within an outer one until that is closed.
+constexpr std::ptrdiff_t most_brackets = 40'000;
+constexpr std::size_t most_bytes = std::size_t{16} * 1024 * 1024;
+constexpr const char* too_deep = "nested deeper than 32 levels; no configuration needs that";
 constexpr const char* too_many_aliases =
     "aliases (*name) that multiply to more than 100000 values; use a profile instead";
 
@@ -32,7 +40,8 @@ struct Stop {};
 // Builds the tree from yaml-cpp's events. Its own YAML::Node is not used: it knows no limits and is slow.
 class Builder : public YAML::EventHandler {
 public:
-    Builder(const std::string* file, Problems& problems) : file_(file), problems_(problems) {}
+    Builder(const std::string* file, std::size_t& values, Problems& problems)
+        : file_(file), values_(values), problems_(problems) {}
     [[nodiscard]] std::optional<Node> take() { return std::move(root_); }
 
     void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
@@ -43,14 +52,12 @@ public:
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
         const auto found = anchors_.find(anchor);
         if (found == anchors_.end())
-            stop(mark, alias_nodes_ > most_alias_nodes
-                           ? too_many_aliases
-                           : "an alias (*name) inside the value it stands for; write the value out");
+            stop(mark, "an alias (*name) inside the value it stands for; write the value out");
         // Copies are counted before they are made: nine aliases of nine aliases of ... fill any memory.
         alias_nodes_ += found->second.count;
         if (alias_nodes_ > most_alias_nodes)
             stop(mark, too_many_aliases);
-        nodes_ += found->second.count; // so that an alias of an alias counts in full
+        values_ += found->second.count; // so that an alias of an alias counts in full
         add(found->second.node, 0);
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -59,6 +66,7 @@ public:
         node.text = value;
         node.quoted = tag != "?";
         refuse_tag(mark, tag);
+        refuse_unseen(node);
         add(std::move(node), anchor);
     }
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -76,7 +84,7 @@ private:
     struct Open {
         Node node;
         YAML::anchor_t anchor = 0;
-        std::size_t before = 0; // nodes_ when it began
+        std::size_t before = 0; // values_ when it began
     };
     struct Anchored {
         Node node;
@@ -100,11 +108,24 @@ private:
             problems_.error({*file_, mark.line + 1, mark.column + 1},
                             "a YAML tag (!...) has no meaning here; leave it out");
     }
+    // In quotes they may be meant, such as the joiners of some scripts; who reads the value decides.
+    void refuse_unseen(Node& node) {
+        const std::optional<Unseen> unseen = node.quoted && !is_key() ? std::nullopt : find_unseen(node.text);
+        if (!unseen)
+            return;
+        problems_.error({*file_, node.line,
+                         node.column + static_cast<int>(unseen->index) + static_cast<int>(node.quoted)},
+                        unseen_problem(*unseen));
+        node.text = drop_unseen(node.text); // the rest is checked as if it were right
+    }
+    [[nodiscard]] bool is_key() const {
+        return !open_.empty() && open_.back().node.is_map() && open_.back().node.children.size() % 2 == 0;
+    }
     void begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
         if (open_.size() >= most_depth)
-            stop(mark, "nested deeper than 32 levels; no configuration needs that");
+            stop(mark, too_deep);
         refuse_tag(mark, tag);
-        open_.push_back({make(mark, kind), anchor, nodes_});
+        open_.push_back({make(mark, kind), anchor, values_});
         open_.back().node.children.reserve(8); // four keys and their values: a point mostly
     }
     void end() {
@@ -112,17 +133,20 @@ private:
         open_.pop_back();
         if (done.node.is_map())
             check_keys(done.node);
-        add(std::move(done.node), done.anchor, nodes_ - done.before);
+        add(std::move(done.node), done.anchor, values_ - done.before);
     }
     void add(Node node, YAML::anchor_t anchor, std::size_t count = 0) { // count: of the nodes within
-        if (++nodes_ > most_nodes) {
-            problems_.error(node.place(), "more than a million values in one file; split the fleet");
+        if (++values_ > most_values) {
+            problems_.error(node.place(), too_many_values);
             throw Stop{};
         }
         if (anchor != 0) {
-            alias_nodes_ += count; // the copy that is kept costs as much as an alias
-            if (alias_nodes_ <= most_alias_nodes)
-                anchors_.emplace(anchor, Anchored{node, count + 1});
+            alias_nodes_ += count + 1; // the copy that is kept costs as much as an alias
+            if (alias_nodes_ > most_alias_nodes) {
+                problems_.error(node.place(), too_many_aliases);
+                throw Stop{};
+            }
+            anchors_.emplace(anchor, Anchored{node, count + 1});
         }
         if (open_.empty())
             root_ = std::move(node);
@@ -132,10 +156,11 @@ private:
     void check_keys(const Node& map);
 
     const std::string* file_;
+    std::size_t& values_; // of all files so far
     Problems& problems_;
     std::vector<Open> open_;
     std::map<YAML::anchor_t, Anchored> anchors_;
-    std::size_t nodes_ = 0, alias_nodes_ = 0;
+    std::size_t alias_nodes_ = 0;
     std::optional<Node> root_;
 };
 
@@ -158,10 +183,47 @@ void Builder::check_keys(const Node& map) {
     }
 }
 
+// Reads a text where it lies: a string stream would copy it.
+class View : public std::streambuf {
+public:
+    explicit View(const std::string& text) {
+        char* begin = const_cast<char*>(text.data()); // NOLINT: setg wants it so; nothing is written
+        setg(begin, begin, begin + text.size());
+    }
+};
+
+// What a bracket costs yaml-cpp is paid before its first event.
+bool has_bounded_brackets(const std::string& text, const std::string& file, Problems& problems) {
+    constexpr std::size_t most_open = most_depth - 1; // within the mapping that the file is
+    const std::vector<Bracket> open =
+        open_brackets(text, std::numeric_limits<int>::max(), std::numeric_limits<int>::max(), most_open);
+    if (open.size() > most_open) {
+        problems.error({file, open.back().line, open.back().column}, too_deep);
+        return false;
+    }
+    const auto is_bracket = [](char c) {
+        return c == '[' || c == '{';
+    };
+    if (std::count_if(text.begin(), text.end(), is_bracket) <= most_brackets)
+        return true;
+    problems.error(
+        {file, 1, 1},
+        fmt::format("more than {} brackets ([ or {{) in one file; spread them over several files with "
+                    "`include`, or list the devices in a CSV file",
+                    most_brackets));
+    return false;
+}
+
 } // namespace
 
 // Bytes that no text editor writes: yaml-cpp would replace or swallow them.
 bool is_text(const std::string& text, const std::string& file, Problems& problems) {
+    if (text.compare(0, 2, "\xff\xfe") == 0 || text.compare(0, 2, "\xfe\xff") == 0) {
+        problems.error({file, 1, 1},
+                       "the file is UTF-16, as Excel's \"Unicode Text\" and Notepad's \"Unicode\" "
+                       "are; save it as UTF-8");
+        return false;
+    }
     int line = 1, column = 1;
     for (std::size_t i = 0; i < text.size();) {
         const auto byte = static_cast<unsigned char>(text[i]);
@@ -176,6 +238,12 @@ bool is_text(const std::string& text, const std::string& file, Problems& problem
                            fmt::format("not a text file (byte 0x{:02x}); is this the right file?", byte));
             return false;
         }
+        // C1 controls are two bytes in UTF-8. What else is unseen may stand in comments and quotes.
+        if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
+            const auto unseen = find_unseen(std::string_view(text).substr(i, length));
+            problems.error({file, line, column}, unseen_problem(*unseen));
+            return false;
+        }
         i += length;
         ++column;
         if (byte == '\n') {
@@ -184,6 +252,10 @@ bool is_text(const std::string& text, const std::string& file, Problems& problem
         }
     }
     return true;
+}
+
+std::string unseen_problem(const Unseen& unseen) {
+    return fmt::format("an unseen character here, {}; delete it, or type the text anew", unseen.name());
 }
 
 const Node* Node::find(std::string_view key) const {
@@ -209,12 +281,14 @@ const char* Node::kind_name() const {
     return "";
 }
 
-std::optional<Node> parse_yaml(const std::string& text, const std::string* file, Problems& problems) {
-    if (!is_text(text, *file, problems))
+std::optional<Node> parse_yaml(const std::string& text, const std::string* file, std::size_t& values,
+                               Problems& problems) {
+    if (!is_text(text, *file, problems) || !has_bounded_brackets(text, *file, problems))
         return std::nullopt;
-    Builder builder(file, problems);
+    Builder builder(file, values, problems);
     try {
-        std::istringstream stream(text);
+        View view(text);
+        std::istream stream(&view);
         YAML::Parser parser(stream);
         if (!parser.HandleNextDocument(builder)) {
             problems.error({*file, 1, 1}, "the file is empty");
@@ -222,7 +296,7 @@ std::optional<Node> parse_yaml(const std::string& text, const std::string* file,
         }
         std::optional<Node> root = builder.take();
         // Everything behind a second --- would be left out without a word.
-        Builder second(file, problems);
+        Builder second(file, values, problems);
         if (parser.HandleNextDocument(second)) {
             const std::optional<Node> more = second.take();
             problems.error(more ? more->place() : Place{*file, 1, 1},
@@ -245,13 +319,16 @@ const Node* Documents::load(const std::filesystem::path& path, const Place& plac
     if (!read_text)
         return nullptr;
     const std::string* file = keep(path.string());
-    std::optional<Node> root = parse_yaml(read_text->text, file, problems_);
+    std::optional<Node> root = parse_yaml(read_text->text, file, values_, problems_);
     return root ? keep(std::move(*root)) : nullptr;
 }
 
 std::optional<FileText> Documents::read(const std::filesystem::path& path, const Place& place) {
     problems_.know_file(path.string());
     FileText file = read_text_file(path);
+    bytes_ += file.text.size();
+    if (file.reason.empty() && bytes_ > most_bytes)
+        file.reason = "all files of the configuration together are larger than 16 MiB; run a second gateway";
     if (file.reason.empty())
         return file;
     if (place.file == path.string())
@@ -259,6 +336,13 @@ std::optional<FileText> Documents::read(const std::filesystem::path& path, const
     else
         problems_.error(place, fmt::format("cannot read {}: {}", path.string(), file.reason));
     return std::nullopt;
+}
+
+bool Documents::count(std::size_t values, const Place& place) {
+    values_ += values;
+    if (values_ > most_values)
+        problems_.error(place, too_many_values);
+    return values_ <= most_values;
 }
 
 const std::string* Documents::keep(const std::string& file) {

@@ -12,8 +12,17 @@
 #include <vector>
 
 // A YAML file as a tree with places. document.cpp is the only user of yaml-cpp; everybody else sees Node.
-// Size, depth and number of nodes are bounded, so that no input can exhaust stack or memory.
+// Size, depth and number of nodes are bounded, so that no input can exhaust stack or memory: a file that a
+// running gateway refuses at a reload must not cost it more than its service may have.
 namespace things {
+
+struct Unseen;
+
+/// Of all files of one load together: a hundred thousand points in YAML.
+constexpr std::size_t most_values = 500'000;
+constexpr const char* too_many_values =
+    "more than 500000 values in all files together; list devices in a CSV file "
+    "and their points in profiles, or run a second gateway";
 
 /// One value of a YAML file. Text is kept as written: whether `502` is a number is decided by the key.
 /// Merge keys (<<), tags, duplicate keys and keys that are no text are problems; anchors and aliases are
@@ -39,11 +48,16 @@ struct Node {
 };
 
 /// Parses text; problems go to `problems`. None if there is no tree to look at.
-/// Bounds: 32 levels, a million values, 100,000 of them through aliases. `file` must outlive the tree.
-std::optional<Node> parse_yaml(const std::string& text, const std::string* file, Problems& problems);
+/// Bounds: 32 levels, 40,000 brackets, `most_values` values of which `values` are there already, 100,000 of
+/// them through aliases. `file` must outlive the tree.
+std::optional<Node> parse_yaml(const std::string& text, const std::string* file, std::size_t& values,
+                               Problems& problems);
 
 /// Whether it is UTF-8 without control characters; if not, the first place where it is not becomes a problem.
 bool is_text(const std::string& text, const std::string& file, Problems& problems);
+
+/// What to do about an unseen character. The text around it is not shown: it may be a secret.
+std::string unseen_problem(const Unseen& unseen);
 
 /// Reads a regular file of at most 8 MiB. On failure the reason, fit for a message.
 struct FileText {
@@ -60,8 +74,10 @@ public:
     explicit Documents(Problems& problems) : problems_(problems) {}
     /// Reads and parses; null after a problem. `place`: where the file was asked for.
     const Node* load(const std::filesystem::path& path, const Place& place);
-    /// Reads text without parsing it, for CSV.
+    /// Reads text without parsing it, for CSV. At most 16 MiB in all.
     std::optional<FileText> read(const std::filesystem::path& path, const Place& place);
+    /// Counts what did not come from YAML; false, and a problem, when there are more than `most_values`.
+    bool count(std::size_t values, const Place& place);
     /// A name that lives as long as this object.
     const std::string* keep(const std::string& file);
     /// A node that lives as long as this object.
@@ -71,6 +87,7 @@ private:
     Problems& problems_;
     std::deque<std::string> files_;
     std::deque<Node> nodes_;
+    std::size_t values_ = 0, bytes_ = 0;
 };
 
 } // namespace things

@@ -2,14 +2,19 @@
 #include "config/fleet.hpp"
 
 #include "config/section.hpp"
+#include "config/unseen.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace things {
 
 namespace {
+
+// More keys than any plugin has; a header of a hundred thousand columns is no table of devices.
+constexpr std::size_t most_columns = 200;
 
 struct Cell {
     std::string text;
@@ -23,6 +28,12 @@ std::string trim(const std::string& text) {
     return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return text;
+}
+
 // Walks over the text, cell by cell.
 class CsvText {
 public:
@@ -30,9 +41,25 @@ public:
         : text_(text), file_(file), problems_(problems) {
         if (text_.compare(0, 3, "\xef\xbb\xbf") == 0)
             at_ = 3;
-        // Spreadsheets of countries with a decimal comma write semicolons.
-        const std::string head = text_.substr(at_, text_.find_first_of("\r\n", at_) - at_);
-        separator_ = head.find(',') == std::string::npos && head.find(';') != std::string::npos ? ';' : ',';
+        const std::string first = next_line();
+        // `sep=;` is Excel's way to say it.
+        if (lower(first.substr(0, 4)) == "sep=" && first.size() == 5) {
+            separator_ = first[4];
+            while (!at_end_of_line())
+                advance();
+            end_line();
+            return;
+        }
+        // Spreadsheets of countries with a decimal comma write semicolons; what is copied out of one has
+        // tabs.
+        for (const char candidate : {';', '\t'})
+            if (std::count(first.begin(), first.end(), candidate) >
+                std::count(first.begin(), first.end(), separator_))
+                separator_ = candidate;
+    }
+    /// The line that comes next, for messages.
+    [[nodiscard]] std::string next_line() const {
+        return text_.substr(at_, text_.find_first_of("\r\n", at_) - at_);
     }
     bool next_row(Row& row) {
         row.clear();
@@ -45,14 +72,20 @@ public:
             if (more)
                 advance();
         }
-        if (is_at(at_, '\r'))
-            advance();
-        if (is_at(at_, '\n'))
-            advance();
+        end_line();
         return !is_broken_;
     }
 
 private:
+    [[nodiscard]] bool at_end_of_line() const {
+        return at_ >= text_.size() || text_[at_] == '\n' || text_[at_] == '\r';
+    }
+    void end_line() {
+        if (is_at(at_, '\r'))
+            advance();
+        if (is_at(at_, '\n'))
+            advance();
+    }
     void advance() {
         // A lone \r ends a line as well: spreadsheets on a Mac still write it.
         if (text_[at_] == '\n' || (text_[at_] == '\r' && !is_at(at_ + 1, '\n'))) {
@@ -84,6 +117,12 @@ private:
         else if (!rest.empty())
             problems_.error({*file_, cell.line, cell.column},
                             "text behind the closing quote; double a quote inside quotes");
+        if (const std::optional<Unseen> unseen = find_unseen(cell.text)) {
+            problems_.error({*file_, cell.line,
+                             cell.column + static_cast<int>(unseen->index) + static_cast<int>(cell.quoted)},
+                            unseen_problem(*unseen));
+            cell.text = drop_unseen(cell.text);
+        }
         return cell;
     }
     void read_quoted(Cell& cell) {
@@ -121,28 +160,37 @@ Node make_node(const std::string* file, const Cell& cell, Node::Kind kind, const
     return node;
 }
 
-bool check_header(const Row& header, const std::string* file, Problems& problems) {
+// "Unit ID" is unit_id: people and spreadsheets dress headers up.
+void undress(Row& header) {
+    for (Cell& cell : header) {
+        cell.text = lower(cell.text);
+        std::replace(cell.text.begin(), cell.text.end(), ' ', '_');
+    }
+}
+
+bool check_header(const Row& header, const std::string& line, const std::string* file, Problems& problems) {
     const std::size_t before = problems.errors();
-    for (std::size_t i = 0; i < header.size(); ++i) {
-        const Place place{*file, header[i].line, header[i].column};
-        const auto same = [&header, i](const Cell& cell) {
-            return cell.text == header[i].text;
-        };
-        if (header[i].text.empty())
+    const Place start{*file, header.front().line, 1};
+    if (header.size() > most_columns) {
+        problems.error(start,
+                       fmt::format("{} columns; a table of devices has at most {}. Is this the right file?",
+                                   header.size(), most_columns));
+        return false;
+    }
+    std::set<std::string_view> names;
+    for (const Cell& cell : header) {
+        const Place place{*file, cell.line, cell.column};
+        if (cell.text.empty())
             problems.error(place, "a column without a name in the header");
-        else if (std::any_of(header.begin(), header.begin() + static_cast<std::ptrdiff_t>(i), same))
-            problems.error(place, fmt::format("column {} is there twice", quote(header[i].text)));
+        else if (!names.insert(cell.text).second)
+            problems.error(place, fmt::format("column {} is there twice", quote(cell.text)));
     }
-    for (const char* needed : {"name", "dvnuuid"}) {
-        const auto same = [needed](const Cell& cell) {
-            return cell.text == needed;
-        };
-        if (std::none_of(header.begin(), header.end(), same))
-            problems.error({*file, 1, 1},
+    for (const char* needed : {"name", "dvnuuid"})
+        if (names.count(needed) == 0)
+            problems.error(start,
                            fmt::format("the header has no column \"{}\"; the first line must be such as "
-                                       "name,dvnuuid,secret_file,source,unit_id,profile",
-                                       needed));
-    }
+                                       "name,dvnuuid,secret_file,source,unit_id,profile; this one is {}",
+                                       needed, quote(line)));
     return problems.errors() == before;
 }
 
@@ -185,16 +233,24 @@ std::vector<Node> read_fleet(const std::string& text, const std::string* file, P
         return devices;
     CsvText table(text, file, problems);
     Row header, row;
+    const std::string first = table.next_line();
     if (!table.next_row(header) || is_blank(header)) {
         problems.error({*file, 1, 1}, "the table is empty; its first line names the columns: "
                                       "name,dvnuuid,secret_file,source,unit_id,profile");
         return devices;
     }
-    if (!check_header(header, file, problems))
+    undress(header);
+    if (!check_header(header, first, file, problems))
         return devices;
+    std::size_t cells = 0;
     while (table.next_row(row)) {
         if (is_blank(row))
             continue;
+        cells += row.size();
+        if (cells > most_values) {
+            problems.error({*file, row.front().line, 1}, too_many_values);
+            break;
+        }
         if (row.size() == header.size())
             devices.push_back(row_node(header, row, file, problems));
         else

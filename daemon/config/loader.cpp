@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <glob.h>
+#include <numeric>
 #include <set>
 #include <system_error>
 #include <unistd.h>
@@ -43,6 +44,7 @@ private:
     bool read_main();
     void read_includes(const Node& include);
     void include_pattern(const Node& pattern);
+    void warn_of_unread(const Node& pattern);
     void include_file(const std::filesystem::path& file, const Place& asked);
     void add_parts(const Section& section, const Node& root);
     void read_devices(const Node& devices, DeviceReader& reader);
@@ -58,7 +60,51 @@ private:
     KnownSources sources_;
     std::vector<Parts> parts_;
     std::set<std::filesystem::path> included_;
+    std::vector<const Node*> patterns_; // of `include`
 };
+
+bool ends_with(std::string_view text, std::string_view end) {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+/// Whether a person would take it for configuration: by its name in whatever spelling, also with an ending of
+/// an editor or a copy behind it, or by what it says.
+bool looks_like_configuration(const std::filesystem::path& file) {
+    std::string name = file.filename().string();
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    // Examples come with the package; swap files come and go; tables are named by files that are read.
+    for (const std::string_view other : {".example", ".swp", ".swo", ".swx", ".csv", ".md"})
+        if (ends_with(name, other))
+            return false;
+    if (name.find(".yaml") != std::string::npos || name.find(".yml") != std::string::npos)
+        return true;
+    const std::string text = "\n" + read_text_file(file).text.substr(0, 65536);
+    return text.find("\ndevices:") != std::string::npos || text.find("\nsources:") != std::string::npos;
+}
+
+/// Files below a folder, without those that belong to profiles; bounded in depth and number.
+std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
+                                               const LoadOptions& options) {
+    constexpr std::size_t most_files = 1000;
+    constexpr int most_levels = 3;
+    std::vector<std::filesystem::path> files;
+    std::error_code error;
+    std::filesystem::recursive_directory_iterator entry(
+        folder, std::filesystem::directory_options::skip_permission_denied, error);
+    for (const std::filesystem::recursive_directory_iterator end;
+         !error && entry != end && files.size() < most_files; entry.increment(error)) {
+        std::error_code ignored;
+        const std::vector<std::filesystem::path>& profiles = options.profile_directories;
+        if (entry.depth() >= most_levels ||
+            std::find(profiles.begin(), profiles.end(), entry->path()) != profiles.end())
+            entry.disable_recursion_pending();
+        else if (entry->is_regular_file(ignored))
+            files.push_back(entry->path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+}
 
 std::filesystem::path real_path(const std::filesystem::path& file) {
     std::error_code error;
@@ -115,6 +161,8 @@ bool Loader::read_main() {
     add_parts(section, *root);
     if (const Node* include = section.node("include"))
         read_includes(*include);
+    for (const Node* pattern : patterns_) // once all of them are known: one may name what another leaves out
+        warn_of_unread(*pattern);
     return true;
 }
 
@@ -147,6 +195,7 @@ void Loader::include_pattern(const Node& pattern) {
         include_file(path, pattern.place());
         return;
     }
+    patterns_.push_back(&pattern);
     glob_t found{};
     const auto is_failure = [](const char*, int error) {
         return error == ENOENT ? 0 : 1;
@@ -161,6 +210,29 @@ void Loader::include_pattern(const Node& pattern) {
             pattern.place(),
             fmt::format("include: cannot read a folder of {}; may this user open it?", quote(pattern.text)));
     ::globfree(&found);
+}
+
+void Loader::warn_of_unread(const Node& pattern) {
+    const std::filesystem::path path = beside(*pattern.file, pattern.text);
+    std::filesystem::path folder = path.parent_path();
+    while (folder.string().find_first_of("*?[") != std::string::npos)
+        folder = folder.parent_path();
+    // Beside the main file lie other gateways' files as well: only slips of a name are looked for there.
+    const bool is_own =
+        real_path(folder) == real_path(file_.parent_path().empty() ? "." : file_.parent_path());
+    for (const std::filesystem::path& file : files_below(folder, options_)) {
+        const bool is_deeper = file.parent_path() != folder;
+        if (included_.count(real_path(file)) != 0 || (is_own && (is_deeper || file.extension() == ".yaml")) ||
+            !looks_like_configuration(file))
+            continue;
+        included_.insert(real_path(file)); // told once, not again for the next pattern
+        problems_.warning(
+            pattern.place(),
+            fmt::format("include: {} is not read, because {} does not name it; {}", file.string(),
+                        quote(pattern.text),
+                        is_deeper ? "move it up, or add a pattern for its folder"
+                                  : "give it a name that ends in .yaml, or take it out of the folder"));
+    }
 }
 
 void Loader::include_file(const std::filesystem::path& file, const Place& asked) {
@@ -225,7 +297,14 @@ void Loader::read_fleet_file(const Node& node, DeviceReader& reader) {
     if (!text)
         return;
     const std::string* name = documents_.keep(file.string());
-    for (Node& row : read_fleet(text->text, name, problems_))
+    std::vector<Node> rows = read_fleet(text->text, name, problems_);
+    const auto count = [](std::size_t sum, const Node& row) {
+        return sum + row.children.size();
+    };
+    if (!documents_.count(std::accumulate(rows.begin(), rows.end(), std::size_t{0}, count),
+                          section.place("csv")))
+        return;
+    for (Node& row : rows)
         if (std::optional<DeviceConfig> device = reader.read(*documents_.keep(std::move(row))))
             config_.devices.push_back(std::move(*device));
 }

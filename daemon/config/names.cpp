@@ -3,11 +3,13 @@
 
 #include "config/nearest.hpp"
 #include "config/section.hpp"
+#include "config/unseen.hpp"
 #include "senml.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 
 namespace things {
@@ -31,7 +33,7 @@ bool is_name_of(std::string_view name, std::string_view more, std::size_t most, 
         return !is_alphanumeric(c) && more.find(c) == std::string_view::npos;
     });
     if (bad != name.end()) {
-        std::string instead(name);
+        std::string instead = drop_unseen(name);
         for (std::size_t i = 0; i < instead.size(); ++i)
             if (!is_alphanumeric(instead[i]) && more.find(instead[i]) == std::string_view::npos)
                 instead[i] = '_';
@@ -134,6 +136,71 @@ bool is_uuid(std::string_view text) {
 bool is_uuid_version_4(std::string_view uuid) {
     constexpr std::string_view variants = "89abAB";
     return is_uuid(uuid) && uuid[14] == '4' && variants.find(uuid[19]) != std::string_view::npos;
+}
+
+namespace {
+
+bool is_ipv6(const std::string& text) {
+    in6_addr address{};
+    return ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
+bool is_ipv4(const std::string& text) {
+    in_addr address{};
+    return ::inet_pton(AF_INET, text.c_str(), &address) == 1;
+}
+
+bool is_digits(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+std::string why_no_ipv6(const std::string& text, std::string_view port_key) {
+    const std::size_t percent = text.find('%');
+    const std::string address = text.substr(0, percent);
+    if (text.front() == '[') {
+        const std::size_t end = text.find(']');
+        const std::string inside = text.substr(1, end == std::string::npos ? end : end - 1);
+        return fmt::format("brackets belong in a URL; write {} alone, and the port as {}", quote(inside),
+                           port_key);
+    }
+    if (!is_ipv6(address))
+        return "it is not an IPv6 address such as 2001:db8::20";
+    const bool is_link_local = address.size() > 3 && (address[0] == 'f' || address[0] == 'F') &&
+                               (address[1] == 'e' || address[1] == 'E') &&
+                               std::string_view("89abAB").find(address[2]) != std::string_view::npos;
+    if (is_link_local && (percent == std::string::npos || percent + 1 == text.size()))
+        return fmt::format(
+            "a link-local address needs its interface; write {} with the one it is on (`ip link` "
+            "lists them)",
+            quote(address + "%eth0"));
+    return {};
+}
+
+} // namespace
+
+bool is_host(const std::string& text, std::string_view port_key, std::string& why) {
+    const std::size_t colon = text.find(':');
+    const bool is_numeric = text.find_first_not_of("0123456789.") == std::string::npos;
+    why.clear();
+    if (const std::size_t scheme = text.find("://"); scheme != std::string::npos) {
+        const std::string rest = text.substr(scheme + 3);
+        why = fmt::format("this is a URL; write the name or address alone, as {}, and the port as {}",
+                          quote(rest.substr(0, rest.find_first_of(":/"))), port_key);
+    } else if (text.front() == '[' ||
+               (colon != std::string::npos && text.find(':', colon + 1) != std::string::npos))
+        why = why_no_ipv6(text, port_key);
+    else if (colon != std::string::npos && is_digits(text.substr(colon + 1)))
+        why = fmt::format("the port has a key of its own; write host: {}, {}: {}", text.substr(0, colon),
+                          port_key, text.substr(colon + 1));
+    else if (is_numeric && !is_ipv4(text))
+        // A resolver takes 192.168.1 for 192.168.0.1, and 010 for 8.
+        why =
+            "it is not an IPv4 address such as 192.0.2.20: four numbers from 0 to 255, without leading zeros";
+    else if (text.size() > 253)
+        why = "it is longer than 253 characters";
+    else if (text.find_first_of(" \t\"'<>\\/:@[]{}(),;?#%") != std::string::npos || find_unseen(text))
+        why = "it is neither a name nor an address; write it alone, such as plc.local or 192.0.2.20";
+    return why.empty();
 }
 
 bool is_senml_unit(std::string_view unit) {

@@ -20,6 +20,10 @@ bool is_uuid(std::string_view text);
 /// Of a UUID: made from random numbers, as the Portal wants.
 bool is_uuid_version_4(std::string_view uuid);
 
+/// Whether a source can connect to it: a name, an IPv4 or an IPv6 address, alone. If not, `why` says what to
+/// write. `port_key` is what the plugin calls the port, for that advice. Nothing is looked up.
+bool is_host(const std::string& text, std::string_view port_key, std::string& why);
+
 /// Whether the SenML registry has this unit (RFC 8428, RFC 8798 and later ones, secondary units too).
 bool is_senml_unit(std::string_view unit);
 /// The unit that was probably meant; empty if none is near.

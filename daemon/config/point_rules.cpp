@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 namespace things {
 
@@ -178,6 +179,7 @@ std::optional<Writable> read_writable(const Node& node, Problems& problems) {
 
 std::vector<std::pair<std::int64_t, std::string>> read_labels(const Node& node, Problems& problems) {
     std::vector<std::pair<std::int64_t, std::string>> labels;
+    std::unordered_set<std::int64_t> numbers;
     if (!node.is_map() || node.children.empty()) {
         problems.error(node.place(),
                        fmt::format("labels: expected a mapping such as {{0: \"off\", 1: \"on\"}}, got {}",
@@ -190,14 +192,11 @@ std::vector<std::pair<std::int64_t, std::string>> read_labels(const Node& node, 
             // Labels of a boolean may be written {false: ..., true: ...}.
             if (const std::optional<bool> boolean = parse_boolean(key->text))
                 number = *boolean ? 1 : 0;
-        const auto same = [&number](const auto& label) {
-            return label.first == *number;
-        };
         if (!number)
             problems.error(key->place(), fmt::format("labels: {} is not a whole number", quote(key->text)));
         else if (!word->is_scalar() || word->text.empty())
             problems.error(key->place(), fmt::format("labels: {} has no word", key->text));
-        else if (std::any_of(labels.begin(), labels.end(), same))
+        else if (!numbers.insert(*number).second)
             problems.error(key->place(), fmt::format("labels: {} is given twice", key->text));
         else
             labels.emplace_back(*number, word->text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/problem.hpp"
 
+#include "config/unseen.hpp"
 #include "platform/printable.hpp"
 
 #include <fmt/format.h>
@@ -17,10 +18,10 @@ constexpr std::size_t most_problems = 5000;
 
 } // namespace
 
-// File names and values from outside reach a terminal.
+// File names and values from outside reach a terminal; what is there and cannot be seen is shown as well.
 std::string Problem::text() const {
-    return printable(
-        fmt::format("{}: {}: {}", place.text(), severity == Severity::error ? "error" : "warning", message));
+    return show_unseen(printable(
+        fmt::format("{}: {}: {}", place.text(), severity == Severity::error ? "error" : "warning", message)));
 }
 
 void Problems::error(Place place, std::string message) {
@@ -32,8 +33,7 @@ void Problems::warning(Place place, std::string message) {
 }
 
 void Problems::know_file(const std::string& file) {
-    if (std::find(files_.begin(), files_.end(), file) == files_.end())
-        files_.push_back(file);
+    files_.emplace(file, files_.size());
 }
 
 void Problems::add(Place place, Severity severity, std::string message) {
@@ -45,8 +45,9 @@ void Problems::add(Place place, Severity severity, std::string message) {
 
 std::vector<Problem> Problems::take() {
     const auto rank = [this](const Problem& problem) {
-        const auto found = std::find(files_.begin(), files_.end(), problem.place.file);
-        return std::make_tuple(found - files_.begin(), problem.place.line, problem.place.column);
+        const auto found = files_.find(problem.place.file);
+        return std::make_tuple(found == files_.end() ? files_.size() : found->second, problem.place.line,
+                               problem.place.column);
     };
     std::vector<Problem> list = std::move(list_);
     list_.clear();

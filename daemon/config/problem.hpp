@@ -4,6 +4,7 @@
 #include "setting.hpp"
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 // Mistakes in the configuration. All of a run are collected, so that a person mends them in one go. Loop or
@@ -39,7 +40,7 @@ public:
 private:
     void add(Place place, Severity severity, std::string message);
     std::vector<Problem> list_;
-    std::vector<std::string> files_;
+    std::unordered_map<std::string, std::size_t> files_; // and when it was first known
     std::size_t errors_ = 0, warnings_ = 0;
 };
 

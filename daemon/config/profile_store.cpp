@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <unordered_set>
 
 namespace things {
 
@@ -17,6 +18,7 @@ namespace {
 std::vector<Profile::Point> read_profile_points(const Section& section, const std::string& name,
                                                 Problems& problems) {
     std::vector<Profile::Point> points;
+    std::unordered_set<std::string_view> names;
     const Node* list = section.node("points");
     if (!list)
         return points;
@@ -36,10 +38,7 @@ std::vector<Profile::Point> read_profile_points(const Section& section, const st
             problems.error(item.place(), "point has no \"name\"; add it: Name of the record at KPN Things.");
             continue;
         }
-        const auto same = [point_name](const Profile::Point& point) {
-            return point.name == point_name->text;
-        };
-        if (std::any_of(points.begin(), points.end(), same)) {
+        if (!names.insert(point_name->text).second) {
             problems.error(point_name->place(), fmt::format("point {} is given twice in profile {}",
                                                             quote(point_name->text), quote(name)));
             continue;

@@ -109,6 +109,14 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
     return minus ? static_cast<std::int64_t>(~value + 1) : static_cast<std::int64_t>(value);
 }
 
+std::optional<std::int64_t> parse_whole_number(std::string_view text) {
+    const std::size_t point = text.find('.');
+    if (point != std::string_view::npos && point + 1 < text.size() &&
+        text.find_first_not_of('0', point + 1) == std::string_view::npos)
+        text = text.substr(0, point);
+    return parse_integer(text);
+}
+
 std::optional<double> parse_number(std::string_view text) {
     if (const std::optional<std::int64_t> whole = parse_integer(text))
         return static_cast<double>(*whole);

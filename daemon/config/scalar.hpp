@@ -21,6 +21,8 @@ std::optional<std::int64_t> parse_size(std::string_view text);
 std::optional<bool> parse_boolean(std::string_view text);
 /// Decimal or 0x hexadecimal, with sign.
 std::optional<std::int64_t> parse_integer(std::string_view text);
+/// The same, and `1.0` for 1 as spreadsheets write it. For keys that want an integer.
+std::optional<std::int64_t> parse_whole_number(std::string_view text);
 /// A finite number; hexadecimal integers too.
 std::optional<double> parse_number(std::string_view text);
 /// A scalar as YAML understands it: quoted is text, else boolean, integer, number or text.

@@ -2,6 +2,7 @@
 #include "config/secrets.hpp"
 
 #include "config/section.hpp"
+#include "config/unseen.hpp"
 
 #include <fmt/format.h>
 
@@ -43,6 +44,14 @@ std::optional<std::string> read_private(const std::filesystem::path& path, const
                        fmt::format("{} is too large to hold a secret; is it the right file?", path.string()));
         return std::nullopt;
     }
+    // PowerShell and Notepad write these two.
+    if (file.text.compare(0, 2, "\xff\xfe") == 0 || file.text.compare(0, 2, "\xfe\xff") == 0) {
+        problems.error(place,
+                       fmt::format("the secret in {} is UTF-16; save the file as UTF-8", path.string()));
+        return std::nullopt;
+    }
+    if (file.text.compare(0, 3, "\xef\xbb\xbf") == 0)
+        file.text.erase(0, 3);
     const std::string text = trim(file.text);
     if (!text.empty())
         return text;
@@ -165,7 +174,9 @@ bool is_device_secret(const std::string& text, std::string& why) {
     const auto is_alphanumeric = [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     };
-    if (!std::all_of(text.begin(), text.end(), is_alphanumeric))
+    if (const std::optional<Unseen> unseen = find_unseen(text))
+        why = fmt::format("character {} of it is unseen, {}", unseen->index + 1, unseen->name());
+    else if (!std::all_of(text.begin(), text.end(), is_alphanumeric))
         why = "it has other characters than letters and digits";
     else if (text.size() < 30 || text.size() > 100)
         why = fmt::format("it has {} characters, 30 to 100 are allowed", text.size());

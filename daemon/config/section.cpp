@@ -4,6 +4,7 @@
 #include "config/nearest.hpp"
 #include "config/scalar.hpp"
 #include "config/secrets.hpp"
+#include "config/unseen.hpp"
 
 #include <fmt/format.h>
 
@@ -84,6 +85,16 @@ void Section::check_names(const OtherKeys& others) {
         const std::vector<std::string_view> more =
             others.names ? others.names() : std::vector<std::string_view>();
         names.insert(names.end(), more.begin(), more.end());
+        // Within braces `0,1` is the number 0 and a key 1.
+        if (entry.second->is_null() && !name.empty() &&
+            name.find_first_not_of("0123456789") == std::string::npos) {
+            problems_.error(
+                entry.first->place(),
+                fmt::format("unknown key {} in {}; is it behind a decimal comma? Write the number with a "
+                            "point, as in 0.{}",
+                            quote(name), what_, name));
+            continue;
+        }
         // A slip in a key that must be there: one mistake, not two.
         const bool is_meant = !nearest(name, missing).empty();
         const std::string where = others.where_it_goes && !is_meant ? others.where_it_goes(name) : "";
@@ -173,7 +184,7 @@ void Section::read(std::string_view name, std::int64_t& out) {
         return;
     const std::string& text = field->value->text;
     const std::optional<std::int64_t> value =
-        field->key->type == KeyType::size ? parse_size(text) : parse_integer(text);
+        field->key->type == KeyType::size ? parse_size(text) : parse_whole_number(text);
     if (accept(*field->key, *field->value, value, problems_))
         out = *value;
 }
@@ -243,8 +254,11 @@ std::string quote(const std::string& text) {
     constexpr std::size_t most = 60;
     std::string why;
     // Columns change places, keys and values too: what may be a secret is not told to a log.
-    if (is_device_secret(text, why))
+    if (is_device_secret(drop_unseen(text), why))
         return fmt::format("(a text of {} letters and digits)", text.size());
+    if (const std::optional<Unseen> unseen = find_unseen(text); unseen && text.size() <= most)
+        return fmt::format("\"{}\" (character {} is unseen: {})", show_unseen(text), unseen->index + 1,
+                           unseen->name());
     if (text.size() <= most)
         return fmt::format("\"{}\"", text);
     std::size_t cut = most;

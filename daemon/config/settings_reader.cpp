@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/settings_reader.hpp"
 
+#include "config/names.hpp"
 #include "config/nearest.hpp"
 #include "config/scalar.hpp"
 #include "config/secrets.hpp"
@@ -67,8 +68,10 @@ std::string joined(const std::vector<std::string>& words) {
 // One value of one key.
 class SettingReader {
 public:
-    SettingReader(const KeyDescription& key, const Node& node, const LoadOptions& options, Problems& problems)
-        : key_(key), node_(node), options_(options), problems_(problems) {}
+    /// `port_key` is what the plugin calls the port of a host.
+    SettingReader(const KeyDescription& key, std::string_view port_key, const Node& node,
+                  const LoadOptions& options, Problems& problems)
+        : key_(key), port_key_(port_key), node_(node), options_(options), problems_(problems) {}
 
     bool read(Setting& setting) {
         setting.key = key_.name;
@@ -144,6 +147,7 @@ private:
     }
 
     const KeyDescription& key_;
+    std::string_view port_key_;
     const Node& node_;
     const LoadOptions& options_;
     Problems& problems_;
@@ -156,7 +160,7 @@ bool SettingReader::read_scalar(Scalar& value) {
     case SettingType::boolean:
         return accept(is_plain ? parse_boolean(text) : std::nullopt, value);
     case SettingType::integer:
-        return accept(parse_integer(text), value);
+        return accept(parse_whole_number(text), value);
     case SettingType::number:
         return accept(parse_number(text), value);
     case SettingType::duration:
@@ -171,6 +175,13 @@ bool SettingReader::read_scalar(Scalar& value) {
     }
     default:
         break;
+    }
+    std::string why;
+    // By its name, so that it is the same for every plugin.
+    if (key_.name == "host" && key_.type == SettingType::text && !text.empty() &&
+        !is_host(text, port_key_, why)) {
+        problems_.error(node_.place(), fmt::format("host: {}: {}", quote(text), why));
+        return false;
     }
     value = text;
     return true;
@@ -257,6 +268,7 @@ std::vector<Setting> read_settings(const PluginDescription& plugin, Level level,
                                    const LoadOptions& options, Problems& problems) {
     std::vector<Setting> settings;
     bool all_read = true;
+    const std::string_view port_key = find_key(plugin, Level::source, "tcp_port") ? "tcp_port" : "port";
     for (const auto& [name, value] : entries) {
         const auto is_ours = [&name = name->text](const Key& key) {
             return key.name == name;
@@ -272,7 +284,7 @@ std::vector<Setting> read_settings(const PluginDescription& plugin, Level level,
         if (value->is_null()) // `key: null` on top of a profile takes the profile's value away
             continue;
         Setting setting;
-        if (SettingReader(*key, *value, options, problems).read(setting))
+        if (SettingReader(*key, port_key, *value, options, problems).read(setting))
             settings.push_back(std::move(setting));
         else
             all_read = false;

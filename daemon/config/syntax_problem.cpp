@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/syntax_problem.hpp"
 
+#include "config/brackets.hpp"
+#include "config/unseen.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace things {
 
@@ -34,6 +38,7 @@ std::string_view plain_words(std::string_view said) {
         Words{"referenced anchor is not defined",
               "an alias (*name) whose anchor (&name) is not in this file; put "
               "text that begins with * in quotes"},
+        Words{"illegal flow end", "a closing bracket to which none was opened; take it out"},
         Words{"unknown token",
               "a character that cannot begin a value (tab, @, `, % or an unmatched bracket); put the "
               "text in quotes, indent with spaces"},
@@ -71,6 +76,34 @@ std::size_t tight_colon(const std::string& line) {
     return is_key && line[colon + 1] != ' ' ? colon : std::string::npos;
 }
 
+char closing(char kind) {
+    return kind == '{' ? '}' : kind == '[' ? ']' : kind;
+}
+
+/// The bracket that was forgotten: open where the parser stumbled, on an earlier line or before a bracket of
+/// the other kind. What stands between looks right to a parser until then.
+std::optional<Bracket> unclosed_bracket(const std::string& text, const Place& noticed,
+                                        std::string_view said) {
+    const bool may_be = said.find("flow not found") != std::string_view::npos ||
+                        said.find("illegal block entry") != std::string_view::npos ||
+                        said.find("illegal map value") != std::string_view::npos ||
+                        said.find("illegal flow end") != std::string_view::npos ||
+                        said.find("illegal document indicator") != std::string_view::npos ||
+                        said.find("EOF") != std::string_view::npos;
+    std::vector<Bracket> open;
+    if (may_be)
+        open = open_brackets(text, noticed.line, noticed.column, 64);
+    if (open.empty())
+        return std::nullopt;
+    const std::string line = line_of(text, noticed.line - 1);
+    const auto column = static_cast<std::size_t>(noticed.column - 1);
+    const char found = column < line.size() ? line[column] : '\n';
+    const bool is_other =
+        (found == '}' && open.back().kind == '[') || (found == ']' && open.back().kind == '{');
+    return open.back().line < noticed.line || is_other || found == '\n' ? std::optional(open.back())
+                                                                        : std::nullopt;
+}
+
 } // namespace
 
 Problem syntax_problem(const std::string& text, const Place& noticed, std::string_view said) {
@@ -81,12 +114,25 @@ Problem syntax_problem(const std::string& text, const Place& noticed, std::strin
         return {{noticed.file, noticed.line, static_cast<int>(first) + 1},
                 Severity::error,
                 "a tab in the indentation; YAML wants spaces"};
+    // Copied from a web page, it looks like a space and is none.
+    for (int near = line; near >= 0 && near >= line - 1; --near)
+        if (const std::optional<Unseen> unseen = find_unseen(line_of(text, near)))
+            return {{noticed.file, near + 1, static_cast<int>(unseen->index) + 1},
+                    Severity::error,
+                    fmt::format(
+                        "not YAML: an unseen character here, {}; put a plain space, or nothing, in its place",
+                        unseen->name())};
     // A key whose colon has no space joins the next line, which is where the parser stumbles.
     for (int near = line; near >= 0 && near >= line - 1; --near)
         if (const std::size_t colon = tight_colon(line_of(text, near)); colon != std::string::npos)
             return {{noticed.file, near + 1, static_cast<int>(colon) + 1},
                     Severity::error,
                     "not YAML: a colon needs a space behind it, as in \"name: boiler\""};
+    if (const std::optional<Bracket> open = unclosed_bracket(text, noticed, said))
+        return {{noticed.file, open->line, open->column},
+                Severity::error,
+                fmt::format("not YAML: this {} is not closed; the missing {} was noticed in line {}",
+                            open->kind, closing(open->kind), noticed.line)};
     return {noticed, Severity::error, fmt::format("not YAML: {}", plain_words(said))};
 }
 

@@ -60,6 +60,7 @@ FileText read_text_file(const std::filesystem::path& path) {
     FileText result;
     // A fleet has hundreds of small secret files: no large buffer for each.
     const auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
+    result.text.reserve(std::min(size + 1, most_bytes)); // growing would hold it twice
     std::string buffer(std::clamp(size + 1, std::size_t{256}, std::size_t{256} * 1024), '\0');
     for (;;) {
         const ssize_t got = ::read(file.number(), buffer.data(), buffer.size());

@@ -7,6 +7,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
+#include <sys/stat.h>
 #include <unordered_map>
 
 namespace things {
@@ -31,7 +34,24 @@ std::string scalar_text(const Scalar& scalar) {
     return std::visit(Show{}, scalar);
 }
 
+// `entity: 40001` of data sheets is the register that `holding: 0` is.
+std::string plain_address(const Setting& setting) {
+    const std::string text = scalar_text(setting.value);
+    if (setting.key != "entity" || text.size() < 5 || text.size() > 6)
+        return {};
+    const std::size_t table = std::string_view("01.34").find(text.front());
+    const std::optional<std::int64_t> number = parse_integer(text.substr(text.find_first_not_of('0', 1)));
+    constexpr std::array tables{"coil", "discrete", "", "input", "holding"};
+    if (table == std::string_view::npos || table == 2 || !number)
+        return {};
+    return fmt::format("{}={}", tables.at(table), *number - 1);
+}
+
 void add_setting(std::vector<std::string>& parts, const Setting& setting) {
+    if (std::string address = plain_address(setting); !address.empty()) {
+        parts.push_back(std::move(address));
+        return;
+    }
     std::string text = setting.key;
     text += '=';
     text += scalar_text(setting.value);
@@ -86,6 +106,16 @@ std::string identity(const DeviceConfig& device, const PointConfig& point, const
     return key;
 }
 
+// /dev/serial/by-id has links to /dev/ttyUSB0, and a device may have two nodes.
+std::string port_identity(const std::string& port) {
+    struct stat status {};
+    if (::stat(port.c_str(), &status) == 0 && S_ISCHR(status.st_mode))
+        return fmt::format("device {}", status.st_rdev);
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::weakly_canonical(port, error);
+    return error ? port : path.string();
+}
+
 class Checker {
 public:
     explicit Checker(Problems& problems) : problems_(problems) {}
@@ -124,9 +154,26 @@ public:
         }
     }
 
+    /// Two plugins that open one port take each other's bytes.
+    void check_port(const SourceConfig& source) {
+        for (const Setting& setting : source.settings) {
+            const auto* port = std::get_if<std::string>(&setting.value);
+            if (setting.key != "port" || !port)
+                continue;
+            const auto [first, is_new] = ports_.emplace(port_identity(*port), &source);
+            if (!is_new)
+                problems_.error(
+                    setting.place,
+                    fmt::format("port {} is that of source {} at {} as well; a line has one source, to "
+                                "which all its devices belong",
+                                quote(*port), quote(first->second->name), first->second->place.text()));
+        }
+    }
+
 private:
     Problems& problems_;
     Firsts registers_;
+    std::unordered_map<std::string, const SourceConfig*> ports_;
 };
 
 } // namespace
@@ -138,6 +185,8 @@ void check_uniqueness(const Config& config,
     for (const SourceConfig& source : config.sources)
         plugins[source.name] = find_plugin ? find_plugin(source.plugin) : nullptr;
     Checker checker(problems);
+    for (const SourceConfig& source : config.sources)
+        checker.check_port(source);
     for (const DeviceConfig& device : config.devices) {
         checker.check_outcomes(device);
         for (const PointConfig& point : device.points) {

@@ -243,3 +243,130 @@ TEST_CASE("a thousand mistakes are a thousand lines, in order") {
     for (std::size_t i = 1; i < loaded.problems.size(); ++i)
         CHECK(loaded.problems[i - 1].place.line <= loaded.problems[i].place.line);
 }
+
+TEST_CASE("a table as Excel writes it: tabs, a line sep=;, capital headers, 1.0 for 1") {
+    ConfigFiles files;
+    files.environment["S"] = "abcdefghijklmnopqrstuvwxyzABCD";
+    files.write("profiles/p.yaml", "plugin: modbus\npoints: [{name: q, holding: 3}]\n");
+    std::string csv = "Name;DvnUUID;Secret Env;SOURCE;Unit ID;Profile\r\n"
+                      "a;6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41;S;plc;16.0;p\r\n";
+    SUBCASE("tabs") {
+        std::replace(csv.begin(), csv.end(), ';', '\t');
+    }
+    SUBCASE("sep=") {
+        csv = "sep=;\r\n" + csv;
+    }
+    SUBCASE("sep= of a separator of its own, behind a byte order mark") {
+        std::replace(csv.begin(), csv.end(), ';', '|');
+        csv = "\xef\xbb\xbfsep=|\n" + csv;
+    }
+    files.write("fleet.csv", csv);
+    const Loaded loaded = files.load(head + "devices: {csv: fleet.csv}\n");
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(loaded.config->devices.at(0).settings.at(0).value == Scalar(std::int64_t{16}));
+}
+
+TEST_CASE("what a table has that it should not is quoted") {
+    ConfigFiles files;
+    const auto of = [&files](const std::string& csv) {
+        files.write("fleet.csv", csv);
+        return files.problems(files.load(head + "devices: {csv: fleet.csv}\n"));
+    };
+    CHECK(of(std::string("\xff\xfen\0a\0m\0e\0", 10)) ==
+          "fleet.csv:1:1: error: the file is UTF-16, as Excel's \"Unicode Text\" and Notepad's \"Unicode\" "
+          "are; save "
+          "it as UTF-8\n");
+    CHECK(of("Naam;Serie\nx;y\n") ==
+          "fleet.csv:1:1: error: the header has no column \"name\"; the first line must be such as "
+          "name,dvnuuid,secret_file,source,unit_id,profile; this one is \"Naam;Serie\"\n"
+          "fleet.csv:1:1: error: the header has no column \"dvnuuid\"; the first line must be such as "
+          "name,dvnuuid,secret_file,source,unit_id,profile; this one is \"Naam;Serie\"\n");
+    CHECK(of(fleet_head + "a,6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41,S,plc,1\u00a0,p\n")
+              .find("fleet.csv:2:47: error: an unseen character here, U+00A0 (no-break space)") !=
+          std::string::npos);
+    CHECK(of(fleet_head + "a,6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41,S,plc,1.5,p\n")
+              .find("fleet.csv:2:46: error: unit_id: expected a whole number, got \"1.5\"") !=
+          std::string::npos);
+}
+
+TEST_CASE("what lies in an include folder, looks like configuration and is not read is named") {
+    ConfigFiles files;
+    const std::string other = "devices: []\n";
+    for (const char* name : {"a.yaml", "b.yml", "c.yaml.txt", "d.YAML", "site/e.yaml", "f.yaml.bak",
+                             "g.yaml~", "h.txt", ".i.yaml", "site/j.yml"})
+        files.write("devices.d/" + std::string(name), other);
+    for (const char* name : {"x.yaml.example", "fleet.csv", ".a.yaml.swp", "notes.txt", "secrets/boiler"})
+        files.write("devices.d/" + std::string(name), "nothing\n");
+    const Loaded loaded = files.load("include: [devices.d/*.yaml, devices.d/site/*.yml]\n");
+    CHECK(loaded.config);
+    const std::string all = files.problems(loaded);
+    CHECK(std::count(all.begin(), all.end(), '\n') == 9); // one of them: no devices
+    for (const char* name : {".i.yaml", "b.yml", "c.yaml.txt", "d.YAML", "f.yaml.bak", "g.yaml~", "h.txt"})
+        CHECK(all.find(fmt::format(
+                  "gateway.yaml:1:11: warning: include: devices.d/{} is not read, because "
+                  "\"devices.d/*.yaml\" does not name it; give it a name that ends in .yaml, or take "
+                  "it out of the folder\n",
+                  name)) != std::string::npos);
+    CHECK(all.find("devices.d/site/e.yaml is not read, because \"devices.d/*.yaml\" does not name it; move "
+                   "it up, or "
+                   "add a pattern for its folder\n") != std::string::npos);
+}
+
+TEST_CASE("a host is a name or an address alone") {
+    ConfigFiles files;
+    const auto of = [&files](const std::string& host) {
+        std::string all = files.problems(
+            files.load("sources:\n  plc: {plugin: modbus, host: \"" + host + "\"}\ndevices: []\n"));
+        const std::string mark = "error: host: ";
+        const std::size_t at = all.find(mark);
+        return at == std::string::npos ? "" : all.substr(at + mark.size(), all.find('\n') - at - mark.size());
+    };
+    for (const char* right : {"192.0.2.20", "plc", "plc-1.local", "my_plc", "2001:db8::20", "::1",
+                              "fe80::1%eth0", "FE80::1%wlan0", "plc.example."})
+        CHECK(of(right) == "");
+    CHECK(of("fe80::1") ==
+          "\"fe80::1\": a link-local address needs its interface; write \"fe80::1%eth0\" with the one "
+          "it is on (`ip link` lists them)");
+    CHECK(of("[2001:db8::20]:502") ==
+          "\"[2001:db8::20]:502\": brackets belong in a URL; write \"2001:db8::20\" alone, "
+          "and the port as tcp_port");
+    CHECK(of("plc:502") == "\"plc:502\": the port has a key of its own; write host: plc, tcp_port: 502");
+    CHECK(of("http://plc.local/x") == "\"http://plc.local/x\": this is a URL; write the name or address "
+                                      "alone, as \"plc.local\", and the port as "
+                                      "tcp_port");
+    CHECK(of("192.168.1") ==
+          "\"192.168.1\": it is not an IPv4 address such as 192.0.2.20: four numbers from 0 to 255, "
+          "without leading zeros");
+    CHECK(of("192.168.001.010") != "");
+    CHECK(of("2001:db8:::1") == "\"2001:db8:::1\": it is not an IPv6 address such as 2001:db8::20");
+    CHECK(of("plc 1") != "");
+    CHECK(of("user@plc") != "");
+}
+
+TEST_CASE("one register under two notations, one serial port under two names") {
+    ConfigFiles files;
+    CHECK(files.problems(files.load(device_head + "    points:\n      - {name: a, holding: 0}\n"
+                                                  "      - {name: b, entity: 40001}\n"
+                                                  "      - {name: c, input: 100}\n"
+                                                  "      - {name: d, entity: \"300101\"}\n"
+                                                  "      - {name: e, entity: 40101}\n")) ==
+          "gateway.yaml:11:9: error: point \"b\" reads the same as point \"a\" at gateway.yaml:10:9; keep "
+          "one, or "
+          "correct its address\n"
+          "gateway.yaml:13:9: error: point \"d\" reads the same as point \"c\" at gateway.yaml:12:9; keep "
+          "one, or "
+          "correct its address\n");
+    std::filesystem::create_symlink("/dev/null", files.folder() / "by-id");
+    const std::string link = (files.folder() / "by-id").string();
+    CHECK(files.problems(files.load("sources:\n  a: {plugin: modbus, port: /dev/null}\n"
+                                    "  b: {plugin: modbus, port: " +
+                                    link +
+                                    "}\n  c: {plugin: modbus, port: /dev/none}\n"
+                                    "  d: {plugin: modbus, port: /dev/../dev/none}\ndevices: []\n")) ==
+          "gateway.yaml:3:29: error: port \"by-id\" is that of source \"a\" at gateway.yaml:2:3 as well; a "
+          "line has "
+          "one source, to which all its devices belong\n"
+          "gateway.yaml:5:29: error: port \"/dev/../dev/none\" is that of source \"c\" at gateway.yaml:4:3 "
+          "as well; a "
+          "line has one source, to which all its devices belong\n");
+}
