@@ -15,6 +15,9 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from support.cases import main  # noqa: E402
+
 SHELLS = ROOT / "packaging/completion"
 GATEWAY, PLUGINS = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
 
@@ -128,4 +131,4 @@ class Zsh(Completion):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    main(sys.argv[:1])

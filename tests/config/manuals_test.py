@@ -11,6 +11,9 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from support.cases import main  # noqa: E402
+
 MAN = ROOT / "packaging/man"
 GATEWAY, PLUGINS = sys.argv[1:3]
 
@@ -80,4 +83,4 @@ if __name__ == "__main__":
     if sys.argv[3:] == ["--write"]:
         (MAN / "kpn-things-gateway.yaml.5").write_text(run("schema", "--format", "man"))
     else:
-        unittest.main(argv=sys.argv[:1], verbosity=2)
+        main(sys.argv[:1])

@@ -4,6 +4,7 @@
 #include "config/names.hpp"
 #include "config/secrets.hpp"
 #include "support/config_files.hpp"
+#include "support/skip.hpp"
 
 #include <doctest/doctest.h>
 
@@ -177,8 +178,7 @@ TEST_CASE("rows name secret files from where the configuration lies") {
 
 TEST_CASE("what root provisions belongs to the owner of the directory, which the service's user is") {
     if (::geteuid() != 0) {
-        MESSAGE("only root can give files away");
-        return;
+        return test::skipped("only root can give files away");
     }
     constexpr uid_t nobody = 65534;
     ConfigFiles files;

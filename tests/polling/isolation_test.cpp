@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/source.hpp"
+#include "support/skip.hpp"
 #include "support/source_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -183,7 +184,9 @@ TEST_CASE("after three deaths within ten minutes a plugin waits longer") {
     CHECK(read_now(*bad, 0).status == BusResult::Status::failed);
 }
 
-TEST_CASE("a leak ends at its limit" * doctest::skip(has_sanitizer)) {
+TEST_CASE("a leak ends at its limit") {
+    if (has_sanitizer)
+        return skipped("a sanitizer needs more memory than any limit would allow");
     SourceOptions options = quick_options();
     options.host_memory = std::int64_t{96} * 1024 * 1024;
     Neighbour neighbour;
@@ -238,6 +241,7 @@ TEST_CASE("a plugin in a process reaches neither secrets nor the gateway's memor
     const SystemClock clock;
     const std::vector<std::string> reach = {"landlock", secret,        folder,        "memory",
                                             socket,     "environment", "descriptors", "signal"};
+    std::string not_covered;
     for (const Isolation isolation : {Isolation::process, Isolation::none}) {
         Ear ear;
         SourceWork work = make_work("snoops", static_cast<std::uint32_t>(reach.size()), milliseconds(50));
@@ -255,7 +259,7 @@ TEST_CASE("a plugin in a process reaches neither secrets nor the gateway's memor
             // Landlock hides files and memory, and as of its version 6 shields from signals.
             const bool needs_it = i <= 3 || reach[i] == "signal";
             if (is_alone && needs_it && landlock < (reach[i] == "signal" ? 6 : 1)) {
-                MESSAGE("this kernel's Landlock (" << landlock << ") does not cover " << reach[i]);
+                not_covered += " " + reach[i];
                 continue;
             }
             // 1 if it could be reached: here, to show that the plugin tries hard enough; there, never.
@@ -264,6 +268,8 @@ TEST_CASE("a plugin in a process reaches neither secrets nor the gateway's memor
         CHECK(ear.heard("files") == (is_alone && landlock < 1)); // a missing wall is told
         CHECK_FALSE(ear.heard("calls"));
     }
+    if (!not_covered.empty())
+        skipped("what Landlock does not cover here:" + not_covered);
     ::close(listener);
     std::filesystem::remove_all(folder);
     unsetenv("CREDENTIALS_DIRECTORY");

@@ -12,6 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.cases import main  # noqa: E402
 from support.gateway import Gateway, settings  # noqa: E402
 from support.modbus_site import Fleet, ModbusSite, beats, read_accepted, wrong_values  # noqa: E402
 from support.simulator import Simulator, wait_until  # noqa: E402
@@ -174,4 +175,4 @@ class Bus(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -4,8 +4,7 @@ by the permissions of the socket. And the audit itself, in the journal and in th
 
 import json
 import os
-import pwd
-import shutil
+import pathlib
 import socket
 import stat
 import struct
@@ -13,7 +12,7 @@ import subprocess
 import threading
 
 from scenario import BOILER, Scenario, main
-from support.gateway import Gateway, PLUGINS, PROGRAM
+from support.gateway import Gateway, within_reach
 from support.modbus_server import COILS
 
 SITE = """
@@ -84,11 +83,13 @@ class ByHand(Scenario):
         if os.geteuid() != 0:
             self.skipTest("only root can be somebody else")
         self.folder.chmod(0o755)
-        nobody = pwd.getpwnam("nobody")
+        build = within_reach()
+        self.addCleanup(build.cleanup)
         plain = self.folder / "plain.yaml"  # what nobody needs to find the daemon, and no secret
         plain.write_text(self.gateway.config.read_text().replace("{file: boiler}", "abcdefghijklmnopqrstuvwxyzABCD"))
-        ended = subprocess.run([PROGRAM, "write", "boiler", "setpoint", "24", "--config", plain, "--plugin-dir", PLUGINS], text=True,
-                               capture_output=True, timeout=30, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], cwd="/")
+        ended = subprocess.run([pathlib.Path(build.name) / "daemon/kpn-things-gateway", "write", "boiler", "setpoint", "24",
+                                "--config", plain, "--plugin-dir", pathlib.Path(build.name) / "plugins"], text=True,
+                               capture_output=True, timeout=30, user=65534, group=65534, extra_groups=[], cwd="/")
         self.assertNotEqual(ended.returncode, 0)
         self.assertIn("ermission denied", ended.stderr)
         self.assertEqual(self.plc.writes, [])
@@ -148,8 +149,6 @@ class ByHand(Scenario):
         self.assertEqual(json.loads(self.gateway.run("status", "--json").stdout)["alarms"], [])
 
     def test_every_downlink_is_in_the_journal_and_in_the_queue(self):
-        if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest("no mount namespace may be made here")
         journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(journal.close)
         journal.bind(str(self.folder / "journal.sock"))
@@ -163,7 +162,10 @@ class ByHand(Scenario):
                 except BlockingIOError:
                     return next((e for e in entries if verdict in e.get("THINGS_VERDICT", "")), None)
 
-        self.begin(wrapper=["unshare", "--mount", "sh", "-c", WITH_JOURNAL, str(self.folder / "journal.sock")])
+        with_journal = ["unshare", "--mount", "sh", "-c", WITH_JOURNAL, str(self.folder / "journal.sock")]
+        if (tried := subprocess.run([*with_journal, "true"], capture_output=True, text=True, timeout=20)).returncode != 0:
+            self.skipTest(f"nothing may be mounted here: {tried.stderr.strip()}")
+        self.begin(wrapper=with_journal)
         for body, verdict in (('[{"n":"setpoint","v":24}]', "24 Cel written and read back, was 20 Cel"),
                               ('[{"n":"setpoint","v":31}]', "refused: 31 Cel is above its maximum 30 Cel"),
                               ("<html>", "refused: not a SenML pack: it does not begin with '['")):

@@ -8,6 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from campaigns.kill import GIVES_UP, judge, run_campaign  # noqa: E402
 from campaigns.power import unexcused_repeats  # noqa: E402
+from support.cases import main  # noqa: E402
 from support.modbus_server import Read  # noqa: E402
 
 
@@ -68,4 +69,4 @@ class Oracle(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -254,7 +254,7 @@ class Watching(Scenario):
                 return [alarm["key"] for alarm in json.load(answer)["alarms"]]
         self.wait(lambda: "source/plc2" in alarms(), "the alarm of plc2")
         self.gateway.config.write_text(self.yaml(two.replace("{plugin: modbus, host: 127.0.0.1, tcp_port: PLC}",
-                                                             "{plugin: modbus, host: localhost, tcp_port: PLC}"), web_port=port))
+                                                             "{plugin: modbus, host: 127.0.0.1, tcp_port: PLC, timeout: 900ms}"), web_port=port))
         self.gateway.reload()
         self.wait(lambda: "reloaded" in self.gateway.log(), "the reload")
         self.assertIn("source/plc2", alarms())

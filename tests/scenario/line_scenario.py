@@ -76,7 +76,7 @@ class Lines(Scenario):
         line = self.line(TcpLine())
         (self.folder / "key").write_text("5A17C0DE0011223344556677DEADBEEF\n")
         (self.folder / "key").chmod(0o600)
-        self.meter(f"host: localhost, tcp_port: {line.port}, key: {{file: key}}",
+        self.meter(f"host: 127.0.0.1, tcp_port: {line.port}, key: {{file: key}}",
                    "points: [{name: power, unit: W, value: power}, {name: energy, unit: Wh, value: energyImport}]")
         sample = (TELEGRAMS / "lu-smarty-encrypted.bin").read_bytes()
         self.wait(line.is_open, "the gateway has connected")

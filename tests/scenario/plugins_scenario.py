@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from scenario import BOILER, CHILLER, Scenario, main
-from support.gateway import PLUGINS, PROGRAM, Gateway
+from support.gateway import PLUGINS, PROGRAM, Gateway, within_reach
 from support.line import SerialLine
 from support.simulator import BUILD
 
@@ -45,10 +45,10 @@ def landlock_version():
 
 
 class Plugins(Scenario):
-    def begin(self, sources, points, plugins=(PLUGINS,), wrapper=(), **more):
+    def begin(self, sources, points, plugins=(PLUGINS,), wrapper=(), build=BUILD, **more):
         text = "sources:\n" + sources + DEVICE.replace("POINTS", points)
         self.gateway = Gateway(self.folder, self.yaml(text, things="downlink_poll: 500ms"), start=False, wrapper=wrapper,
-                               plugins=plugins)
+                               plugins=plugins, build=build)
         self.addCleanup(self.gateway.__exit__)
         return self.gateway.start(**more)
 
@@ -153,16 +153,19 @@ for text in sys.stdin:
     def test_a_program_never_becomes_another_user(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to make a program that would become root")
-        python = self.folder / "python-of-root"
+        build = within_reach()
+        self.addCleanup(build.cleanup)
+        python = pathlib.Path(build.name) / "python-of-root"
         shutil.copy(os.path.realpath("/usr/bin/python3"), python)
         python.chmod(0o4755)
         run = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        self.assertEqual(subprocess.run([*run, python, "-c", "import os; print(os.geteuid())"], capture_output=True, text=True,
-                                        env={"PYTHONHOME": "/usr"}).stdout, "0\n")  # it would
+        if subprocess.run([*run, python, "-c", "import os; print(os.geteuid())"], capture_output=True, text=True,
+                          env={"PYTHONHOME": "/usr"}).stdout != "0\n":
+            self.skipTest(f"no program in {python.parent} becomes root, whoever runs it")
         for path in (self.folder, *self.folder.iterdir()):
-            if path != python:
-                os.chown(path, 65534, 65534)
+            os.chown(path, 65534, 65534)
         self.begin_program(python=python, environment=", environment: {PYTHONHOME: /usr}", wrapper=run,
+                           plugins=PLUGINS, build=build.name,
                            ready=False)  # nor may that user tell the test, which is root
         self.assertEqual(self.newest("user"), 65534)
 

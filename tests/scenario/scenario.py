@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.cases import main  # noqa: E402,F401
 from support.gateway import Gateway, settings  # noqa: E402
 from support.modbus_server import ModbusServer  # noqa: E402
 from support.simulator import Simulator, wait_until  # noqa: E402,F401
@@ -80,7 +81,3 @@ class Scenario(unittest.TestCase):
         """Every value since..until of a counting point has arrived; repeats are allowed."""
         missing = set(range(since, until + 1)) - set(self.counters(device, name))
         self.assertEqual(missing, set())
-
-
-def main():
-    unittest.main(verbosity=2)

@@ -5,14 +5,13 @@ and how each subcommand ends, with and without a daemon."""
 import json
 import os
 import pathlib
-import pwd
 import shutil
 import subprocess
 import tempfile
 import unittest
 
 from scenario import BOILER, Scenario, main
-from support.gateway import Gateway, PROGRAM
+from support.gateway import Gateway, PROGRAM, within_reach
 
 SITE = """
 sources:
@@ -132,16 +131,17 @@ class AsRoot(Scenario):
 
     def setUp(self):
         super().setUp()
-        nobody = pwd.getpwnam("nobody")
+        self.build = within_reach()
+        self.addCleanup(self.build.cleanup)
+        self.uid = 65534
         for place in [self.folder, *(self.folder / name for name in ("boiler", "chiller"))]:
-            os.chown(place, nobody.pw_uid, nobody.pw_gid)
+            os.chown(place, self.uid, self.uid)
         (self.folder / "platform").chmod(0o755)
         # Not Gateway's own start: only the daemon is nobody, the command line is root.
-        self.daemon = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups"]
-        self.uid = nobody.pw_uid
+        self.daemon = ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
 
     def start_as_nobody(self, text):
-        self.gateway = Gateway(self.folder, self.yaml(text), start=False, wrapper=self.daemon)
+        self.gateway = Gateway(self.folder, self.yaml(text), start=False, wrapper=self.daemon, build=self.build.name)
         self.addCleanup(self.gateway.__exit__)
         (self.folder / "notify.sock").chmod(0o666)
         self.gateway.start()

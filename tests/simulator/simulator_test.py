@@ -13,6 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.cases import main  # noqa: E402
 from support.simulator import BUILD, PATH, Simulator, token, wait_until  # noqa: E402
 
 U = "6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b40"
@@ -396,4 +397,4 @@ class Program(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -22,6 +22,8 @@ public:
         address_.sin_family = AF_INET;
         REQUIRE(::inet_pton(AF_INET, address, &address_.sin_addr) == 1);
         REQUIRE(::bind(listener_, reinterpret_cast<sockaddr*>(&address_), sizeof address_) == 0);
+        const timeval patience{20, 0}; // of accept
+        ::setsockopt(listener_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         REQUIRE(::listen(listener_, 0) == 0);
         socklen_t size = sizeof address_;
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address_), &size);

@@ -9,15 +9,18 @@ sd_notify. Standard library only.
 
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from support.simulator import BUILD, wait_until
 
 PROGRAM = BUILD / "daemon/kpn-things-gateway"
 PLUGINS = BUILD / "plugins"
+PROFILES = BUILD / "profiles"
 
 # Keys every scenario needs, with the folder it runs in. A scenario adds its own sources and devices, and may repeat none
 # of these sections; `things` and `batch` are given to settings().
@@ -38,6 +41,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def within_reach():
+    """A copy of program and plugins that every user may run, as TemporaryDirectory: the tree may be in a home closed to others."""
+    copy = tempfile.TemporaryDirectory(prefix="things-", dir="/var/tmp")
+    folder = pathlib.Path(copy.name)
+    for part, files in (("daemon", [PROGRAM]), ("plugins", PLUGINS.glob("*.so")), ("profiles", PROFILES.glob("*.yaml"))):
+        (folder / part).mkdir()
+        for file in files:
+            shutil.copy(file, folder / part)
+    shutil.copy(BUILD / "CMakeCache.txt", folder)  # by which the program knows a build tree, whose plugins are its own
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return copy
+
+
 def settings(folder, platform, max_age="300ms", commit_interval="1s", things="", batch="", queue="", web_port=None, url=None,
              ca_file=None, connect_timeout="2s", timeout="5s", retry="{initial: 100ms, max: 1s}", time="require_sync: false",
              queue_folder=None):
@@ -49,10 +65,11 @@ def settings(folder, platform, max_age="300ms", commit_interval="1s", things="",
 
 
 class Gateway:
-    def __init__(self, folder, yaml, start=True, wrapper=(), plugins=PLUGINS):
+    def __init__(self, folder, yaml, start=True, wrapper=(), plugins=PLUGINS, build=BUILD):
         """`wrapper`: a command that runs the command behind it, as env, strace or unshare do, in the same process.
-        `plugins`: a folder of plugins, or several."""
-        self.plugins = plugins
+        `plugins`: a folder of plugins, or several; `build`: where program and plugins are, if elsewhere."""
+        self.program = pathlib.Path(build) / "daemon" / PROGRAM.name
+        self.plugins = pathlib.Path(build) / "plugins" if plugins == PLUGINS else plugins
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "gateway.yaml"
         self.log_file = self.folder / "gateway.log"
@@ -80,7 +97,7 @@ class Gateway:
         """The command line with this configuration and these plugins."""
         folders = self.plugins if isinstance(self.plugins, tuple) else (self.plugins,)
         directories = [word for folder in folders for word in ("--plugin-dir", folder)]
-        return [PROGRAM, *arguments, "--config", self.config, *directories]
+        return [self.program, *arguments, "--config", self.config, *directories]
 
     def start(self, ready=True, seconds=15):
         """Starts `run`; returns once it said READY."""

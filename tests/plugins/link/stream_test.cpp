@@ -131,6 +131,8 @@ TEST_CASE("a socket reads, writes and notices the end") {
     OpenedLink opened = connector.connect("127.0.0.1", port, within(2000));
     REQUIRE_MESSAGE(opened.stream, opened.error);
     int peer = ::accept(listener, nullptr, nullptr);
+    const timeval patience{5, 0}; // of read
+    ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     CHECK(opened.stream->write(span_of("hello"), within(1000)).outcome == LinkOutcome::done);
     char bytes[8] = {};
     CHECK(::read(peer, bytes, sizeof bytes) == 5);

@@ -197,7 +197,7 @@ TEST_CASE("hosts are found by name, and a name that does not exist is said so") 
     TcpDevice device;
     fill(device.units, 1);
     FakeConfig config = config_for(device.port());
-    config.source = FakeSettings().set("host", "localhost").set("tcp_port", device.port());
+    config.source = FakeSettings().set("host", "plc.test").set("tcp_port", device.port());
     FakePluginHost host;
     FakeSource source(*things_plugin_entry(), host, config);
     CHECK(source.poll_all() == THINGS_OK);

@@ -60,7 +60,7 @@ TEST_CASE("every sample stream arrives through a serial line as it does from a f
         bool has_parity = std::string_view(json["line"]["frame"]) == "7E1";
         OpenedLink opened = open_serial(pty.path(), *with_frame({115200}, has_parity ? "7E1" : "8N1"));
         REQUIRE_MESSAGE(opened.stream, opened.error);
-        std::thread meter([&pty, &bytes] { pty.send(bytes); });
+        std::jthread meter([&pty, &bytes] { pty.send(bytes); });
         std::array<std::uint8_t, 512> piece{};
         Patience patience{std::chrono::steady_clock::now() + std::chrono::seconds(10), nullptr};
         while (arrived.size() < bytes.size()) {
@@ -108,7 +108,7 @@ TEST_CASE("a meter's values come in the units asked for, with the times that bel
     REQUIRE(good.create(right) == THINGS_OK);
     CHECK(good.listen(20) == THINGS_OK); // opens the port
     std::string sample = sample_bytes("nl-dsmr50-3ph-export-4mbus");
-    std::thread meter([&pty, &sample] {
+    std::jthread meter([&pty, &sample] {
         for (int i = 0; i < 4; ++i)
             pty.send(sample);
     });
@@ -149,7 +149,7 @@ TEST_CASE("3,600 telegrams come through a line without one lost while the machin
             while (!is_done) {
             }
         });
-    std::thread meter([&pty] {
+    std::jthread meter([&pty] {
         for (int i = 0; i < count; ++i)
             pty.send(telegram_of(i));
     });
@@ -177,7 +177,7 @@ TEST_CASE("damage is told once, not for each telegram, and nothing of it is repo
     FakeHost host(plugin());
     REQUIRE(host.create(config) == THINGS_OK);
     host.listen(10);
-    std::thread meter([&pty] {
+    std::jthread meter([&pty] {
         for (int i = 0; i < 50; ++i) {
             std::string bad = telegram_of(i);
             bad[bad.find("kWh") - 2] ^= 1;
@@ -282,7 +282,7 @@ TEST_CASE("the host gets its thread back when it wants it") {
     config.point("power", "W", 0).at("value", std::string("power"));
     FakeHost host(plugin());
     REQUIRE(host.create(config) == THINGS_OK);
-    std::thread caller([&host] { host.interrupt(); });
+    std::jthread caller([&host] { host.interrupt(); });
     auto begin = std::chrono::steady_clock::now();
     CHECK(host.listen(20'000) == THINGS_INTERRUPTED);
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
@@ -320,16 +320,19 @@ TEST_CASE("a serial server is read over TCP") {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     REQUIRE(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     REQUIRE(::listen(listener, 1) == 0);
+    const timeval patience{20, 0}; // of accept
+    ::setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     socklen_t size = sizeof address;
     ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
     TestConfig config;
-    config.set("host", std::string("localhost")).set("tcp_port", std::int64_t{ntohs(address.sin_port)});
+    config.set("host", std::string("127.0.0.1")).set("tcp_port", std::int64_t{ntohs(address.sin_port)});
     config.point("power", "W", 0).at("value", std::string("power"));
     FakeHost host(plugin());
     REQUIRE(host.create(config) == THINGS_OK);
-    std::thread server([listener] {
+    std::jthread server([listener] {
         for (int i = 0; i < 2; ++i) { // a server that closes after one telegram
             int peer = ::accept(listener, nullptr, nullptr);
+            CHECK(peer >= 0);
             std::string bytes = telegram_of(i);
             CHECK(::write(peer, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
             ::close(peer);
@@ -353,7 +356,7 @@ TEST_CASE("an encrypted meter is read with its key, and a wrong key is told") {
         REQUIRE(host.create(config) == THINGS_OK);
         host.listen(10);
         std::string bytes = sample_bytes("lu-smarty-encrypted");
-        std::thread meter([&pty, &bytes] { pty.send(bytes); });
+        std::jthread meter([&pty, &bytes] { pty.send(bytes); });
         if (is_right) {
             CHECK(listen_until(host, [&host] { return host.of(0).size() == 2; }));
             CHECK(number(host.of(0)[0].value) == 405);
@@ -541,7 +544,7 @@ TEST_CASE("a meter is read out through an optical head, also when that takes lon
     }
     std::atomic<speed_t> speed{0};
     std::string seen;
-    std::thread meter([&pty, &seen, &speed, is_damaged] {
+    std::jthread meter([&pty, &seen, &speed, is_damaged] {
         seen = pty.receive_until("\r\n");
         pty.send(seen); // the optical head echoes
         pty.send("/ABC5METER\r\n");
@@ -593,7 +596,7 @@ TEST_CASE("modes A and B: the meter goes on by itself, at its own speed, without
         REQUIRE(host.create(config) == THINGS_OK);
         std::string request;
         speed_t speed = B0;
-        std::thread meter([&pty, &request, &speed, line = identity, wanted = expected] {
+        std::jthread meter([&pty, &request, &speed, line = identity, wanted = expected] {
             request = pty.receive_until("\r\n");
             pty.send(line);
             auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -625,7 +628,7 @@ TEST_CASE("a battery meter is woken with zeros and given its pause before it is 
     REQUIRE(host.create(config) == THINGS_OK);
     std::string zeros, request;
     std::chrono::steady_clock::duration pause{};
-    std::thread meter([&] {
+    std::jthread meter([&] {
         while (zeros.size() < 66)
             zeros += pty.receive_until(std::string(1, '\0'));
         auto woken = std::chrono::steady_clock::now();

@@ -42,7 +42,7 @@ TEST_CASE("a sensor that talks is thinned, checked and repeated for a read by ha
     FakeHost host(plugin());
     REQUIRE_MESSAGE(host.create(config) == THINGS_OK, host.problems.size());
     host.listen(10);
-    std::thread sensor([&pty] {
+    std::jthread sensor([&pty] {
         for (int i = 0; i < 20; ++i)
             pty.send("$YXXDR,C,-3.1,C,T1*2B\r\n$YXXDR,C,-4.1,C,T1*2B\r\n$WIMWV,214.8,R,3.2,M,A*2E\r\n");
     });
@@ -71,7 +71,7 @@ TEST_CASE("a sensor that is asked: one request serves its points, other requests
     REQUIRE(host.create(config) == THINGS_OK);
     host.poll({}, 1);
     std::string seen;
-    std::thread scale([&pty, &seen] {
+    std::jthread scale([&pty, &seen] {
         seen = pty.receive_until("SI\r\n");
         pty.send("S S     100.25 g\r\n");
         seen += pty.receive_until("I4\r\n");
@@ -98,7 +98,7 @@ TEST_CASE("no answer is retried and then told for each point, and the answer end
     CHECK(pty.receive_until("?\r?\r?\r") == "?\r?\r?\r");
     REQUIRE(host.event("no_answer") != nullptr);
     CHECK(host.event("no_answer")->level == THINGS_POINT);
-    std::thread sensor([&pty] {
+    std::jthread sensor([&pty] {
         CHECK(pty.receive_until("?\r") == "?\r");
         pty.send("ERR 5\r\n"); // an answer in which nothing is found
         CHECK(pty.receive_until("?\r") == "?\r");
@@ -108,7 +108,7 @@ TEST_CASE("no answer is retried and then told for each point, and the answer end
     sensor.join();
     REQUIRE(host.event("no_match") != nullptr);
     CHECK(host.event("no_match")->text.find("ERR 5") != std::string::npos);
-    std::thread better([&pty] {
+    std::jthread better([&pty] {
         CHECK(pty.receive_until("?\r") == "?\r");
         pty.send("V=42\r\n");
     });
@@ -148,7 +148,7 @@ TEST_CASE("writes follow their template, wait for the answer and say how it read
     REQUIRE(host.create(config) == THINGS_OK);
     TestValue written;
     SUBCASE("accepted, rounded to what the device can hold") {
-        std::thread device([&pty] {
+        std::jthread device([&pty] {
             CHECK(pty.receive_until("\r") == "SP0215\r");
             pty.send("OK\r\n");
         });
@@ -157,7 +157,7 @@ TEST_CASE("writes follow their template, wait for the answer and say how it read
         CHECK(number(written) == 21.5);
     }
     SUBCASE("refused") {
-        std::thread device([&pty] {
+        std::jthread device([&pty] {
             CHECK(pty.receive_until("\r") == "SP0999\r");
             pty.send("ERR 7\r\n");
         });
@@ -221,7 +221,7 @@ TEST_CASE("ten thousand sentences come through a line without one lost") {
     FakeHost host(plugin());
     REQUIRE(host.create(config) == THINGS_OK);
     host.listen(10);
-    std::thread sensor([&pty] {
+    std::jthread sensor([&pty] {
         for (int i = 0; i < count; ++i) {
             std::string body = fmt::format("PSYN,{}", i);
             pty.send(fmt::format("${}*{:02X}\r\n", body, xor8(body)));
@@ -257,7 +257,7 @@ TEST_CASE("the host gets its thread back when it wants it") {
         config.point("value", "", 0).at("column", std::int64_t{0});
         FakeHost host(plugin());
         REQUIRE(host.create(config) == THINGS_OK);
-        std::thread caller([&host] { host.interrupt(); });
+        std::jthread caller([&host] { host.interrupt(); });
         auto begin = std::chrono::steady_clock::now();
         CHECK((is_polled ? host.poll({0}, 20'000) : host.listen(20'000)) == THINGS_INTERRUPTED);
         CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
