@@ -2,6 +2,7 @@
 #include "modbus/modbus_source.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -21,16 +22,13 @@ constexpr std::chrono::milliseconds glance_budget{5000}; // of a poll
 constexpr int contact_share = 4; // the same for those never heard of, which are to be reported soon
 constexpr int probe_share = 16;  // silent units get a sixteenth of the line's time, while others answer
 constexpr std::chrono::milliseconds patience{50};
+constexpr const char* waits = "waits";
 
 } // namespace
 
 int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
-    deadline_ms_ = deadline_ms;
-    interrupted_ = link_failed_ = false;
-    reopenings_ = 1;
+    begin(deadline_ms);
     wants_raw_ = count == 1;
-    wasted_ = std::chrono::nanoseconds(0);
-    ++call_;
     if (!open_link())
         return why_over();
     lessons_.on_time(Clock::now());
@@ -56,7 +54,7 @@ int ModbusSource::run(const PollPlan& cached) {
         next = run_others(plan);
     if (next != Next::stop)
         next = run_trials();
-    if (next != Next::stop && late.empty())
+    if (next != Next::stop && late.empty() && wasted_.count() == 0)
         try_gap(plan);
     if (link_failed_)
         return THINGS_FAILED;
@@ -143,7 +141,7 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
                 requests.push_back(request);
         const SteadyTime now = Clock::now();
         const int retries = is_alone ? 0 : std::max(unit_of(*first).retries - 1, 0);
-        const Next known = ask_known(unit, *first, retries);
+        const std::optional<Next> known = ask_known(unit, *first, retries);
         if (known == Next::go_on) // then the others first
             std::rotate(requests.begin(), requests.begin() + 1, requests.end());
         else if (known == Next::failed)
@@ -162,7 +160,7 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
 
 ModbusSource::Next ModbusSource::read_all(const std::vector<const PlannedRequest*>& requests,
                                           int silent_retries) {
-    std::vector<const PlannedRequest*> failed;
+    std::vector<std::pair<const PlannedRequest*, Failure>> failed;
     bool is_there = true; // answered since the last failure
     for (const PlannedRequest* request : requests) {
         const std::uint8_t unit = unit_of(*request).unit;
@@ -177,39 +175,37 @@ ModbusSource::Next ModbusSource::read_all(const std::vector<const PlannedRequest
             continue;
         is_there = next == Next::go_on;
         if (!is_there)
-            failed.push_back(request);
+            failed.emplace_back(request, failure_);
     }
     if (failed.empty())
         return Next::go_on;
-    const PlannedRequest& last = *failed.back();
+    const PlannedRequest& last = *failed.back().first;
     const std::uint8_t unit = unit_of(last).unit;
     UnitState& it = units_[unit];
     if (!is_there) {
-        const Failure failure = failure_;
-        const Next known = ask_known(unit, last, 0);
+        const std::optional<Next> known = ask_known(unit, last, 0);
         if (known == Next::stop)
             return Next::stop;
-        // One that cannot be asked for anything now is believed for what it answered in this call.
-        is_there = known == Next::go_on || (known == Next::later && it.answered_in == call_);
+        // One that cannot be asked for anything now is believed for what it answered a moment ago.
+        is_there = known == Next::go_on || (known == Next::later && was_there(it));
         if (!is_there) {
-            on_silence(last, failure.why);
+            on_silence(last, failed.back().second.why);
             return Next::failed;
         }
         it.health.on_answer();
     }
-    for (const PlannedRequest* request : failed)
-        suspect(*request);
+    for (const auto& [request, failure] : failed)
+        suspect(*request, failure);
     return Next::go_on;
 }
 
-ModbusSource::Next ModbusSource::ask_known(std::uint8_t unit, const PlannedRequest& failed,
-                                           int silent_retries) {
+std::optional<ModbusSource::Next> ModbusSource::ask_known(std::uint8_t unit, const PlannedRequest& failed,
+                                                          int silent_retries) {
     const UnitState& it = units_[unit];
-    if (!it.good)
-        return Next::later;
+    if (!it.good ||
+        (it.good->unit == failed.unit && it.good->table == failed.table && it.good->span == failed.span))
+        return std::nullopt;
     const PlannedRequest known = *it.good;
-    if (known.unit == failed.unit && known.table == failed.table && known.span == failed.span)
-        return it.answered_in == call_ ? Next::go_on : Next::later;
     return read(known, silent_retries);
 }
 
@@ -218,9 +214,17 @@ bool ModbusSource::may_fail_again(std::uint8_t unit) const {
     return !has_neighbours(unit) && wasted_ < silent_budget;
 }
 
-void ModbusSource::suspect(const PlannedRequest& request) {
+bool ModbusSource::was_there(const UnitState& unit) const {
+    constexpr std::chrono::seconds moment{10};
+    return unit.answered_in == call_ || unit.answered_at + moment > Clock::now();
+}
+
+void ModbusSource::suspect(const PlannedRequest& request, const Failure& failure) {
     for (const PlannedPoint& planned : request.points)
         lessons_.suspect(planned.point, settings_.points[planned.point]);
+    const Place place{request.unit, request.table, request.span.first};
+    if (request.points.size() == 1 && std::count(failed_.begin(), failed_.end(), place) > 1)
+        leave_out(request.points.front().point, request, failure);
 }
 
 // May a unit that may be silent be waited for, after so much was spent on others in this poll?
@@ -366,11 +370,12 @@ ModbusSource::Next ModbusSource::run_trial(std::uint32_t point) {
     if (it.health.state() == UnitHealth::State::dead && !it.health.is_due(Clock::now()))
         return Next::go_on;
     if (has_neighbours(unit) ? Clock::now() < next_probe_ || wasted_.count() > 0 : wasted_ >= silent_budget) {
-        const std::string text = point_texts_.contains(point)
-                                     ? point_texts_[point]
-                                     : point_text(point) + ": a request that held it was not answered. It is "
-                                                           "asked alone as soon as the line has time for it.";
-        point_problem(point, point_codes_[point] ? point_codes_[point] : "timeout", text);
+        if (point_codes_[point])
+            host_.report(THINGS_PROBLEM, THINGS_POINT, point, point_codes_[point], point_texts_[point]);
+        else
+            point_problem(point, waits,
+                          point_text(point) + ": a request that held it was not answered. It is asked alone "
+                                              "as soon as the line has time for it.");
         return Next::go_on;
     }
     const SteadyTime now = Clock::now();
@@ -380,34 +385,38 @@ ModbusSource::Next ModbusSource::run_trial(std::uint32_t point) {
     next_probe_ = Clock::now() + probe_share * (Clock::now() - now);
     const Failure failure = failure_;
     if (it.answered_in != call_) {
-        next = ask_known(unit, request, 0);
+        next = ask_known(unit, request, 0).value_or(Next::failed);
+        if (next == Next::later && was_there(it))
+            next = Next::go_on;
         if (next == Next::failed)
             on_silence(request, failure.why);
         if (next != Next::go_on)
             return next;
     }
-    failure_ = failure;
-    leave_out(point, request);
+    leave_out(point, request, failure);
     return Next::go_on;
 }
 
 // What costs the line time is asked again now and then only: at most a hundredth of it, an hour at the
 // longest. Something wrong that comes at once is asked for alone, behind all others.
-void ModbusSource::leave_out(std::uint32_t point, const PlannedRequest& request) {
+void ModbusSource::leave_out(std::uint32_t point, const PlannedRequest& request, const Failure& failure) {
     constexpr std::chrono::seconds shortest{60}, longest{3600};
     constexpr int share = 100;
     const UnitSettings& unit = unit_of(request);
     const auto blocked = bus_.clear_after(unit.timeout);
     const auto wait =
-        std::chrono::duration_cast<std::chrono::seconds>(share * std::max(failure_.cost, blocked));
-    const bool is_cheap =
-        failure_.cost < unit.timeout / 2 && std::string_view(failure_.why.code) != "timeout";
-    std::string text = point_text(point) + ": " + failure_.why.text;
+        std::chrono::duration_cast<std::chrono::seconds>(share * std::max(failure.cost, blocked));
+    const std::string_view code = failure.why.code;
+    const bool is_cheap = failure.cost < unit.timeout / 2 && code != "timeout" && code != "closed_instead";
+    was_read_[point] = false;
+    std::string text = point_text(point) + ": " + failure.why.text;
     if (!is_cheap) {
         lessons_.refuse(point, settings_.points[point], Clock::now(), std::clamp(wait, shortest, longest));
         text += " The point is left out and tried again now and then; the others are read.";
     }
-    point_problem(point, failure_.why.code, text);
+    if (point_codes_[point] && std::string_view(point_codes_[point]) == waits)
+        point_codes_[point] = failure.why.code; // the reason became clear; nothing recovered in between
+    point_problem(point, failure.why.code, text);
 }
 
 std::string ModbusSource::answered_beside(const PlannedRequest& request) const {
@@ -446,7 +455,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     if (clear > Clock::now() + patience && (!is_alone || clear > end)) {
         interrupted_ = interrupted_ || is_alone;
         if (wants_raw_)
-            host_.report(THINGS_NOTE, THINGS_DEVICE, it.devices.front(), "waits",
+            host_.report(THINGS_NOTE, THINGS_DEVICE, it.devices.front(), waits,
                          place_text(frame) +
                              " is not asked for now: the answer to an earlier request that looks "
                              "alike may still come. Try again in some seconds.");
@@ -464,6 +473,12 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         it.good = {request.unit, request.table, request.span, {}, false};
         if (!request.points.empty())
             emit(request, result);
+        else // asked for to see whether the unit is there
+            for (std::size_t i = 0; i < settings_.points.size(); ++i)
+                if (const ModbusPoint& point = settings_.points[i];
+                    point.unit == request.unit && point.table == request.table &&
+                    request.span.first <= point.span.first && point.span.end <= request.span.end)
+                    was_read_[i] = true;
         return Next::go_on;
     case Exchange::Status::exception:
         if (is_gone_behind_gateway(result.code))
@@ -481,7 +496,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     case Exchange::Status::damaged:
         return fail(request,
                     explain_silence(frame, result, timing_of(unit, silent_retries), settings_.link,
-                                    it.answered_in == call_ ? answered_beside(request) : std::string()),
+                                    was_there(it) ? answered_beside(request) : std::string()),
                     Clock::now() - now);
     case Exchange::Status::lost:
         break;
@@ -490,8 +505,9 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     return Next::stop;
 }
 
-ModbusSource::Next ModbusSource::fail(const PlannedRequest&, BusExplanation why,
+ModbusSource::Next ModbusSource::fail(const PlannedRequest& request, BusExplanation why,
                                       std::chrono::nanoseconds cost) {
+    failed_.push_back({request.unit, request.table, request.span.first});
     failure_ = {std::move(why), cost};
     wasted_ += cost;
     return Next::failed;
@@ -511,6 +527,7 @@ void ModbusSource::learn_usual(std::uint8_t unit, std::uint32_t us) {
 void ModbusSource::on_answer(std::uint8_t unit) {
     UnitState& it = units_[unit];
     it.answered_in = call_;
+    it.answered_at = Clock::now();
     if (it.health.state() == UnitHealth::State::alive)
         return;
     const int failures = it.health.failures();
@@ -523,6 +540,7 @@ void ModbusSource::on_answer(std::uint8_t unit) {
     it.trouble = {};
     if (!was_dead)
         return;
+    lessons_.retry(unit, settings_);
     // Where one comes back others may: a cable was plugged, a supply came on.
     for (UnitState& other : units_)
         other.health.wake(Clock::now());

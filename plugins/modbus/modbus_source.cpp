@@ -37,6 +37,8 @@ std::string json_number(double value) {
     return text;
 }
 
+constexpr int most_reopenings = 2;
+
 bool is_near(double a, double b) {
     return a < 2 * b && b < 2 * a;
 }
@@ -70,6 +72,8 @@ ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
       next_walk_(settings_.units.size()) {}
 
 bool ModbusSource::open_link() {
+    if (!await_reopening())
+        return false;
     if (const auto trouble = bus_.open()) {
         interrupted_ = trouble->is_interruption;
         if (!interrupted_)
@@ -80,6 +84,15 @@ bool ModbusSource::open_link() {
         for (UnitState& unit : units_)
             unit.health.wake(std::chrono::steady_clock::now());
     return true;
+}
+
+void ModbusSource::begin(std::int64_t deadline_ms) {
+    deadline_ms_ = deadline_ms;
+    interrupted_ = link_failed_ = false;
+    reopenings_ = has_worked_ ? most_reopenings : 1;
+    wasted_ = std::chrono::nanoseconds(0);
+    failed_.clear();
+    ++call_;
 }
 
 void ModbusSource::report_link(const LinkTrouble& trouble) {
@@ -101,24 +114,24 @@ BusTiming ModbusSource::timing_of(const UnitSettings& unit, int silent_retries) 
 }
 
 // A server that accepts and closes at once is not stormed: the bus makes the pauses between connections grow,
-// and only a short one is waited for here.
-bool ModbusSource::reopen_link() {
-    constexpr std::chrono::milliseconds most_waited{1000};
-    if (reopenings_ == 0)
-        return false;
-    --reopenings_;
-    const SteadyTime now = std::chrono::steady_clock::now();
-    if (settings_.link.serial || bus_.next_open() - now > most_waited)
-        return open_link();
+// and only a short one is waited for here. False: the call is over.
+bool ModbusSource::await_reopening() {
+    constexpr std::chrono::milliseconds most_waited{1000}, slice{20};
+    if (settings_.link.serial || bus_.is_open() ||
+        bus_.next_open() - std::chrono::steady_clock::now() > most_waited)
+        return true;
     while (std::chrono::steady_clock::now() < bus_.next_open()) {
         if (is_over()) {
             interrupted_ = true;
             return false;
         }
-        constexpr std::chrono::milliseconds slice{20};
         std::this_thread::sleep_for(slice);
     }
-    return open_link();
+    return true;
+}
+
+bool ModbusSource::reopen_link() {
+    return reopenings_-- > 0 && open_link();
 }
 
 void ModbusSource::tell_note() {
@@ -129,7 +142,6 @@ void ModbusSource::tell_note() {
 // Sends one request, and a read once more if the connection broke: many devices close it when it was idle, or
 // after each answer. One that was closed before anything was answered was closed for this request, perhaps.
 Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
-    constexpr int most_reopenings = 2;
     constexpr std::uint8_t last_read = 4;
     Exchange result = bus_.exchange(request, timing);
     if (result.status == Exchange::Status::lost) {

@@ -59,6 +59,7 @@ private:
         std::uint32_t usual_us = 0;           ///< how long it takes to answer, the longest of late
         std::optional<PlannedRequest> good{}; ///< was answered last; without its points
         std::uint64_t answered_in = 0;        ///< the call in which it answered last
+        SteadyTime answered_at{};             ///< its last answer
         std::uint32_t turn = 0;               ///< requests of which none was answered since it fell silent
         std::vector<std::uint32_t> devices{}; ///< that have points there
     };
@@ -100,6 +101,7 @@ private:
         std::uint32_t unit = 0;
         RegisterTable table = RegisterTable::coil;
         std::uint32_t first = 0;
+        // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 mistakes what the compiler makes of it
         friend auto operator<=>(const Place&, const Place&) = default;
     };
     /// How units that are not known to live are asked.
@@ -119,6 +121,9 @@ private:
     [[nodiscard]] Exchange ask(const BusRequest& request, const BusTiming& timing);
     /// After a loss, as often as requests succeed.
     [[nodiscard]] bool reopen_link();
+    [[nodiscard]] bool await_reopening();
+    /// At the beginning of a call.
+    void begin(std::int64_t deadline_ms);
     void tell_note();
 
     // polling
@@ -138,10 +143,13 @@ private:
     /// Points that are asked alone, since they or their neighbours were not answered.
     Next run_trials();
     Next run_trial(std::uint32_t point);
-    /// Asks for what the unit answered last, unless `failed` asked for just that: go_on if it answers.
-    Next ask_known(std::uint8_t unit, const PlannedRequest& failed, int silent_retries);
-    void suspect(const PlannedRequest& request);
-    void leave_out(std::uint32_t point, const PlannedRequest& request);
+    /// Asks for what the unit answered last. Nothing: `failed` asked for just that, or it never answered.
+    std::optional<Next> ask_known(std::uint8_t unit, const PlannedRequest& failed, int silent_retries);
+    /// One that failed twice in this call is left out at once if it holds one point.
+    void suspect(const PlannedRequest& request, const Failure& failure);
+    void leave_out(std::uint32_t point, const PlannedRequest& request, const Failure& failure);
+    /// It answered in this call or a moment before: then what fails is a request.
+    [[nodiscard]] bool was_there(const UnitState& unit) const;
     /// A request that may find out whether a unit is there: at the first turn the shortest of the plan, then
     /// what it answered last, then its points, from both ends.
     [[nodiscard]] PlannedRequest probe_of(const PollPlan& plan, std::uint8_t unit) const;
@@ -225,6 +233,7 @@ private:
     std::vector<std::uint32_t> asked_;
     Failure failure_;                    ///< of the last request that failed
     std::chrono::nanoseconds wasted_{0}; ///< on such requests
+    std::vector<Place> failed_;          ///< those requests
     SteadyTime next_probe_{};            ///< of silent units, so that they take a small part of the line only
     SteadyTime hurried_until_{}; ///< someone fell silent: until then the others are waited for less long
     SteadyTime next_gap_trial_{};

@@ -23,9 +23,7 @@ BusRequest write_request(const ModbusPoint& point, std::uint8_t unit, const std:
 
 int ModbusSource::write(std::uint32_t point, const things_value& value, things_value& written,
                         std::int64_t deadline_ms) {
-    deadline_ms_ = deadline_ms;
-    interrupted_ = link_failed_ = false;
-    reopenings_ = 1;
+    begin(deadline_ms);
     if (!open_link() || !find_sunspec_points(&point, 1))
         return why_over();
     const ModbusPoint& it = settings_.points[point];

@@ -69,6 +69,14 @@ bool RegisterLessons::is_on_trial(std::uint32_t point) const {
     return found != refusals_.end() && found->second.on_trial;
 }
 
+void RegisterLessons::retry(std::uint8_t unit, const ModbusSettings& settings) {
+    for (auto& [point, refusal] : refusals_)
+        if (!refusal.on_trial && settings.units[settings.points[point].unit].unit == unit) {
+            refusal.on_trial = true;
+            ++epoch_;
+        }
+}
+
 void RegisterLessons::on_time(SteadyTime now) {
     if (now < next_)
         return;

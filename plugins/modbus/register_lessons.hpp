@@ -42,6 +42,8 @@ public:
     [[nodiscard]] bool is_left_out(std::uint32_t point) const;
     /// To be read alone, since it was refused before.
     [[nodiscard]] bool is_on_trial(std::uint32_t point) const;
+    /// Puts all that is left out of this unit (its id) on trial: it was away.
+    void retry(std::uint8_t unit, const ModbusSettings& settings);
     /// Puts points whose time is over on trial.
     void on_time(SteadyTime now);
 
