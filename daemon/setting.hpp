@@ -45,6 +45,7 @@ struct PluginDescription {
     std::string name, version, summary;
     std::vector<KeyDescription> keys;
     bool polls = false, listens = false, writes = false, discovers = false, plans = false;
+    bool runs_programs = false; ///< that its settings name; counts for shipped ones, which then are isolated
     bool shipped = true; ///< lies in the package's own plugin directory; others are isolated by default
 };
 

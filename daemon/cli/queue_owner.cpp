@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/queue_owner.hpp"
 
+#include "platform/privileges.hpp"
+
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -8,7 +10,6 @@
 #include <optional>
 #include <system_error>
 
-#include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,13 +35,10 @@ std::string name_of(uid_t user) {
     return known != nullptr ? known->pw_name : std::to_string(user);
 }
 
-bool become(const struct stat& owner) {
+bool become_owner(const struct stat& owner) {
     const passwd* known = ::getpwuid(owner.st_uid); // NOLINT(concurrency-mt-unsafe): before any thread
-    // With the user's own groups: the serial ports belong to one of them.
-    const gid_t group = known != nullptr ? known->pw_gid : owner.st_gid;
-    const int grouped = known != nullptr ? ::initgroups(known->pw_name, group) : ::setgroups(0, nullptr);
-    return grouped == 0 && ::setresgid(group, group, group) == 0 &&
-           ::setresuid(owner.st_uid, owner.st_uid, owner.st_uid) == 0;
+    return known != nullptr ? become({known->pw_name, owner.st_uid, known->pw_gid}, true)
+                            : become({"", owner.st_uid, owner.st_gid}, false);
 }
 
 } // namespace
@@ -58,7 +56,7 @@ bool become_queue_owner(const Config& config) {
     if (!owner)
         return true;
     if (::geteuid() == 0) {
-        if (become(*owner))
+        if (become_owner(*owner))
             return true;
         fmt::print(stderr, "error: cannot open {} as the user {} to whom it belongs: {}\n", path,
                    name_of(owner->st_uid), std::generic_category().message(errno));

@@ -163,7 +163,7 @@ void Examination::check_problems() {
     for (SourcePoint& point : wrong.points)
         for (Setting& setting : point.config.settings)
             setting.value = std::int64_t{-1};
-    const auto driver = make_remote_driver(wrong, file_, options_, sink_);
+    const auto driver = make_remote_driver(wrong, file_, false, options_, sink_);
     sink_.forget();
     const CallResult made = driver->create();
     if (made.status == CallResult::Status::dead)
@@ -317,7 +317,7 @@ bool Examination::run() {
         point.config.settings = required_settings(plugin_, Level::point);
         work_.points = {point};
     }
-    driver_ = make_remote_driver(work_, file_, options_, sink_);
+    driver_ = make_remote_driver(work_, file_, false, options_, sink_);
     if (!create())
         return false;
     check_problems();

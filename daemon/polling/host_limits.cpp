@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/host_limits.hpp"
 
+#include "platform/privileges.hpp"
 #include "polling/call_filter.hpp"
 #include "polling/landlock.hpp"
 
@@ -46,12 +47,9 @@ void volunteer_for_the_killer() {
 } // namespace
 
 std::optional<Confinement> limit_host(const HostLimits& limits) {
-    // A host that outlives its gateway would hold the serial port against the next one.
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (limits.parent > 0 && getppid() != limits.parent)
-        return std::nullopt; // it died before the line above
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_NAME, "plugin-host");
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); // so that the gateway finds what the plugin started
     // What the gateway has open is not the plugin's: database, sockets, other sources' ports.
     close_from(static_cast<unsigned>(std::max(limits.socket, limits.wake) + 1));
     for (const int fd : {limits.socket, limits.wake})
@@ -61,7 +59,7 @@ std::optional<Confinement> limit_host(const HostLimits& limits) {
     // A leak ends in this process, not in the machine.
     set_limit(RLIMIT_NOFILE, 256);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they map terabytes
-    if (limits.memory > 0) {
+    if (limits.memory > 0 && !limits.runs_programs) {
         // Data is what counts; address space, which threads and libraries reserve without using it, is
         // bounded more loosely.
         set_limit(RLIMIT_DATA, static_cast<rlim_t>(limits.memory));
@@ -69,7 +67,31 @@ std::optional<Confinement> limit_host(const HostLimits& limits) {
     }
 #endif
     volunteer_for_the_killer();
-    return Confinement{hide_files(limits.plugin), filter_calls()};
+    Confinement done;
+    done.plugin = limits.plugin;
+    if (limits.user)
+        if (const int file = open(limits.plugin.c_str(), O_RDONLY | O_CLOEXEC); file >= 0)
+            done.plugin = "/proc/self/fd/" + std::to_string(file);
+    const long version = limits.kernel < 0 ? landlock_version() : std::min(limits.kernel, landlock_version());
+    // While it still has the user who may open them: a folder may be closed to the one it becomes.
+    if (limits.walls)
+        done.files = hide_files({limits.plugin, limits.named, limits.folders}, version);
+    if (limits.user && !become(*limits.user, false))
+        return std::nullopt;
+    if (limits.user)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0,
+              0); // else its own /proc belongs to root; there is no core, and no peer
+    drop_capabilities();
+    // Only now: another user's process no longer dies with its parent. A host that outlives its gateway would
+    // hold the serial port against the next one.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (limits.parent > 0 && getppid() != limits.parent)
+        return std::nullopt; // it died before the line above
+    const bool scoped = done.files && version >= 6;
+    if (limits.walls)
+        done.calls = filter_calls({scoped || limits.runs_programs, limits.runs_programs});
+    done.signals = scoped || (done.calls && !limits.runs_programs);
+    return done;
 }
 
 } // namespace things

@@ -5,10 +5,13 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -80,6 +83,50 @@ int spawn(const SourceOptions& options, const std::vector<std::string>& argument
     return error;
 }
 
+/// The parent of a process that is not dead yet; 0: it is, or never was.
+pid_t parent_of(pid_t process) {
+    const Descriptor file(::open(fmt::format("/proc/{}/stat", process).c_str(), O_RDONLY | O_CLOEXEC));
+    std::array<char, 512> text{};
+    if (file.get() < 0 || ::read(file.get(), text.data(), text.size() - 1) <= 0)
+        return 0;
+    // Its name may have brackets and spaces in it; behind the last one come state and parent.
+    const char* end = std::strrchr(text.data(), ')');
+    char state = 0;
+    long parent = 0;
+    if (end == nullptr || std::sscanf(end + 1, " %c %ld", &state, &parent) != 2 || state == 'Z')
+        return 0;
+    return static_cast<pid_t>(parent);
+}
+
+std::vector<pid_t> children_of(pid_t process) {
+    std::vector<pid_t> children;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
+         entry.increment(error)) {
+        const std::string name = entry->path().filename();
+        pid_t candidate = 0;
+        const auto [rest, problem] = std::from_chars(name.data(), name.data() + name.size(), candidate);
+        if (problem == std::errc() && rest == name.data() + name.size() && parent_of(candidate) == process)
+            children.push_back(candidate);
+    }
+    return children;
+}
+
+/// Kills what `process` started, and what that started. It adopts its descendants' orphans, so each of them
+/// becomes its child in the end; and it stands still meanwhile, so that the end comes.
+void end_descendants(pid_t process) {
+    constexpr int most_rounds = 100;
+    ::kill(process, SIGSTOP);
+    for (int round = 0; round < most_rounds; ++round) {
+        const std::vector<pid_t> children = children_of(process);
+        if (children.empty())
+            return;
+        for (const pid_t child : children)
+            ::kill(child, SIGKILL);
+        ::poll(nullptr, 0, 1); // they are dead at once, their children have to find the new parent
+    }
+}
+
 } // namespace
 
 std::string describe_end(int wait_status) {
@@ -97,35 +144,43 @@ std::string describe_end(int wait_status) {
     return text;
 }
 
-std::string HostProcess::start(const SourceOptions& options, const std::filesystem::path& plugin,
-                               int wake_fd) {
+std::string HostProcess::start(const SourceOptions& options, const Tenant& tenant) {
     kill();
     int pair[2] = {-1, -1}, pipes[2] = {-1, -1};
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wake_) != 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return error_text("socketpair");
     // The child gets its end as number 3, and dup2 onto a number that is itself in use would lose it.
     Descriptor ours(pair[0]), theirs(move_up(pair[1]));
     ::close(pair[1]);
     if (pipe2(pipes, O_CLOEXEC) != 0)
         return error_text("pipe");
-    Descriptor messages(pipes[0]), standard_error(move_up(pipes[1])), wake(move_up(wake_fd));
+    Descriptor messages(pipes[0]), standard_error(move_up(pipes[1])), wake(move_up(wake_[1]));
     ::close(pipes[1]);
     if (theirs.get() < 0 || standard_error.get() < 0 || wake.get() < 0)
         return error_text("dup");
     fcntl(ours.get(), F_SETFL, O_NONBLOCK);
     fcntl(messages.get(), F_SETFL, O_NONBLOCK);
-    const std::vector<std::string> arguments = {"kpn-things-gateway",
-                                                "plugin-host",
-                                                "--fd",
-                                                "3",
-                                                "--wake",
-                                                "4",
-                                                "--parent",
-                                                std::to_string(getpid()),
-                                                "--memory",
-                                                std::to_string(options.host_memory),
-                                                "--plugin",
-                                                plugin.string()};
+    std::vector<std::string> arguments = {"kpn-things-gateway",
+                                          "plugin-host",
+                                          "--fd",
+                                          "3",
+                                          "--wake",
+                                          "4",
+                                          "--parent",
+                                          std::to_string(getpid()),
+                                          "--memory",
+                                          std::to_string(options.host_memory),
+                                          "--programs",
+                                          tenant.runs_programs ? "1" : "0",
+                                          "--harmless",
+                                          options.harmless_host && geteuid() == 0 ? "1" : "0",
+                                          "--plugin",
+                                          tenant.plugin.string()};
+    for (const auto& path : tenant.named)
+        arguments.insert(arguments.end(), {"--named", path.string()});
+    for (const auto& path : tenant.folders)
+        arguments.insert(arguments.end(), {"--folder", path.string()});
     const int error = spawn(options, arguments, theirs.get(), wake.get(), standard_error.get(), pid_);
     if (error != 0) {
         pid_ = -1;
@@ -139,6 +194,7 @@ std::string HostProcess::start(const SourceOptions& options, const std::filesyst
 void HostProcess::end() {
     if (pid_ <= 0)
         return;
+    end_descendants(pid_);
     ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL); // it may not have a group yet
     int status = 0;
@@ -177,11 +233,23 @@ void HostProcess::close_messages() {
     messages_ = -1;
 }
 
+void HostProcess::interrupt(bool on) {
+    if (!is_running() || on == is_interrupted_)
+        return;
+    is_interrupted_ = on;
+    char byte = 1;
+    if (on)
+        (void)!::send(wake_[0], &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else
+        (void)!::recv(wake_[1], &byte, 1, MSG_DONTWAIT);
+}
+
 void HostProcess::close_all() {
     close_messages();
-    if (socket_ >= 0)
-        ::close(socket_);
-    socket_ = -1;
+    for (int* fd : {&socket_, &wake_[0], &wake_[1]})
+        if (*fd >= 0)
+            ::close(std::exchange(*fd, -1));
+    is_interrupted_ = false;
 }
 
 } // namespace things

@@ -21,12 +21,21 @@ public:
     HostProcess(const HostProcess&) = delete;
     HostProcess& operator=(const HostProcess&) = delete;
 
-    /// Empty, or why it could not be started. `wake_fd` is handed down and stays the caller's. The child gets
-    /// no other descriptor and next to no environment.
+    /// What runs in it, and what that may see (polling/host_limits.hpp).
+    struct Tenant {
+        std::filesystem::path plugin;
+        std::vector<std::filesystem::path> named, folders;
+        bool runs_programs = false;
+    };
+    /// Empty, or why it could not be started. The child gets two descriptors and next to no environment.
     /// Ends one that ran before. The child is the leader of a process group of its own.
-    [[nodiscard]] std::string start(const SourceOptions& options, const std::filesystem::path& plugin,
-                                    int wake_fd);
-    /// Ends it and everything it started, if it runs. What it had sent can still be read.
+    [[nodiscard]] std::string start(const SourceOptions& options, const Tenant& tenant);
+    /// Makes the child's wake descriptor readable, or takes that back. Never blocks, whatever the child did
+    /// to its end: it is one of two sockets, and calls with a flag of their own.
+    void interrupt(bool on);
+    [[nodiscard]] bool is_interrupted() const { return is_interrupted_; }
+    /// Ends it and everything it started, if it runs, also what left its process group. What it had sent can
+    /// still be read.
     /// Blocks until the kernel has collected the child: at once, as it is killed.
     void end();
     /// The same, and closes the descriptors.
@@ -47,6 +56,8 @@ private:
     void close_all();
     pid_t pid_ = -1;
     int socket_ = -1, messages_ = -1;
+    int wake_[2] = {-1, -1}; ///< written here; read by the child, and here to take it back
+    bool is_interrupted_ = false;
 };
 
 /// "ended by SIGSEGV (segmentation fault)", "ended by itself with exit code 3". Pure.

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <system_error>
 
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -45,9 +47,13 @@ constexpr Sight sights[] = {
     {"/bin", look | execute},
     {"/sbin", look | execute},
     {"/opt", look | execute},
-    {"/dev", look | write_file},
+    {"/dev/null", read_file | write_file},
+    {"/dev/zero", read_file | write_file},
+    {"/dev/full", read_file | write_file},
+    {"/dev/random", read_file},
+    {"/dev/urandom", read_file},
     {"/proc", look},
-    {"/sys", look | write_file}, // GPIO and the like; what may be written there the kernel decides
+    {"/sys", look},
     {"/run/udev", look},
     {"/run/systemd/resolve", look},
     {"/etc/ld.so.cache", read_file},
@@ -85,10 +91,24 @@ void allow(int ruleset, const char* path, std::uint64_t rights, std::uint64_t ha
         close(place);
 }
 
+/// What a setting that names this path asks for: a device is written to, a file of the kernel's (a GPIO line)
+/// too, anything else is read or run.
+std::uint64_t rights_of(const std::filesystem::path& path) {
+    struct stat status {};
+    const bool is_device = stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode);
+    std::error_code error;
+    const std::string real = std::filesystem::weakly_canonical(path, error).string();
+    return is_device || real.compare(0, 5, "/sys/") == 0 ? look | write_file : look | execute;
+}
+
 } // namespace
 
-bool hide_files(const std::filesystem::path& plugin) {
+long landlock_version() {
     const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return version < 0 ? 0 : version;
+}
+
+bool hide_files(const FileRights& rights, long version) {
     if (version < 1)
         return false;
     Ruleset attributes;
@@ -101,7 +121,11 @@ bool hide_files(const std::filesystem::path& plugin) {
         return false;
     for (const Sight& sight : sights)
         allow(ruleset, sight.path, sight.rights, attributes.files);
-    allow(ruleset, plugin.parent_path().c_str(), look | execute, attributes.files);
+    allow(ruleset, rights.plugin.parent_path().c_str(), look | execute, attributes.files);
+    for (const auto& path : rights.named)
+        allow(ruleset, path.c_str(), rights_of(path), attributes.files);
+    for (const auto& path : rights.folders)
+        allow(ruleset, path.c_str(), look | execute, attributes.files);
     const bool done = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
     close(ruleset);
     return done;

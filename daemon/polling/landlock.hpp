@@ -2,15 +2,27 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 namespace things {
 
-/// Takes from this process and all it starts the sight of every file but programs, libraries, devices, what
-/// the kernel tells of itself, what name resolution needs, and `plugin`'s own directory. With it goes the
-/// right to look into other processes. False if the kernel does not offer it (Landlock, 5.13 and later);
+/// What a plugin's process may see beside programs and libraries.
+struct FileRights {
+    std::filesystem::path plugin; ///< whose folder it may read, too
+    std::vector<std::filesystem::path>
+        named; ///< devices and files of its settings: to read, devices also to write
+    std::vector<std::filesystem::path> folders; ///< to read, and to run programs of
+};
+
+/// What the kernel's Landlock can do here. 0: nothing; from 1 it hides files, from 6 signals and abstract
+/// sockets of other processes are out of reach.
+[[nodiscard]] long landlock_version();
+
+/// Takes from this process and all it starts the sight of every file but programs, libraries, what the kernel
+/// tells of itself, what name resolution needs, and `rights`. With it goes the right to look into other
+/// processes. False if the kernel does not offer it (Landlock, 5.13 and later) or something forbids it;
 /// nothing has changed then. Needs no privileges; needs PR_SET_NO_NEW_PRIVS.
-/// Rights are those of the kernel's version: truncation from 3, signals and abstract sockets to others from 6
-/// on.
-bool hide_files(const std::filesystem::path& plugin);
+/// `version`: of landlock_version, or a lower one, for tests of older kernels.
+bool hide_files(const FileRights& rights, long version);
 
 } // namespace things

@@ -88,8 +88,7 @@ public:
     Host(Wire& wire, std::shared_ptr<const PluginLibrary> library, const Confinement& confinement)
         : wire_(wire), library_(std::move(library)), confinement_(confinement) {}
 
-    /// False: the source was destroyed, nothing more to do.
-    bool serve(const HostFrame& frame);
+    void serve(const HostFrame& frame);
 
 private:
     CallResult carry_out(const HostFrame& frame);
@@ -102,13 +101,12 @@ private:
     std::unique_ptr<Driver> driver_;
 };
 
-bool Host::serve(const HostFrame& frame) {
+void Host::serve(const HostFrame& frame) {
     CallResult result = carry_out(frame);
     // What a plugin throws may be any text.
     if (result.text.size() > 4000)
         result.text.resize(4000);
     wire_.send(FrameType::result, encode(result));
-    return frame.type != FrameType::destroy;
 }
 
 /// A wall that is missing must not go unnoticed.
@@ -119,10 +117,16 @@ void Host::tell_confinement() {
     if (!confinement_.files)
         tell("files",
              "the plugin's process can read every file that the gateway can, secrets and queue among "
-             "them: this kernel has no Landlock, or the service's SystemCallFilter forbids it");
+             "them, and use every port: this kernel has no Landlock, or the service's SystemCallFilter "
+             "forbids it");
     if (!confinement_.calls)
-        tell("calls", "the plugin's process can connect to the gateway's control socket: this kernel has no "
-                      "filter for system calls (seccomp)");
+        tell("calls",
+             "the plugin's process can connect to the gateway's control socket and change its limits: "
+             "this kernel has no filter for system calls (seccomp)");
+    if (!confinement_.signals)
+        tell("signals",
+             "the plugin's process can send signals to the gateway and to other plugins: that takes "
+             "Linux 6.12 to prevent");
 }
 
 CallResult Host::carry_out(const HostFrame& frame) {
@@ -164,9 +168,8 @@ CallResult Host::carry_out(const HostFrame& frame) {
 }
 
 struct Arguments {
-    int fd = -1, wake = -1;
-    std::int64_t memory = 0, parent = 0;
-    std::string plugin;
+    HostLimits limits;
+    bool harmless = false;
 };
 
 template <typename Number>
@@ -177,47 +180,68 @@ bool parse(const char* text, Number& number) {
 }
 
 bool parse(int argc, char** argv, Arguments& out) {
+    HostLimits& limits = out.limits;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string name = argv[i];
         const char* value = argv[i + 1];
+        int flag = 0;
         if (name == "--plugin")
-            out.plugin = value;
-        else if (!(name == "--fd" && parse(value, out.fd)) && !(name == "--wake" && parse(value, out.wake)) &&
-                 !(name == "--memory" && parse(value, out.memory)) &&
-                 !(name == "--parent" && parse(value, out.parent)))
+            limits.plugin = value;
+        else if (name == "--named")
+            limits.named.emplace_back(value);
+        else if (name == "--folder")
+            limits.folders.emplace_back(value);
+        else if (name == "--programs" && parse(value, flag))
+            limits.runs_programs = flag != 0;
+        else if (name == "--harmless" && parse(value, flag))
+            out.harmless = flag != 0;
+        else if (!(name == "--fd" && parse(value, limits.socket)) &&
+                 !(name == "--wake" && parse(value, limits.wake)) &&
+                 !(name == "--memory" && parse(value, limits.memory)) &&
+                 !(name == "--parent" && parse(value, limits.parent)))
             return false;
     }
-    return argc % 2 == 1 && out.fd >= 0 && out.wake >= 0 && !out.plugin.empty();
+    return argc % 2 == 1 && limits.socket >= 0 && limits.wake >= 0 && !limits.plugin.empty();
 }
 
 } // namespace
 
-int run_plugin_host(int argc, char** argv) {
+int run_plugin_host(int argc, char** argv, HostLimits base) {
     Arguments arguments;
+    arguments.limits = std::move(base);
     if (!parse(argc, argv, arguments))
         return usage;
-    const auto confinement =
-        limit_host({arguments.fd, arguments.wake, arguments.memory, arguments.parent, arguments.plugin});
+    HostLimits& limits = arguments.limits;
+    if (arguments.harmless)
+        limits.user = harmless_user();
+    HelloFrame hello;
+    const auto attempt = [&hello](const auto& step) {
+        try {
+            if (hello.error.empty())
+                step();
+        } catch (const std::exception& error) {
+            hello.error = error.what();
+        }
+    };
+    attempt([&limits] { PluginLibrary::check(limits.plugin); }); // while it may still look
+    const auto confinement = limit_host(limits);
     if (!confinement)
         return 0; // the gateway is gone already
     // Programs and sockets of a plugin end; the plugin is to see EPIPE.
     (void)std::signal(SIGPIPE, SIG_IGN);
-    Wire wire(arguments.fd, arguments.wake);
-    HelloFrame hello;
+    Wire wire(limits.socket, limits.wake);
     std::shared_ptr<const PluginLibrary> library;
-    try {
-        library = PluginLibrary::load(arguments.plugin, false);
+    attempt([&] {
+        library = PluginLibrary::load_checked(limits.plugin, false, confinement->plugin);
         hello.description = library->description();
-    } catch (const std::exception& error) {
-        hello.error = error.what();
-    }
+    });
     wire.send(FrameType::hello, encode(hello));
     if (!library)
         return 1;
     Host host(wire, library, *confinement);
+    // Until the gateway ends it: that one also finds what the plugin has started.
     while (auto frame = wire.receive())
-        if (!host.serve(*frame))
-            break;
+        host.serve(*frame);
     // Not exit(): destructors of a foreign library have hung before.
     _exit(0);
 }

@@ -50,14 +50,28 @@ const things_plugin* call_entry(void* handle) {
 } // namespace
 
 std::shared_ptr<const PluginLibrary> PluginLibrary::load(const fs::path& file, bool shipped) {
+    check(file);
+    return load_checked(file, shipped, fs::absolute(file));
+}
+
+void PluginLibrary::check(const fs::path& file) {
     try {
         const fs::path path = fs::absolute(file);
         check_permissions(path);
         check_permissions(path.parent_path());
+    } catch (const std::exception& error) {
+        throw std::runtime_error(fmt::format("{}: {}", file.string(), error.what()));
+    }
+}
+
+std::shared_ptr<const PluginLibrary> PluginLibrary::load_checked(const fs::path& file, bool shipped,
+                                                                 const fs::path& opened) {
+    try {
+        const fs::path path = fs::absolute(file);
         const std::shared_ptr<PluginLibrary> library(new PluginLibrary);
         // RTLD_NOW: a missing symbol shows here, not in the middle of a write. RTLD_LOCAL: two plugins that
         // carry the same library in different versions do not see each other's.
-        library->handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+        library->handle_ = dlopen(opened.c_str(), RTLD_NOW | RTLD_LOCAL);
         if (library->handle_ == nullptr)
             throw std::runtime_error(dlerror());
         library->file_ = path;

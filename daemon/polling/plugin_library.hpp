@@ -23,6 +23,11 @@ public:
     /// the reason.
     /// The file must be called NAME.so after what the plugin calls itself. Blocks for the disk.
     static std::shared_ptr<const PluginLibrary> load(const std::filesystem::path& file, bool shipped);
+    /// The same in two steps, for a process that gives up its user between them: what is checked before, and
+    /// the rest with FILE by another path, of a descriptor that is open. Both throw as `load` does.
+    static void check(const std::filesystem::path& file);
+    static std::shared_ptr<const PluginLibrary> load_checked(const std::filesystem::path& file, bool shipped,
+                                                             const std::filesystem::path& opened);
     /// Asks FILE for its description in a process of its own, so that nothing of it runs here; for plugins
     /// that are not shipped. `table` is then empty. Throws as `load` does.
     /// Blocks for up to 10 s with a plugin that hangs while it is loaded.

@@ -140,6 +140,7 @@ PluginDescription describe(const things_plugin& table) {
     description.writes = table.write != nullptr;
     description.discovers = table.discover != nullptr;
     description.plans = table.plan != nullptr;
+    description.runs_programs = (table.flags & THINGS_RUNS_PROGRAMS) != 0;
     if (!description.polls && !description.listens)
         refuse("it can neither poll nor listen, so nothing could come from it");
     std::set<std::pair<Level, std::string>> seen;

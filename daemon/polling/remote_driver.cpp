@@ -3,6 +3,7 @@
 
 #include "polling/host_process.hpp"
 #include "polling/host_protocol.hpp"
+#include "polling/host_reach.hpp"
 #include "polling/keeping_sink.hpp"
 #include "polling/plugin_config.hpp"
 #include "polling/plugin_table.hpp"
@@ -25,15 +26,16 @@ namespace {
 constexpr std::int64_t hello_time_ms = 10'000, plan_time_ms = 10'000;
 constexpr std::int64_t destroy_time_ms = 3500; ///< exec gives its program up to 3 s to end
 constexpr std::int64_t stop_patience_ms = 1500, tick_ms = 100;
+constexpr std::int64_t look_ms = 1000; ///< for devices that were plugged in anew
 constexpr std::uint64_t most_readings_a_call = 200'000;
 constexpr std::size_t longest_line = 500;
 
 class RemoteDriver final : public Driver {
 public:
-    RemoteDriver(const SourceWork& work, std::filesystem::path plugin, const SourceOptions& options,
-                 DriverSink& sink)
-        : work_(work), plugin_(std::move(plugin)), options_(options), sink_(sink),
-          attention_(epoll_create1(EPOLL_CLOEXEC)) {}
+    RemoteDriver(const SourceWork& work, std::filesystem::path plugin, bool runs_programs,
+                 const SourceOptions& options, DriverSink& sink)
+        : work_(work), plugin_(std::move(plugin)), runs_programs_(runs_programs), options_(options),
+          sink_(sink), attention_(epoll_create1(EPOLL_CLOEXEC)) {}
     RemoteDriver(const RemoteDriver&) = delete;
     RemoteDriver& operator=(const RemoteDriver&) = delete;
     ~RemoteDriver() override {
@@ -78,10 +80,13 @@ private:
 
     const SourceWork& work_;
     const std::filesystem::path plugin_;
+    const bool runs_programs_;
     const SourceOptions options_;
     DriverSink& sink_;
     int attention_;
     HostProcess process_;
+    HostReach reach_; ///< of the process that runs
+    std::int64_t next_look_ms_ = 0;
     HostFrameReader reader_{longest_answer};
     std::optional<CallResult> result_;
     std::optional<HelloFrame> hello_;
@@ -104,7 +109,8 @@ HelloFrame RemoteDriver::start() {
     hello_.reset();
     line_.clear();
     last_line_.clear();
-    hello.error = process_.start(options_, plugin_, sink_.wake_fd());
+    reach_ = find_reach(work_, runs_programs_);
+    hello.error = process_.start(options_, {plugin_, reach_.named, reach_.folders, runs_programs_});
     if (!hello.error.empty()) {
         hello.error = "its host process cannot be started: " + hello.error;
         return hello;
@@ -148,6 +154,7 @@ CallResult RemoteDriver::ask(const HostFrame& frame, std::int64_t deadline_ms) {
     result_.reset();
     readings_ = 0;
     std::int64_t until = deadline_ms + options_.grace.count();
+    process_.interrupt(sink_.is_interrupted());
     if (!send(encode(frame), until))
         return die(steady_ms() >= until ? "did not take the request and had to be ended" : "");
     bool was_stopping = is_ending_ || sink_.is_stopping();
@@ -164,6 +171,12 @@ CallResult RemoteDriver::ask(const HostFrame& frame, std::int64_t deadline_ms) {
         if (steady_ms() >= until)
             return die(was_stopping ? "did not return when the source was stopped and had to be ended"
                                     : "did not return within its deadline and had to be ended");
+    }
+    // Landlock opens files to it, not names.
+    if (const std::int64_t now = steady_ms(); now >= next_look_ms_ && frame.type != FrameType::destroy) {
+        next_look_ms_ = now + look_ms;
+        if (reach_.has_changed())
+            return die("was started before its device was plugged in, and has to be started anew");
     }
     return std::move(*result_);
 }
@@ -211,10 +224,15 @@ bool RemoteDriver::send(const std::string& bytes, std::int64_t until_ms) {
 
 bool RemoteDriver::pump(std::int64_t until_ms) {
     const std::int64_t left = std::clamp<std::int64_t>(until_ms - steady_ms(), 0, tick_ms);
-    pollfd ready[2] = {{process_.socket(), POLLIN, 0}, {process_.messages(), POLLIN, 0}};
-    const int count = ::poll(ready, 2, static_cast<int>(left));
+    // The inbox's own descriptor stays here: one that is shared, a plugin could make block.
+    pollfd ready[3] = {{process_.socket(), POLLIN, 0},
+                       {process_.messages(), POLLIN, 0},
+                       {process_.is_interrupted() ? -1 : sink_.wake_fd(), POLLIN, 0}};
+    const int count = ::poll(ready, 3, static_cast<int>(left));
     if (count <= 0)
         return true;
+    if (ready[2].revents != 0)
+        process_.interrupt(true);
     if (ready[1].revents != 0)
         read_messages();
     return ready[0].revents == 0 || read_socket() != Stream::ended;
@@ -349,14 +367,17 @@ CallResult RemoteDriver::attend() {
 } // namespace
 
 std::unique_ptr<Driver> make_remote_driver(const SourceWork& work, const std::filesystem::path& plugin,
-                                           const SourceOptions& options, DriverSink& sink) {
-    return std::make_unique<RemoteDriver>(work, plugin, options, sink);
+                                           bool runs_programs, const SourceOptions& options,
+                                           DriverSink& sink) {
+    return std::make_unique<RemoteDriver>(work, plugin, runs_programs, options, sink);
 }
 
 HelloFrame ask_plugin(const std::filesystem::path& file, const SourceOptions& options) {
     KeepingSink sink;
     const SourceWork none;
-    RemoteDriver driver(none, file, options, sink);
+    SourceOptions harmless = options;
+    harmless.harmless_host = true; // it needs no device: nobody's rights are enough
+    RemoteDriver driver(none, file, false, harmless, sink);
     return driver.start();
 }
 

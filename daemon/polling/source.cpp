@@ -46,7 +46,8 @@ void* thread_main(void* argument) {
 
 bool is_isolated(const SourceWork& work, const PluginLibrary& library) {
     return work.config.isolation == Isolation::process ||
-           (work.config.isolation == Isolation::automatic && !library.description().shipped);
+           (work.config.isolation == Isolation::automatic &&
+            (!library.description().shipped || library.description().runs_programs));
 }
 
 /// With `isolation: none` a plugin runs here that so far was only asked.
@@ -58,7 +59,9 @@ std::unique_ptr<Driver> make_driver_for(const SourceWork& work,
                                         const std::shared_ptr<const PluginLibrary>& library,
                                         const SourceOptions& options, DriverSink& sink) {
     if (is_isolated(work, *library))
-        return make_remote_driver(work, library->file(), options, sink);
+        return make_remote_driver(work, library->file(),
+                                  library->description().shipped && library->description().runs_programs,
+                                  options, sink);
     return make_local_driver(work, loaded(library), sink);
 }
 

@@ -36,6 +36,8 @@ struct SourceWork {
     SourceConfig config;
     std::vector<SourceDevice> devices;
     std::vector<SourcePoint> points;
+    /// Folders with secrets, configuration, queue and control socket: never shown to a plugin's process.
+    std::vector<std::filesystem::path> hidden = {};
 };
 
 /// A value that came from a plugin, after labels were applied.
@@ -129,8 +131,9 @@ struct SourceOptions {
     std::filesystem::path host_executable =
         "/proc/self/exe"; ///< runs `plugin-host` (polling/plugin_host.hpp)
     std::int64_t host_memory = std::int64_t{256} * 1024 * 1024; ///< bytes of data of a host process
-    Milliseconds call_time = seconds(5);                        ///< deadline of one poll, read or write
-    Milliseconds grace = seconds(3); ///< past its deadline by this much a call counts as hanging
+    bool harmless_host = false;          ///< run by root, a host process becomes the service's user or nobody
+    Milliseconds call_time = seconds(5); ///< deadline of one poll, read or write
+    Milliseconds grace = seconds(3);     ///< past its deadline by this much a call counts as hanging
 };
 
 /// Makes a source in a thread of this process, or in a host process where the configuration asks for one.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/work.hpp"
 
+#include <set>
+#include <string_view>
 #include <unordered_map>
 
 namespace things {
@@ -15,6 +17,23 @@ std::uint32_t device_index(SourceWork& work, const DeviceConfig& device) {
     return static_cast<std::uint32_t>(work.devices.size() - 1);
 }
 
+std::vector<std::filesystem::path> hidden_folders(const Config& config) {
+    std::set<std::filesystem::path> folders = {config.file.parent_path(), config.queue.path.parent_path(),
+                                               config.queue.hot_path, config.control_socket.parent_path()};
+    constexpr std::string_view file = "file ";
+    for (const DeviceConfig& device : config.devices)
+        if (device.secret_origin.compare(0, file.size(), file) == 0)
+            folders.insert(std::filesystem::path(device.secret_origin.substr(file.size())).parent_path());
+    std::set<std::filesystem::path> real;
+    for (const auto& folder : folders) {
+        std::error_code error;
+        auto path = std::filesystem::weakly_canonical(folder.empty() ? "." : folder, error);
+        if (!error)
+            real.insert(std::move(path));
+    }
+    return {real.begin(), real.end()};
+}
+
 void forget_places(std::vector<Setting>& settings) {
     for (Setting& setting : settings)
         setting.place = {};
@@ -25,9 +44,10 @@ void forget_places(std::vector<Setting>& settings) {
 Work make_work(const Config& config) {
     Work work;
     std::unordered_map<std::string, std::size_t> by_name;
+    const std::vector<std::filesystem::path> hidden = hidden_folders(config);
     for (const SourceConfig& source : config.sources) {
         by_name.emplace(source.name, work.sources.size());
-        work.sources.push_back({source, {}, {}});
+        work.sources.push_back({source, {}, {}, hidden});
     }
     work.origins.resize(work.sources.size());
     for (std::size_t d = 0; d < config.devices.size(); ++d) {

@@ -42,6 +42,7 @@ const things_plugin* make_table() {
     table.poll = &Border::poll;
     table.listen = &Border::listen;
     table.write = &Border::write;
+    table.flags = THINGS_RUNS_PROGRAMS;
     return &table;
 }
 

@@ -24,6 +24,7 @@ extern "C" const things_plugin* things_plugin_entry(void) {
                                      nullptr,
                                      &Border::write,
                                      &Border::discover,
-                                     &Border::plan};
+                                     &Border::plan,
+                                     0};
     return &table;
 }

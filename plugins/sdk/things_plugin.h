@@ -28,7 +28,7 @@ extern "C" {
 /* The host refuses a table with another major version. The minor one grows with every field or flag that is
  * added; the side that knows less just does not see it. */
 #define THINGS_ABI_MAJOR 1
-#define THINGS_ABI_MINOR 0
+#define THINGS_ABI_MINOR 1
 
 /* ---- values ------------------------------------------------------------------------------------------- */
 
@@ -234,6 +234,12 @@ typedef struct things_host {
 
 typedef struct things_source things_source; /* the plugin's own */
 
+enum things_plugin_flag {
+    THINGS_RUNS_PROGRAMS =
+        1 /* sources start programs that their settings name; of a plugin that comes with the
+           * gateway they then get a process of their own, as those of others do anyway */
+};
+
 /* The host copies it; keys and texts stay the plugin's. create, destroy and one of poll and listen must be
  * there. Sources of one plugin run on threads of their own: what they share (a library with global state) the
  * plugin must lock. */
@@ -280,6 +286,7 @@ typedef struct things_plugin {
     /* Says through found() how the points will be read: one JSON object a request, then one a source with
      * "cycle_ms", "load" (0 to 1) and "requests". Touches no device. Null: nothing to say. */
     int (*plan)(things_source* source);
+    uint32_t flags; /* enum things_plugin_flag; since minor version 1 */
 } things_plugin;
 
 /* The one exported function. Its result lives as long as the shared object is loaded. */

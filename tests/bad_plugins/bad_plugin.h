@@ -95,7 +95,8 @@ static const things_plugin good_table = {sizeof(things_plugin),
                                          0,
                                          good_write,
                                          good_discover,
-                                         good_plan};
+                                         good_plan,
+                                         0};
 
 #ifndef OWN_ENTRY
 #ifdef __cplusplus

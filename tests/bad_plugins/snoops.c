@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Looks for what is none of its business. Each point says what to try in its key `reach`, and its reading is
- * 1 if that was possible: a path (a file is read, a socket connected to, a directory listed), or
- * `environment`, `descriptors` (more than its own), `memory` (the gateway's, or its own where that is the
- * same), `signal` (the gateway), `landlock` (whether the kernel has it: its version). */
+ * 1 if that was possible: a path (a file is read, a socket connected to, a directory listed, a port written
+ * to), with an @ before it so that the settings do not name it; or `environment`, `descriptors` (more than
+ * its own), `landlock` (its version), or something done to the gateway (to itself, where that is the same):
+ * `memory`, `signal`, `limits`, `scheduler`, `priority`, `affinity`; or `keys`, `io_uring`, `session` (a
+ * child that leaves the group), `mode` (of a file). */
+#define _GNU_SOURCE
 #define NAME "snoops"
 #define OWN_ENTRY
 #include "bad_plugin.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-static char reach[16][256];
+static char reach[32][256];
 
 static void fault(struct things_source* source) {
     (void)source;
@@ -39,7 +46,13 @@ static int can_connect(const char* path) {
 }
 
 static int can_open(const char* path) {
-    const int fd = open(path, O_RDONLY);
+    struct stat status;
+    const int is_port = stat(path, &status) == 0 && S_ISCHR(status.st_mode);
+    const int fd = open(path, is_port ? O_RDWR | O_NOCTTY | O_NONBLOCK : O_RDONLY);
+    if (is_port) {
+        close(fd);
+        return fd >= 0;
+    }
     char byte;
     if (fd < 0)
         return can_connect(path);
@@ -60,6 +73,40 @@ static pid_t gateway(void) {
     return getenv("CREDENTIALS_DIRECTORY") || getenv("NOTIFY_SOCKET") ? getpid() : getppid();
 }
 
+/* To change nothing is also refused, where to change something would be. */
+static int can_limit(pid_t process) {
+    struct rlimit limit;
+    return syscall(SYS_prlimit64, process, RLIMIT_NOFILE, 0, &limit) == 0;
+}
+
+static int can_schedule(pid_t process) {
+    const struct sched_param none = {0};
+    return sched_setscheduler(process, SCHED_BATCH, &none) == 0 &&
+           sched_setscheduler(process, SCHED_OTHER, &none) == 0;
+}
+
+static int can_pin(pid_t process) {
+    cpu_set_t all;
+    return sched_getaffinity(process, sizeof all, &all) == 0 &&
+           sched_setaffinity(process, sizeof all, &all) == 0;
+}
+
+static int can_leave(void) {
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(setsid() < 0 && setpgid(0, 0) != 0);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static int can_set_up_io_uring(void) {
+    char parameters[256] = {0};
+    const int fd = (int)syscall(425, 1, parameters);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int try(const char* what) {
     char memory[64];
     snprintf(memory, sizeof memory, "/proc/%d/mem", (int)gateway());
@@ -71,9 +118,25 @@ static int try(const char* what) {
         return open(memory, O_RDONLY) >= 0;
     if (strcmp(what, "signal") == 0)
         return kill(gateway(), 0) == 0;
+    if (strcmp(what, "limits") == 0)
+        return can_limit(gateway());
+    if (strcmp(what, "scheduler") == 0)
+        return can_schedule(gateway());
+    if (strcmp(what, "priority") == 0)
+        return setpriority(PRIO_PROCESS, gateway(), getpriority(PRIO_PROCESS, gateway())) == 0;
+    if (strcmp(what, "affinity") == 0)
+        return can_pin(gateway());
+    if (strcmp(what, "keys") == 0)
+        return syscall(SYS_keyctl, 0 /* the id of a keyring */, -3 /* the session's */, 1) >= 0;
+    if (strcmp(what, "io_uring") == 0)
+        return can_set_up_io_uring();
+    if (strcmp(what, "session") == 0)
+        return can_leave();
+    if (strncmp(what, "mode ", 5) == 0)
+        return chmod(what + 5, 0600) == 0;
     if (strcmp(what, "landlock") == 0)
         return (int)syscall(444, 0, 0, 1);
-    return can_open(what);
+    return can_open(*what == '@' ? what + 1 : what);
 }
 
 static int snoop(things_source* source, const uint32_t* points, uint32_t count, int64_t deadline_ms) {
@@ -91,7 +154,7 @@ static int snoop(things_source* source, const uint32_t* points, uint32_t count, 
 }
 
 static int create(const things_host* host, const things_source_config* config, things_source** source) {
-    for (uint32_t i = 0; i < config->point_count && i < 16; ++i)
+    for (uint32_t i = 0; i < config->point_count && i < 32; ++i)
         for (uint32_t k = 0; k < config->points[i]->setting_count; ++k)
             strncpy(reach[i], config->points[i]->settings[k]->value.text, sizeof reach[i] - 1);
     return good_create(host, config, source);

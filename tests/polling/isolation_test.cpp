@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "plugins/link/pty.hpp"
 #include "polling/source.hpp"
 #include "support/skip.hpp"
 #include "support/source_fixture.hpp"
@@ -9,11 +10,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <map>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -230,49 +235,119 @@ TEST_CASE("garbage is refused, the good readings beside it are kept") {
     CHECK(bad->status().restarts == 0);
 }
 
-TEST_CASE("a plugin in a process reaches neither secrets nor the gateway's memory, sockets or descriptors") {
-    // Not in TempDir, which is below /dev: devices are what a plugin may see.
+namespace {
+
+/// What a plugin that snoops could reach, by what it tried.
+std::map<std::string, bool> snoop(const std::vector<std::string>& attempts, Isolation isolation,
+                                  const std::string& host, Ear& ear) {
+    const SystemClock clock;
+    SourceOptions options = quick_options();
+    options.host_executable += host;
+    SourceWork work = make_work("snoops", static_cast<std::uint32_t>(attempts.size()), milliseconds(50));
+    for (std::size_t i = 0; i < attempts.size(); ++i)
+        work.points[i].config.settings = {make_setting("reach", attempts[i])};
+    work.config.isolation = isolation;
+    auto source =
+        make_source(work, PluginLibrary::load(bad_plugin_file("snoops"), true), clock, ear, options);
+    source->start();
+    const auto last = static_cast<std::uint32_t>(attempts.size() - 1);
+    REQUIRE(ear.wait([&] { return !ear.of(last).empty(); }));
+    std::map<std::string, bool> reached;
+    for (std::uint32_t i = 0; i <= last; ++i)
+        reached[attempts[i]] = ear.of(i)[0].value == Value(std::int64_t{1});
+    return reached;
+}
+
+long kernel_landlock() {
+    const long version = ::syscall(444, nullptr, 0, 1);
+    return version < 0 ? 0 : version;
+}
+
+} // namespace
+
+TEST_CASE("a plugin in a process of its own reaches its source, and nothing else of the gateway's") {
+    // Not in TempDir, which is below /dev.
     const auto folder = std::filesystem::temp_directory_path() / ("things-snoop-" + std::to_string(getpid()));
     std::filesystem::create_directory(folder);
     const std::string secret = folder / "secret", socket = folder / "control.sock";
     std::ofstream(secret) << "shared secret";
     const int listener = listen_at(socket);
+    Pty own, foreign; // the port that its settings name, and another source's
     setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
-    const SystemClock clock;
-    const std::vector<std::string> reach = {"landlock", secret,        folder,        "memory",
-                                            socket,     "environment", "descriptors", "signal"};
-    std::string not_covered;
-    for (const Isolation isolation : {Isolation::process, Isolation::none}) {
-        Ear ear;
-        SourceWork work = make_work("snoops", static_cast<std::uint32_t>(reach.size()), milliseconds(50));
-        for (std::size_t i = 0; i < reach.size(); ++i)
-            work.points[i].config.settings = {make_setting("reach", reach[i])};
-        work.config.isolation = isolation;
-        auto source = make_source(work, PluginLibrary::load(bad_plugin_file("snoops"), true), clock, ear,
-                                  quick_options());
-        source->start();
-        REQUIRE(ear.wait([&] { return !ear.of(7).empty(); }));
-        const auto landlock = std::get<std::int64_t>(ear.of(0)[0].value);
-        const bool is_alone = isolation == Isolation::process;
-        for (std::uint32_t i = 1; i < reach.size(); ++i) {
-            CAPTURE(reach[i]);
-            // Landlock hides files and memory, and as of its version 6 shields from signals.
-            const bool needs_it = i <= 3 || reach[i] == "signal";
-            if (is_alone && needs_it && landlock < (reach[i] == "signal" ? 6 : 1)) {
-                not_covered += " " + reach[i];
-                continue;
-            }
-            // 1 if it could be reached: here, to show that the plugin tries hard enough; there, never.
-            CHECK(ear.of(i)[0].value == Value(std::int64_t{is_alone ? 0 : 1}));
-        }
-        CHECK(ear.heard("files") == (is_alone && landlock < 1)); // a missing wall is told
-        CHECK_FALSE(ear.heard("calls"));
+    const std::vector<std::string> by_files = {"@" + secret, "@" + folder.string(), "@" + foreign.path(),
+                                               "memory"};
+    const std::vector<std::string> by_calls = {"@" + socket, "limits",   "scheduler",
+                                               "priority",   "affinity", "keys",
+                                               "io_uring",   "session",  "mode " + secret};
+    std::vector<std::string> attempts = {own.path(), "environment", "descriptors", "signal"};
+    attempts.insert(attempts.end(), by_files.begin(), by_files.end());
+    attempts.insert(attempts.end(), by_calls.begin(), by_calls.end());
+    const long landlock = kernel_landlock();
+
+    Ear ear, open_ear, old_ear, here_ear;
+    auto reached = snoop(attempts, Isolation::process, "", ear);
+    CHECK(reached[own.path()]);
+    CHECK_FALSE(reached["environment"]);
+    CHECK_FALSE(reached["descriptors"]);
+    CHECK_FALSE(reached["signal"]);
+    for (const std::string& attempt : by_calls) {
+        CAPTURE(attempt);
+        CHECK_FALSE(reached[attempt]);
     }
-    if (!not_covered.empty())
-        skipped("what Landlock does not cover here:" + not_covered);
+    for (const std::string& attempt : by_files) {
+        CAPTURE(attempt);
+        CHECK(reached[attempt] == (landlock < 1)); // a wall that is missing is told
+    }
+    CHECK(ear.heard("files") == (landlock < 1));
+    CHECK_FALSE(ear.heard("calls"));
+    CHECK_FALSE(ear.heard("signals"));
+
+    // As on the kernel of Debian 12, whose Landlock knows no signals.
+    reached = snoop(attempts, Isolation::process, "-old", old_ear);
+    CHECK_FALSE(reached["signal"]);
+    CHECK_FALSE(reached["limits"]);
+
+    // Without the walls, and in the gateway's process: the attempts are real.
+    for (const Isolation isolation : {Isolation::process, Isolation::none}) {
+        Ear& heard = isolation == Isolation::none ? here_ear : open_ear;
+        reached = snoop(attempts, isolation, "-open", heard);
+        for (const std::string& attempt : attempts) {
+            CAPTURE(attempt);
+            const bool by_process = attempt == "environment" || attempt == "descriptors";
+            // Which a container may forbid as a whole.
+            bool is_optional = attempt == "io_uring" || attempt == "keys" || attempt == "memory";
+            // The kernel itself guards a gateway that has capabilities against one that has none.
+            if (isolation == Isolation::process && ::geteuid() == 0)
+                is_optional |= attempt == "scheduler" || attempt == "priority" || attempt == "affinity";
+            if (reached[attempt] || !is_optional)
+                CHECK(reached[attempt] == !(by_process && isolation == Isolation::process));
+        }
+        CHECK(heard.heard("files") == (isolation == Isolation::process));
+        CHECK(heard.heard("calls") == (isolation == Isolation::process));
+    }
+    if (landlock < 1)
+        skipped("files: there is no Landlock here");
     ::close(listener);
     std::filesystem::remove_all(folder);
     unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+TEST_CASE("a plugin that turns its wake descriptor against the gateway holds up nobody") {
+    Neighbour neighbour;
+    Bad bad("fills_wake");
+    REQUIRE(bad.ear.wait([&] { return bad.ear.of(0).size() >= 2; }));
+    // Each of these wakes the source from another thread, which must not be made to wait.
+    std::promise<void> done;
+    std::thread caller([&] {
+        for (int i = 0; i < 20; ++i)
+            (void)read_now(*bad, 0);
+        bad->stop();
+        done.set_value();
+    });
+    CHECK(done.get_future().wait_for(seconds(20)) == std::future_status::ready);
+    caller.join();
+    CHECK(bad->join(seconds(5)));
+    CHECK(neighbour.largest_gap() < 500);
 }
 
 TEST_CASE("a plugin that dies while its settings are checked is no mistake of the configuration") {

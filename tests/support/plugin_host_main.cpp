@@ -5,6 +5,13 @@
 #include <cstdio>
 #include <cstring>
 
+#ifndef THINGS_HOST_WALLS
+#define THINGS_HOST_WALLS true
+#endif
+#ifndef THINGS_HOST_LANDLOCK
+#define THINGS_HOST_LANDLOCK (-1)
+#endif
+
 // What the daemon's hidden subcommand does, alone, for tests that do not want the whole daemon; and with
 // `test FILE.so` the conformance test.
 int main(int argc, char** argv) {
@@ -18,5 +25,8 @@ int main(int argc, char** argv) {
     }
     if (argc < 2 || std::strcmp(argv[1], "plugin-host") != 0)
         return 64;
-    return things::run_plugin_host(argc - 1, argv + 1);
+    things::HostLimits limits;
+    limits.walls = THINGS_HOST_WALLS;
+    limits.kernel = THINGS_HOST_LANDLOCK;
+    return things::run_plugin_host(argc - 1, argv + 1, limits);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/skip.hpp"
 #include "support/source_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -156,7 +157,9 @@ TEST_CASE("a program that cannot be run says why") {
     CHECK(ear.wait([&] { return ear.heard("program"); }));
     CHECK(ear.events()[0].text.find("No such file") != std::string::npos);
     work.config.settings.clear();
-    CHECK(validate(work, *PluginLibrary::load(plugin_file("exec"), true)).problems.at(0).key == "command");
+    CHECK(
+        validate(work, *PluginLibrary::load(plugin_file("exec"), true), quick_options()).problems.at(0).key ==
+        "command");
 }
 
 TEST_CASE("a program is ended with its children") {
@@ -185,6 +188,56 @@ TEST_CASE("a program gets neither the gateway's environment nor its descriptors,
     CHECK(program.ear.of(0)[0].value == Value(std::string()));
     CHECK(program.ear.of(1)[0].value == Value(std::string("4 NoNewPrivs:1"))); // 0, 1, 2 and ls's own
     unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+TEST_CASE("a program sees its own folder, and neither secrets nor other processes") {
+    if (::syscall(444, nullptr, 0, 1) < 1)
+        return skipped("there is no Landlock here");
+    // Not in TempDir, which is below /dev.
+    const fs::path top = fs::temp_directory_path() / ("things-exec-" + std::to_string(getpid()));
+    fs::create_directories(top / "secrets");
+    fs::create_directories(top / "program");
+    std::ofstream(top / "secrets/boiler") << "shared secret";
+    std::ofstream(top / "program/calibration") << "1.5";
+    std::ofstream(top / "program/run") << R"(#!/bin/sh
+says() { echo "{\"point\":\"$1\",\"value\":$2}"; }
+if cat "${0%/*}/calibration" >/dev/null; then says p0 1; else says p0 0; fi
+if cat "$SECRETS/boiler" >/dev/null 2>&1; then says p1 1; else says p1 0; fi
+if (prlimit --pid "$GATEWAY" --nofile) >/dev/null 2>&1; then says p2 1; else says p2 0; fi
+setsid sh -c 'echo "{\"point\":\"p3\",\"value\":$$}"; exec >/dev/null 2>&1; while :; do sleep 1; done' &
+sleep 0.1 & kill $! && says p4 1
+wait $!
+while :; do sleep 1; done
+)";
+    fs::permissions(top / "program/run", fs::perms::owner_all);
+    for (const bool is_open : {false, true}) {
+        CAPTURE(is_open);
+        Ear ear;
+        const SystemClock clock;
+        SourceOptions options = quick_options();
+        options.host_executable += is_open ? "-open" : "";
+        SourceWork work = make_work("exec", 5, Milliseconds(100));
+        Setting command = make_setting("command", std::monostate());
+        command.items = {(top / "program/run").string()};
+        Setting environment = make_setting("environment", std::monostate());
+        environment.items = {std::string("SECRETS"), (top / "secrets").string(), std::string("GATEWAY"),
+                             std::to_string(getpid())};
+        work.config.settings = {command, environment};
+        work.hidden = {top / "secrets"}; // as a configuration that has its secrets there
+        auto source = make_source(work, PluginLibrary::load(plugin_file("exec"), true), clock, ear, options);
+        source->start();
+        REQUIRE(ear.wait([&] { return !ear.of(3).empty() && !ear.of(4).empty(); }));
+        CHECK(ear.of(0)[0].value == Value(std::int64_t{1}));
+        CHECK(ear.of(1)[0].value == Value(std::int64_t{is_open}));
+        CHECK(ear.of(2)[0].value == Value(std::int64_t{is_open}));
+        // What left its session ends with the source all the same.
+        const auto runaway = static_cast<pid_t>(std::get<std::int64_t>(ear.of(3)[0].value));
+        CHECK(is_alive(runaway));
+        source->stop();
+        CHECK(source->join(seconds(5)));
+        CHECK(ear.wait([&] { return !is_alive(runaway); }));
+    }
+    fs::remove_all(top);
 }
 
 TEST_CASE("garbage, floods and endless lines do no harm") {
