@@ -24,6 +24,10 @@ constexpr int probe_share = 16;  // silent units get a sixteenth of the line's t
 constexpr std::chrono::milliseconds patience{50};
 constexpr const char* waits = "waits";
 
+bool is_same(const PlannedRequest& a, const PlannedRequest& b) {
+    return a.unit == b.unit && a.table == b.table && a.span == b.span;
+}
+
 } // namespace
 
 int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
@@ -140,11 +144,12 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
             if (unit_of(*request).unit == unit)
                 requests.push_back(request);
         const SteadyTime now = Clock::now();
-        const int retries = is_alone ? 0 : std::max(unit_of(*first).retries - 1, 0);
+        int retries = is_alone ? 0 : std::max(unit_of(*first).retries - 1, 0);
         const std::optional<Next> known = ask_known(unit, *first, retries);
-        if (known == Next::go_on) // then the others first
+        if (known == Next::go_on) { // then the others first
             std::rotate(requests.begin(), requests.begin() + 1, requests.end());
-        else if (known == Next::failed)
+            retries = 0;
+        } else if (known == Next::failed)
             on_silence(*first, failure_.why);
         if (known == Next::stop || (known != Next::failed && read_all(requests, retries) == Next::stop))
             return Next::stop;
@@ -201,12 +206,19 @@ ModbusSource::Next ModbusSource::read_all(const std::vector<const PlannedRequest
 
 std::optional<ModbusSource::Next> ModbusSource::ask_known(std::uint8_t unit, const PlannedRequest& failed,
                                                           int silent_retries) {
-    const UnitState& it = units_[unit];
-    if (!it.good ||
-        (it.good->unit == failed.unit && it.good->table == failed.table && it.good->span == failed.span))
+    UnitState& it = units_[unit];
+    const auto is_other = [&failed](const std::optional<PlannedRequest>& request) {
+        return request && !is_same(*request, failed);
+    };
+    std::optional<PlannedRequest> known = it.good;
+    if (!is_other(known))
+        known = point_probe(unit);
+    if (!is_other(known))
         return std::nullopt;
-    const PlannedRequest known = *it.good;
-    return read(known, silent_retries);
+    const Next next = read(*known, silent_retries);
+    if (next == Next::failed)
+        ++it.turn;
+    return next;
 }
 
 // With neighbours on the line the first failure is the last that is waited for in this call.
@@ -310,8 +322,7 @@ ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t uni
     it.turn = 0;
     std::vector<const PlannedRequest*> rest;
     for (const PlannedRequest& request : plan)
-        if (unit_of(request).unit == unit && !(request.span == probe.span && request.table == probe.table &&
-                                               request.unit == probe.unit && !probe.points.empty()))
+        if (unit_of(request).unit == unit && (probe.points.empty() || !is_same(request, probe)))
             rest.push_back(&request);
     return read_all(rest, is_alone ? std::max(unit_of(shortest).retries - 1, 0) : 0);
 }
@@ -322,10 +333,14 @@ PlannedRequest ModbusSource::probe_of(const PollPlan& plan, std::uint8_t unit) c
     for (const PlannedRequest& request : plan)
         if (unit_of(request).unit == unit && (!shortest || request.span.size() < shortest->span.size()))
             shortest = &request;
-    if (it.turn == 0 || settings_.points.empty())
+    if (it.turn == 0)
         return *shortest;
-    if (it.turn == 1 && it.good)
+    if (it.turn == 1 && it.good && !is_same(*it.good, *shortest))
         return *it.good;
+    return point_probe(unit).value_or(*shortest);
+}
+
+std::optional<PlannedRequest> ModbusSource::point_probe(std::uint8_t unit) const {
     std::vector<std::uint32_t> points;
     for (std::uint32_t i = 0; i < settings_.points.size(); ++i) {
         const ModbusPoint& point = settings_.points[i];
@@ -333,9 +348,10 @@ PlannedRequest ModbusSource::probe_of(const PollPlan& plan, std::uint8_t unit) c
             points.push_back(i);
     }
     if (points.empty())
-        return *shortest;
-    const std::size_t step = it.turn / 2 % points.size();
-    PlannedRequest probe = alone(points[it.turn % 2 == 0 ? step : points.size() - 1 - step]);
+        return std::nullopt;
+    const std::uint32_t turn = units_[unit].turn;
+    const std::size_t step = turn / 2 % points.size();
+    PlannedRequest probe = alone(points[turn % 2 == 0 ? points.size() - 1 - step : step]);
     probe.points.clear();
     return probe;
 }
@@ -527,6 +543,7 @@ void ModbusSource::learn_usual(std::uint8_t unit, std::uint32_t us) {
 void ModbusSource::on_answer(std::uint8_t unit) {
     UnitState& it = units_[unit];
     it.answered_in = call_;
+    it.turn = 0;
     it.answered_at = Clock::now();
     if (it.health.state() == UnitHealth::State::alive)
         return;
@@ -551,6 +568,7 @@ void ModbusSource::on_silence(const PlannedRequest& request, BusExplanation why)
     const UnitSettings& unit = unit_of(request);
     UnitState& it = units_[unit.unit];
     it.health.on_silence(Clock::now(), unit.timeout, unit.backoff_max);
+    it.turn = std::max(it.turn, 1U); // the next probe asks for something else
     report_silence(request, std::move(why));
 }
 

@@ -143,7 +143,8 @@ private:
     /// Points that are asked alone, since they or their neighbours were not answered.
     Next run_trials();
     Next run_trial(std::uint32_t point);
-    /// Asks for what the unit answered last. Nothing: `failed` asked for just that, or it never answered.
+    /// Asks for what the unit answered last, or for one of its points where `failed` asked for just that.
+    /// Nothing: there is nothing else to ask for.
     std::optional<Next> ask_known(std::uint8_t unit, const PlannedRequest& failed, int silent_retries);
     /// One that failed twice in this call is left out at once if it holds one point.
     void suspect(const PlannedRequest& request, const Failure& failure);
@@ -153,6 +154,7 @@ private:
     /// A request that may find out whether a unit is there: at the first turn the shortest of the plan, then
     /// what it answered last, then its points, from both ends.
     [[nodiscard]] PlannedRequest probe_of(const PollPlan& plan, std::uint8_t unit) const;
+    [[nodiscard]] std::optional<PlannedRequest> point_probe(std::uint8_t unit) const;
     [[nodiscard]] PlannedRequest alone(std::uint32_t point) const;
     [[nodiscard]] bool may_fail_again(std::uint8_t unit) const;
     /// "holding registers 4 and 124 (40005, 40125)": neighbours of a register that can be read.

@@ -2,15 +2,16 @@
 """Wrong answers on a bus: checksum, unit, function, exception, length, late, twice, after a reconnect, transaction, MBAP.
 
 A trial is a request over RTU, RTU over TCP or TCP; three answers in ten are wrong in one of the twelve ways that RTU has or the
-sixteen of TCP (tests/support/bus_storm), and what stayed late of one meets the next. The plugin's own bus runs in the time of
-the line. What nobody can tell from a right answer is counted, and proved to be that, by the storm itself: see storm.hpp."""
+sixteen of TCP (tests/support/bus_storm), and what stayed late of one meets the next. TCP also comes with answers that are numbered
+in a way of the device's own. The plugin's own bus runs in the time of the line. What nobody can tell from a right answer is
+counted, and proved to be that, by the storm itself: see storm.hpp."""
 
 from campaigns.noise import storm, told
 from campaigns.outcome import Outcome
 
 ROWS = "18"
-KINDS = ("rtu", "rtutcp", "tcp")
-TRIALS = {"ci": 300_000, "hand": 30_000_000}  # each way a thousand times at least, and a hundred thousand times
+KINDS = ("rtu", "rtutcp", "tcp", "zero", "counter", "swapped")  # the last three: TCP with numbers of its own
+TRIALS = {"ci": 600_000, "hand": 60_000_000}  # each way a thousand times at least, and a hundred thousand times
 PART = 1_000_000   # with a seed of its own
 BUG = "other transactions and late answers taken"
 FAULTS = ("checksum", "other_unit", "other_function", "exception", "short", "long", "oversized", "byte_count", "late", "previous",

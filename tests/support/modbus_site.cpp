@@ -10,6 +10,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 // Serial lines with byte timing and TCP devices for scenarios, in a process of their own. Reads one command a
@@ -18,6 +19,7 @@
 //   line NAME BAUD TURNAROUND_US UNIT..     a line; answers with the path of its port; 0 baud: no byte timing
 //   tcp NAME tcp|rtu CLIENTS UNIT..         a TCP device for so many clients; answers with its port
 //   fault NAME UNIT KIND [EVERY DELAY_MS CODE]   of each EVERYth request to that unit; KIND none: no more
+//   hush NAME UNIT ADDRESS                  whatever touches this holding register is never answered
 //   forbid NAME UNIT ADDRESS                a holding register that is not there
 //   noise NAME HEX                          bytes on the line, now
 //   pull NAME, return NAME                  the adapter
@@ -68,8 +70,16 @@ public:
         const std::lock_guard guard(lock_);
         faults_[unit] = {fault, std::max<std::uint64_t>(every, 1)};
     }
+    void hush(std::uint8_t unit, unsigned address) {
+        const std::lock_guard guard(lock_);
+        hushed_.emplace_back(unit, address);
+    }
     [[nodiscard]] UnitFault fault_of(const UnitRequest& request) {
         const std::lock_guard guard(lock_);
+        for (const auto& [unit, address] : hushed_)
+            if (unit == request.unit && request.address <= address &&
+                address < request.address + request.count)
+                return UnitFault{Kind::silent};
         const auto found = faults_.find(request.unit);
         return found != faults_.end() && ++seen_[request.unit] % found->second.second == 0
                    ? found->second.first
@@ -108,6 +118,7 @@ private:
     std::mutex lock_;
     std::map<std::uint8_t, std::pair<UnitFault, std::uint64_t>> faults_;
     std::map<std::uint8_t, std::uint64_t> seen_;
+    std::vector<std::pair<std::uint8_t, unsigned>> hushed_;
     std::vector<std::uint8_t> ids_;
     bool rtu_ = false;
     int clients_ = 0;
@@ -146,6 +157,8 @@ public:
             place.start_device();
         else if (command == "mute" && in >> number)
             place.device().mute(number != 0);
+        else if (command == "hush" && in >> unit >> number)
+            place.hush(static_cast<std::uint8_t>(unit), static_cast<unsigned>(number));
         else if (command == "forbid" && in >> unit >> number)
             place.units().forbid(static_cast<std::uint8_t>(unit), 'h', static_cast<std::uint16_t>(number));
         else
