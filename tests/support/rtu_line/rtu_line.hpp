@@ -38,7 +38,8 @@ public:
     void put_back();
     /// Noise on the line, at once.
     void send_noise(const std::vector<std::uint8_t>& bytes);
-    /// Requests that began before the line was silent for 3.5 characters.
+    /// Requests that began before the line was silent for 3.5 characters behind an answer. (When a request
+    /// really ended is not known: a busy machine may show two at once, one of which came long ago.)
     [[nodiscard]] int silence_violations() const { return violations_; }
 
 private:
