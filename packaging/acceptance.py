@@ -52,7 +52,7 @@ class Acceptance:
         begin = (self.upgrade_from_previous, self.install) if self.previous else (self.install, self.commission, self.first_packs)
         for step in (*begin, self.encrypted_credential, self.downlink, self.sandbox, self.second_instance, self.hanging_thread_begins, self.journal, self.endpoints, self.crash, self.hang,
                      self.hanging_thread_ends, self.wrong_configuration, self.reload, self.upgrade, self.power_cut,
-                     self.newer_queue, self.reinstall, self.books, self.core_file, self.search_for_secrets, self.purge):
+                     self.newer_queue, self.reinstall, self.books, self.core_file, self.search_for_secrets, self.purge, self.purge_with_a_disk):
             begin = time.monotonic()
             print(f"-- {step.__name__.replace('_', ' ')}", flush=True)
             try:
@@ -436,6 +436,21 @@ devices:
                    and guest.sh("ls /etc/systemd/system/*.wants | grep things", check=False).stdout == "")
         self.check("what the user added stays", guest.path(f"{ETC}/devices.d/site.yaml").exists())
         self.check("no unit is left failed", guest.sh("systemctl --failed --no-legend | grep things", check=False).stdout == "")
+
+    def purge_with_a_disk(self):
+        """The state folder is a mount point, so it cannot go, and what is on the disk must."""
+        guest = self.guest
+        guest.sh(f"mkdir -p {STATE} && mount -t tmpfs tmpfs {STATE} && mkdir {STATE}/lost+found")
+        guest.run(*APT, "install", "/root/next.deb")
+        wait_until(lambda: guest.is_active(UNIT), "the service is back", 30, 0.2)
+        guest.sh(f"echo a reading >{STATE}/left")
+        purged = guest.run(*APT, "purge", UNIT, check=False)
+        self.check("purge takes what is on the disk and leaves the mount point",
+                   purged.returncode == 0 and guest.sh(f"ls -A {STATE}").stdout.split() == ["lost+found"], purged.stdout[-800:] +
+                   purged.stderr[-800:])
+        self.check("the package is gone then too",
+                   guest.run("dpkg-query", "-W", "-f", "${db:Status-Status}", UNIT, check=False).stdout in ("", "not-installed"))
+        guest.sh(f"umount {STATE} && rmdir {STATE}")
 
 
 def main():
