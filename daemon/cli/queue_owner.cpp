@@ -2,6 +2,8 @@
 #include "cli/queue_owner.hpp"
 
 #include "platform/privileges.hpp"
+#include "polling/host_reach.hpp"
+#include "polling/work.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +11,9 @@
 #include <cstdio>
 #include <optional>
 #include <system_error>
+#include <vector>
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,7 +45,34 @@ bool become_owner(const struct stat& owner) {
                             : become({"", owner.st_uid, owner.st_gid}, false);
 }
 
+/// With the user's rights for the moment.
+bool may_open(const User& user, const std::vector<std::filesystem::path>& paths) {
+    const gid_t group = ::getegid();
+    bool may = ::setegid(user.gid) == 0 && ::seteuid(user.uid) == 0;
+    for (const auto& path : paths) {
+        const bool is_program = std::filesystem::is_regular_file(path);
+        // What does not exist, nobody can open; that is told later.
+        may = may && (::faccessat(AT_FDCWD, path.c_str(), is_program ? R_OK : R_OK | W_OK, AT_EACCESS) == 0 ||
+                      errno == ENOENT);
+    }
+    return ::seteuid(0) == 0 && ::setegid(group) == 0 && may;
+}
+
 } // namespace
+
+void give_up_root(const Config& config, const std::function<bool(const SourceConfig&)>& wanted) {
+    if (::geteuid() != 0)
+        return;
+    const User user = harmless_user();
+    std::vector<std::filesystem::path> paths;
+    for (const SourceWork& work : make_work(config).sources)
+        if (wanted(work.config))
+            for (const auto& path : find_reach(work, true).named)
+                paths.push_back(path);
+    if (user.name != "nobody" || may_open(user, paths))
+        (void)become(user, user.name != "nobody");
+    drop_capabilities();
+}
 
 std::string foreign_queue_owner(const Config& config) {
     struct stat file {};

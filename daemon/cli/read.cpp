@@ -2,6 +2,7 @@
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
 #include "cli/print.hpp"
+#include "cli/queue_owner.hpp"
 
 #include "platform/json.hpp"
 #include "read_report.hpp"
@@ -48,7 +49,11 @@ std::string read_by_hand(const Config& config, PluginDirectory& plugins, const D
     for (const PointConfig& point : device.points)
         if (is_wanted(point))
             sources.insert(point.source.empty() ? device.source : point.source);
-    OpenBus bus(config, plugins, [&sources](const SourceConfig& s) { return sources.contains(s.name); });
+    const auto wanted = [&sources](const SourceConfig& source) {
+        return sources.contains(source.name);
+    };
+    give_up_root(config, wanted);
+    OpenBus bus(config, plugins, wanted);
     std::vector<PointResult> results;
     for (const PointConfig& point : device.points)
         if (is_wanted(point))

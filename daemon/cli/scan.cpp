@@ -2,6 +2,7 @@
 #include "cli/daemon_link.hpp"
 #include "cli/open_bus.hpp"
 #include "cli/print.hpp"
+#include "cli/queue_owner.hpp"
 
 #include "config/nearest.hpp"
 #include "platform/json.hpp"
@@ -156,7 +157,11 @@ int scan(const Common& common, const ScanOptions& options) {
                 printer.found(simdjson::minify(found));
         });
     if (answer.exit_code == done && !is_owned(answer)) {
-        OpenBus bus(*config, plugins, [&options](const SourceConfig& s) { return s.name == options.source; });
+        const auto wanted = [&options](const SourceConfig& source) {
+            return source.name == options.source;
+        };
+        give_up_root(*config, wanted);
+        OpenBus bus(*config, plugins, wanted);
         const std::string error = bus.discover(
             options.source, settings_of(options),
             [&printer](const std::string& line) { printer.found(line); },

@@ -92,12 +92,14 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
 }
 
 void check_sources(const Config& config, PluginDirectory& plugins, Severity overload, Checked& checked) {
+    SourceOptions harmless;
+    harmless.harmless_host = true; // settings are only looked at: whoever types this lends no rights
     for (const SourceWork& work : make_work(config).sources) {
         const auto library = plugins.find(work.config.plugin);
         // Told by the loader already, or nothing that could be wrong.
         if (!library || work.points.empty())
             continue;
-        const Validation validation = validate(work, *library);
+        const Validation validation = validate(work, *library, harmless);
         for (const SettingProblem& problem : validation.problems)
             checked.problems.push_back({place_of(work, problem), Severity::error, problem.message});
         if (!validation.failure.empty()) // one plugin that crashes must not keep the others from starting

@@ -116,7 +116,7 @@ constexpr std::array source_table{
         required},
     Key{"isolation", choice, "",
         "Run the plugin in a process of its own, or in the daemon (none); left out: none for shipped "
-        "plugins.",
+        "plugins but exec.",
         0, 0, "process none"},
     Key{"writes", boolean, "true", "false: nothing is written through this source."},
     Key{"allow_overload", boolean, "false", "Accept intervals that the line cannot keep."},

@@ -61,13 +61,14 @@ class Plugins(Scenario):
 
 
 class Confinement(Plugins):
-    REACH = {"control": "FOLDER/control.sock", "secret": "FOLDER/boiler", "settings": "FOLDER/gateway.yaml",
-             "queue": "FOLDER/queue.db", "folder": "FOLDER", "memory": "memory", "environment": "environment",
-             "descriptors": "descriptors"}
+    # With an @, so that the settings do not name the path: what they name a plugin may open.
+    REACH = {"control": "@FOLDER/control.sock", "secret": "@FOLDER/boiler", "settings": "@FOLDER/gateway.yaml",
+             "queue": "@FOLDER/queue.db", "folder": "@FOLDER", "memory": "memory", "environment": "environment",
+             "descriptors": "descriptors", "limits": "limits", "signal": "signal"}
 
     def snoop(self, isolation, **more):
         """1 for each that the plugin could reach."""
-        points = ", ".join(f"{{name: {name}, source: spy, reach: {what.replace('FOLDER', str(self.folder))}}}"
+        points = ", ".join(f"{{name: {name}, source: spy, reach: {json.dumps(what.replace('FOLDER', str(self.folder)))}}}"
                            for name, what in self.REACH.items())
         self.begin(f"  spy: {{plugin: snoops{isolation}}}\n", points, (PLUGINS, BAD_PLUGINS), **more)
         self.wait_for_all(*self.REACH)
