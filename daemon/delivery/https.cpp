@@ -16,6 +16,8 @@
 #include <vector>
 
 #include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace things {
 
@@ -34,6 +36,8 @@ public:
         std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
         share_ = curl_share_init();
         curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+        if (wake_ < 0)
+            throw std::runtime_error("no descriptor to wake the upload thread with");
         multi_ = make_multi();
         // So that an option that libcurl lacks shows at start.
         idle_.push_back(std::make_unique<Transfer>(settings_, share_));
@@ -44,6 +48,7 @@ public:
         idle_.clear();
         curl_multi_cleanup(multi_);
         curl_share_cleanup(share_);
+        close(wake_);
     }
 
     void post(Post post, Handler handler) override {
@@ -52,7 +57,7 @@ public:
             if (!is_stopping_) {
                 incoming_.push_back({std::move(post), std::move(handler)});
                 if (incoming_.size() == 1)
-                    curl_multi_wakeup(multi_);
+                    wake();
                 return;
             }
         }
@@ -65,19 +70,19 @@ public:
         SharedSettings fresh = checked(std::move(settings));
         const std::lock_guard lock(mutex_);
         new_settings_ = std::move(fresh);
-        curl_multi_wakeup(multi_);
+        wake();
     }
 
     void renew() override {
         const std::lock_guard lock(mutex_);
         must_renew_ = true;
-        curl_multi_wakeup(multi_);
+        wake();
     }
 
     Milliseconds silence(std::int64_t now_ms) override {
         const Milliseconds owed = heartbeat_.ask(now_ms);
         const std::lock_guard lock(mutex_);
-        curl_multi_wakeup(multi_);
+        wake();
         return owed;
     }
 
@@ -86,7 +91,7 @@ public:
             const std::lock_guard lock(mutex_);
             is_stopping_ = true;
             stop_at_ = std::chrono::steady_clock::now() + grace;
-            curl_multi_wakeup(multi_);
+            wake();
         }
         if (thread_.joinable())
             thread_.join();
@@ -161,8 +166,18 @@ private:
         }
         if (must_rebuild_ && active_.empty())
             rebuild();
-        curl_multi_poll(multi_, nullptr, 0, static_cast<int>(sleep.count()), nullptr);
+        curl_waitfd wake{wake_, CURL_WAIT_POLLIN, 0};
+        curl_multi_poll(multi_, &wake, 1, static_cast<int>(sleep.count()), nullptr);
+        std::uint64_t count = 0;
+        (void)!::read(wake_, &count, sizeof count);
         return true;
+    }
+
+    /// Not with curl_multi_wakeup(): a handle that was made while there were no descriptors cannot be woken,
+    /// and says nothing of it.
+    void wake() const {
+        const std::uint64_t one = 1;
+        (void)!::write(wake_, &one, sizeof one);
     }
 
     void start(Incoming next) {
@@ -239,12 +254,7 @@ private:
     /// Drops connections and known addresses: they may belong to a network that is gone.
     void rebuild() {
         CURLM* fresh = make_multi();
-        {
-            const std::lock_guard lock(mutex_); // callers wake the handle up
-            std::swap(fresh, multi_);
-            if (!incoming_.empty() || is_stopping_ || must_renew_)
-                curl_multi_wakeup(multi_);
-        }
+        std::swap(fresh, multi_);
         curl_multi_cleanup(fresh);
         must_rebuild_ = false;
         renewed_until_ = Moment();
@@ -260,7 +270,8 @@ private:
 
     SharedSettings settings_;
     CURLSH* share_ = nullptr;
-    CURLM* multi_ = nullptr; ///< changed by the thread under mutex_
+    CURLM* multi_ = nullptr;
+    const int wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     std::vector<std::unique_ptr<Transfer>> active_, idle_;
     bool must_rebuild_ = false;
     Moment renewed_until_;
