@@ -42,6 +42,10 @@ void ready() {
     send("READY=1");
 }
 
+void starting(std::chrono::microseconds patience, const std::string& text) {
+    send(fmt::format("EXTEND_TIMEOUT_USEC={}\nSTATUS={}", patience.count(), text));
+}
+
 void reloading(std::int64_t monotonic_us) {
     send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us));
 }

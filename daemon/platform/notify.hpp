@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -11,6 +12,9 @@ namespace things::notify {
 
 /// Start-up is done, or a reload has ended, well or not (sd_notify's READY=1).
 void ready();
+/// Start-up goes on: the manager waits at least so long from now on, whatever its start timeout says, and
+/// shows the text. To be said again before that is over.
+void starting(std::chrono::microseconds patience, const std::string& text);
 /// A reload begins; `monotonic_us` is CLOCK_MONOTONIC, which Type=notify-reload demands. Must be followed by
 /// ready().
 void reloading(std::int64_t monotonic_us);

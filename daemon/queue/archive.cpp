@@ -36,7 +36,10 @@ Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveCont
         }
     });
     try {
-        opened.get_future().get();
+        std::future<void> end = opened.get_future();
+        while (options_.while_opening && end.wait_for(std::chrono::seconds(1)) == std::future_status::timeout)
+            options_.while_opening();
+        end.get();
     } catch (...) {
         submit([this] { store_.reset(); });
         {

@@ -36,6 +36,7 @@ public:
         std::string vfs;
         std::int64_t ballast = 0; ///< bytes; 0: none
         int checkpoint_pages = 400;
+        std::function<void()> while_opening; ///< called each second of the constructor's wait; may be empty
     };
 
     /// Opens the database on its thread and waits for it; `content` gets what is in it, `problem` why it is

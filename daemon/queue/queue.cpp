@@ -44,7 +44,7 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     archive_ = std::make_unique<Archive>(loop_,
                                          Archive::Options{options_.config.path.string(), options_.vfs,
                                                           ballast_size(options_.config, options_.vfs),
-                                                          log_pages(options_)},
+                                                          log_pages(options_), options_.while_opening},
                                          content, problem);
     is_volatile_ = !problem.empty();
     if (is_volatile_)

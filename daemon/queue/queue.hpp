@@ -45,6 +45,8 @@ struct QueueOptions {
     std::int64_t floor_ms = 0;  ///< no wall time before this is right; 0: the day of the build
     int checkpoint_pages = 400; ///< length of the write-ahead log in pages of 1 KiB
     std::string vfs;            ///< SQLite's file layer below ours; empty: the system's. Tests
+    /// Called each second while the constructor waits for a disk that is slow or a rescue that is long.
+    std::function<void()> while_opening{};
 };
 
 /// Owned by the gateway, before the uploader and after the loop. Reading and settling cost memory and a write
