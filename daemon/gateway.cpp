@@ -11,8 +11,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <utility>
+
+#include <unistd.h>
 
 namespace things {
 
@@ -26,6 +29,21 @@ QueueOptions queue_options(const Config& config) {
     options.config = config.queue;
     options.time = config.time;
     options.live_limit = static_cast<std::size_t>(config.batch.max_records);
+    options.while_opening = [begin = std::chrono::steady_clock::now()]() mutable {
+        // A crash costs the queue nothing at any moment, so nobody who wants to stop has to wait for it.
+        if (is_stop_held()) {
+            log::info("stopped while the queue was being opened");
+            (void)log::flush();
+            _exit(0);
+        }
+        const auto lasts =
+            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
+        notify::starting(
+            std::chrono::minutes(1),
+            fmt::format("opening the queue, for {} s: a damaged one is being mended, or the disk is "
+                        "slow",
+                        lasts.count()));
+    };
     return options;
 }
 
@@ -66,8 +84,6 @@ Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
     if (config_.config.web.on)
         web_.emplace(loop_, config_.config.web, pages());
     add_verbs();
-    if (!config_.config.control_socket.empty())
-        control_.listen(config_.config.control_socket);
 }
 
 Gateway::~Gateway() {
@@ -87,19 +103,22 @@ void Gateway::start() {
     // The sources have their own copy; secrets and settings of thousands of points need not stand here twice.
     forget_settings(config_.config);
     router_.start();
+    look_around(clock_.boot_ms());
     wait_second();
     log::info("running: {} devices on {} sources, uploading to {}{}", config_.config.devices.size(),
               config_.config.sources.size(), host_of(config_.config.things.url),
-              web_ ? fmt::format(", page on http://{}:{}/", config_.config.web.address, web_->port())
-                   : std::string());
+              web_ && web_->port() > 0
+                  ? fmt::format(", page on http://{}:{}/", config_.config.web.address, web_->port())
+                  : std::string());
     notify::ready();
+    notify::status("running");
 }
 
-bool Gateway::run() {
+Gateway::End Gateway::run() {
     release_signals(); // what came while it started is handled now
     loop_.run();
-    log::info("stopped: everything that was not sent is stored");
-    return !must_start_anew_;
+    log::info("stopped{}", end_ == End::flash_stalled ? "" : ": everything that was not sent is stored");
+    return end_;
 }
 
 UploadHooks Gateway::upload_hooks() {
@@ -233,6 +252,7 @@ void Gateway::on_second() {
         load += (std::min(now, 1.0) - load) / 60; // about the mean of the last minute
     }
     sources_.check();
+    look_around(boot_ms);
     feed_watchdog(boot_ms, wall_ms);
     // Two queues become one only at a start; what is in memory must be in the hot log by then.
     must_start_anew_ = find_alarm("restart") != queue.alarms.end() && find_alarm("hot") == queue.alarms.end();

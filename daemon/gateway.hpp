@@ -6,6 +6,7 @@
 #include "delivery/https.hpp"
 #include "delivery/uploader.hpp"
 #include "platform/clock.hpp"
+#include "platform/descriptor_reserve.hpp"
 #include "platform/link_watch.hpp"
 #include "polling/sources.hpp"
 #include "queue/queue.hpp"
@@ -55,8 +56,7 @@ public:
     /// thread of its own.
     using Reload = std::function<std::optional<CheckedConfig>()>;
 
-    /// Opens the queue, the web page and the control socket. Throws std::runtime_error if one of them cannot
-    /// be had.
+    /// Opens the queue. Throws std::runtime_error if it cannot be had.
     /// Blocks for the queue's recovery: milliseconds, minutes with a damaged one. `clock` outlives it.
     Gateway(CheckedConfig config, const Clock& clock, Reload reload);
     ~Gateway() override;
@@ -67,11 +67,13 @@ public:
     /// fails.
     /// Once. The service manager is told last, when sources run and uploads may begin.
     void start();
-    /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored. False: it ended by
-    /// itself, and only a new start gets on.
-    /// After a signal it takes up to some six seconds: 2.5 for the sources, 3 for uploads, and the last
-    /// commit.
-    [[nodiscard]] bool run();
+    /// How run() ended. `must_start_anew`: by itself, and only a new start gets on. `flash_stalled`: stopped,
+    /// but a write to flash that does not end holds a thread: the process must end without destroying this
+    /// object.
+    enum class End : std::uint8_t { stopped, must_start_anew, flash_stalled };
+    /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Returns when everything is stored.
+    /// After a signal it takes up to 10.5 seconds: 2.5 for the sources, 3 for uploads, 5 for the last commit.
+    [[nodiscard]] End run();
 
 private:
     // set-up
@@ -80,7 +82,7 @@ private:
     [[nodiscard]] UploadHooks upload_hooks();
     [[nodiscard]] RouterPorts router_ports();
     [[nodiscard]] SourceHooks source_hooks();
-    [[nodiscard]] std::map<std::string, WebServer::Handler> pages();
+    [[nodiscard]] std::map<std::string, WebServer::Page> pages();
     void add_verbs();
     void add_bus_verbs();
     /// What changes something is added as such, so that the control socket logs who asked.
@@ -101,6 +103,9 @@ private:
     void end_dead_alarms();
     /// Only while upload and queue threads make progress; a source that hangs is no reason to restart all.
     void feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms);
+    /// Now and then: whether descriptors are left, and page and control socket, which are opened again and
+    /// again until they can be. What is missing is an alarm.
+    void look_around(std::int64_t boot_ms);
     void on_signal(int signal);
 
     // Bus, for the router
@@ -129,7 +134,7 @@ private:
     void begin_stop();
     /// Looks every 20 ms, then leaves behind what hangs.
     void wait_for_sources(std::int64_t until_boot_ms);
-    void flush_and_end();
+    void commit_and_end();
     void wait_second();
 
     // views
@@ -156,6 +161,7 @@ private:
     const Clock& clock_;
     Reload reload_;
     CheckedConfig config_;
+    DescriptorReserve reserve_; ///< before all that needs descriptors
     boost::asio::io_context loop_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer second_, stop_timer_;
@@ -166,7 +172,7 @@ private:
     std::uint64_t uploaded_before_ = 0, dead_before_ = 0;
     std::unordered_map<std::string, std::uint64_t> busy_before_;
     std::unordered_map<std::string, double> loads_;
-    std::int64_t started_ms_;
+    std::int64_t started_ms_, look_around_due_ms_ = 0;
 
     Queue queue_;
     std::unordered_map<std::string, DeviceId> ids_;   ///< by name: the devices of the configuration
@@ -181,6 +187,7 @@ private:
     std::thread reloader_;
     bool is_stopping_ = false;
     bool must_start_anew_ = false;
+    End end_ = End::stopped;
     bool reload_again_ = false;
 };
 

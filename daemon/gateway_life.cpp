@@ -19,7 +19,10 @@ namespace {
 
 constexpr Milliseconds sources_stop_within{2500};
 constexpr Milliseconds uploads_stop_within{3000};
+// With both of these, and a second for the log, it stays well below the unit's TimeoutStopSec=15s.
+constexpr Milliseconds last_commit_within{5000};
 constexpr Milliseconds look_again{20};
+constexpr Milliseconds look_around_every{10'000};
 
 std::int64_t monotonic_us() {
     timespec now{};
@@ -169,6 +172,30 @@ void Gateway::end_reload(std::optional<CheckedConfig> next) {
         begin_reload();
 }
 
+void Gateway::look_around(std::int64_t boot_ms) {
+    if (is_stopping_ || boot_ms < look_around_due_ms_)
+        return;
+    look_around_due_ms_ = boot_ms + look_around_every.count();
+    const auto tell = [this](const char* key, const std::string& problem, const char* advice, bool urgent) {
+        if (problem.empty())
+            alarms_.clear(key);
+        else
+            alarms_.raise(key, problem, advice, urgent, clock_.wall_ms());
+    };
+    const std::filesystem::path& socket = config_.config.control_socket;
+    tell("daemon/descriptors",
+         DescriptorReserve::are_any_left() ? "" : "no file descriptors are left: connections cannot be made",
+         "Raise LimitNOFILE of the service; readings that are taken stay safe meanwhile.", true);
+    tell("web", web_ ? web_->listen() : std::string(),
+         "Page and metrics are not served; readings are taken and sent. It is tried again every 10 s; choose "
+         "another address or port, or web: null.",
+         false);
+    tell("control", socket.empty() ? std::string() : control_.listen(socket),
+         "The command line cannot reach the gateway; readings are taken and sent. It is tried again every 10 "
+         "s; remove what is in the way, or choose another control.socket.",
+         false);
+}
+
 void Gateway::on_signal(int signal) {
     if (signal != SIGHUP)
         return begin_stop();
@@ -184,6 +211,7 @@ void Gateway::begin_stop() {
         return;
     log::info("stopping");
     notify::stopping();
+    reserve_.release();
     second_.cancel();
     // Nobody may ask for anything any more; what was asked is answered by what ends below.
     control_.close();
@@ -204,19 +232,30 @@ void Gateway::wait_for_sources(std::int64_t until_boot_ms) {
     }
     (void)sources_.join(Milliseconds(0)); // one that hangs is left behind, and says so
     sources_.drain();
-    queue_.commit([this](bool) { flush_and_end(); }); // safe first, then sent as far as time allows
+    // To flash and to the platform at once: a card that stalls must not use up the seconds of the uploads.
+    queue_.commit([](bool) {});
+    uploader_.shutdown(uploads_stop_within, [this] { commit_and_end(); });
 }
 
-void Gateway::flush_and_end() {
-    uploader_.shutdown(uploads_stop_within, [this] {
-        // What is still in flight is kept by the queue and sent at the next start.
-        https_->stop(Milliseconds(0));
-        queue_.shutdown([this](bool stored) {
-            if (!stored)
-                log::error("the last commit failed: what it held is in {} only",
-                           config_.config.queue.hot_path.string());
-            loop_.stop();
-        });
+void Gateway::commit_and_end() {
+    // What is still in flight is kept by the queue and sent at the next start.
+    https_->stop(Milliseconds(0));
+    end_ = End::flash_stalled;
+    queue_.shutdown([this](bool stored) {
+        end_ = must_start_anew_ ? End::must_start_anew : End::stopped;
+        if (!stored)
+            log::error("the last commit failed: what it held is in {} only",
+                       config_.config.queue.hot_path.string());
+        loop_.stop();
+    });
+    stop_timer_.expires_after(last_commit_within);
+    stop_timer_.async_wait([this](boost::system::error_code error) {
+        if (error || end_ != End::flash_stalled)
+            return;
+        queue_.tick(); // what is newest reaches the hot log, at least
+        log::error("flash does not answer, so the last commit is given up: what it held is in {} only",
+                   config_.config.queue.hot_path.string());
+        loop_.stop();
     });
 }
 

@@ -38,22 +38,22 @@ CommandView view_of(const Command& command) {
             command.verdict};
 }
 
-std::map<std::string, WebServer::Handler> Gateway::pages() {
-    std::map<std::string, WebServer::Handler> pages;
+std::map<std::string, WebServer::Page> Gateway::pages() {
+    std::map<std::string, WebServer::Page> pages;
     for (const PageFile& file : page_files())
-        pages[file.path] = [file] {
+        pages[file.path].handler = [file] {
             return WebAnswer{200, file.type, std::string(file.body)};
         };
-    pages["/metrics"] = [this] {
+    pages["/metrics"].handler = [this] {
         return WebAnswer{200, open_metrics_type, open_metrics(snapshot())};
     };
-    pages["/api/v1/status"] = [this] {
+    pages["/api/v1/status"].handler = [this] {
         return WebAnswer{200, json_type, status_json(snapshot())};
     };
-    pages["/api/v1/charts"] = [this] {
+    pages["/api/v1/charts"].handler = [this] {
         return WebAnswer{200, json_type, charts_json(charts())};
     };
-    pages["/healthz"] = [this] {
+    pages["/healthz"].handler = [this] {
         std::string reasons;
         // Only what is urgent: a device that does not answer is no reason to restart the gateway.
         for (const AlarmView& alarm : alarms_.list())
@@ -62,6 +62,9 @@ std::map<std::string, WebServer::Handler> Gateway::pages() {
         return reasons.empty() ? WebAnswer{200, "text/plain; charset=utf-8", "ok\n"}
                                : WebAnswer{503, "text/plain; charset=utf-8", reasons};
     };
+    // Prometheus and probes ask by whatever name the operator gave them.
+    for (const char* path : {"/metrics", "/healthz"})
+        pages[path].is_for_any_host = true;
     return pages;
 }
 

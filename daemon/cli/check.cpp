@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/print.hpp"
 #include "cli/setup.hpp"
 
 #include "config/manual.hpp"
 #include "config/schema.hpp"
 #include "config/summary.hpp"
 #include "platform/json.hpp"
+#include "platform/socket_file.hpp"
+#include "status/web_server.hpp"
 
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <utility>
 
 namespace things::cli {
 
@@ -28,6 +32,23 @@ std::string problems_json(const std::vector<Problem>& problems) {
     return json.end().end().take();
 }
 
+/// Page and control socket are opened as the daemon would: what is in the way does not keep it from its job,
+/// but nobody could look. A gateway that runs has them already.
+void try_side_doors(const Config& config) {
+    if (SocketFile::is_answered(config.control_socket))
+        return;
+    WebConfig web = config.web;
+    web.socket.clear();
+    boost::asio::io_context loop;
+    WebServer server(loop, web, {});
+    if (const std::string problem = server.listen(); web.on && !problem.empty())
+        print_line(stderr, "warning: {}; without it there is no page and there are no metrics", problem);
+    for (const auto& [key, path] :
+         {std::pair{"web.socket", config.web.socket}, std::pair{"control.socket", config.control_socket}})
+        if (const std::string problem = SocketFile::obstacle(path); !path.empty() && !problem.empty())
+            print_line(stderr, "warning: {} {}: {}", key, path.string(), problem);
+}
+
 } // namespace
 
 int check(const Common& common, const CheckOptions& options) {
@@ -42,6 +63,7 @@ int check(const Common& common, const CheckOptions& options) {
             fmt::print("{}\n", problems_json(checked.problems));
         return configuration;
     }
+    try_side_doors(*checked.config);
     if (options.print)
         fmt::print("{}", print_config(*checked.config, load_options(common.config, plugins).find_plugin));
     else if (common.json)

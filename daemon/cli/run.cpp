@@ -90,7 +90,12 @@ int start_and_run(const Common& common) {
         Gateway gateway(std::move(config), clock, [&common] { return load_again(common); });
         gateway.start();
         failure = "ended by an error while running; everything stored is safe";
-        if (!gateway.run())
+        const Gateway::End end = gateway.run();
+        if (end == Gateway::End::flash_stalled) {
+            (void)log::flush();
+            _exit(done); // nobody waits for a card that does not answer
+        }
+        if (end == Gateway::End::must_start_anew)
             return failed;
     } catch (const std::exception& e) {
         log::error("{}: {}", failure, e.what());

@@ -101,6 +101,8 @@ struct WebConfig {
     bool on = true;
     std::string address = "127.0.0.1";
     std::uint16_t port = 8480;
+    std::filesystem::path socket;   ///< beside it; empty: none
+    std::vector<std::string> names; ///< further host names under which the page is served
     friend bool operator==(const WebConfig&, const WebConfig&) = default;
 };
 

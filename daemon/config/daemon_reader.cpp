@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 namespace things {
@@ -116,20 +117,49 @@ void read_listen(const Section& section, const std::string& listen, WebConfig& c
     config.port = static_cast<std::uint16_t>(port);
 }
 
+void read_socket(Section& section, std::filesystem::path& path, Problems& problems) {
+    section.read("socket", path);
+    constexpr std::size_t most = 107; // sockaddr_un
+    if (path.string().size() > most)
+        problems.error(section.place("socket"),
+                       fmt::format("socket: {} characters are too long for a Unix socket; at most {}",
+                                   path.string().size(), most));
+}
+
+void read_web_names(const Section& section, std::vector<std::string>& names, Problems& problems) {
+    const Node* list = section.node("names");
+    if (!list)
+        return;
+    if (!list->is_list()) {
+        problems.error(list->place(),
+                       fmt::format("names: expected a list of host names, got {}", list->kind_name()));
+        return;
+    }
+    for (const Node& item : list->children) {
+        const bool is_name =
+            !item.text.empty() && std::all_of(item.text.begin(), item.text.end(), [](char c) {
+                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_';
+            });
+        if (is_name)
+            names.push_back(item.text);
+        else
+            problems.error(item.place(), fmt::format("names: {} is no host name; leave out https:// and the "
+                                                     "port",
+                                                     quote(item.text)));
+    }
+}
+
 void read_web(Section& section, WebConfig& config, Problems& problems) {
     std::string listen;
     section.read("listen", listen);
     if (!listen.empty())
         read_listen(section, listen, config, problems);
-}
-
-void read_control(Section& section, Config& config, Problems& problems) {
-    section.read("socket", config.control_socket);
-    constexpr std::size_t most = 107; // sockaddr_un
-    if (config.control_socket.string().size() > most)
-        problems.error(section.place("socket"),
-                       fmt::format("socket: {} characters are too long for a Unix socket; at most {}",
-                                   config.control_socket.string().size(), most));
+    if (section.has("listen") && section.node("listen") == nullptr)
+        config.address.clear();
+    read_socket(section, config.socket, problems);
+    read_web_names(section, config.names, problems);
+    config.on = !config.address.empty() || !config.socket.empty();
 }
 
 void read_time(Section& section, TimeConfig& config) {
@@ -156,8 +186,9 @@ void read_daemon_sections(Section& main, Config& config, Problems& problems) {
     config.web.on = !main.has("web") || main.node("web") != nullptr;
     with_section(main.node("web"), "web", web_keys(), problems,
                  [&config, &problems](Section& section) { read_web(section, config.web, problems); });
-    with_section(main.node("control"), "control", control_keys(), problems,
-                 [&config, &problems](Section& section) { read_control(section, config, problems); });
+    with_section(
+        main.node("control"), "control", control_keys(), problems,
+        [&config, &problems](Section& section) { read_socket(section, config.control_socket, problems); });
     with_section(main.node("log"), "log", log_keys(), problems, [&config](Section& section) {
         if (const std::optional<std::size_t> choice = section.choice("level"))
             config.log_level = static_cast<LogLevel>(*choice);

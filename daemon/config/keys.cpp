@@ -93,7 +93,12 @@ constexpr std::array time_table{
 };
 
 constexpr std::array web_table{
-    Key{"listen", text, "127.0.0.1:8480", "Address and port; [::1]:8480 for IPv6."},
+    may_be_null(Key{"listen", text, "127.0.0.1:8480",
+                    "Address and port; [::1]:8480 for IPv6; null leaves only the socket."}),
+    may_be_null(Key{"socket", path, "null",
+                    "Unix socket that serves the same to those whom its file permissions (0660) let in."}),
+    Key{"names", list, "[]",
+        "Host names under which the page is served besides the machine's own, such as gateway.example.nl."},
 };
 
 constexpr std::array control_table{

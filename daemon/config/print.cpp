@@ -70,6 +70,20 @@ std::string masked_address(const std::string& address) {
     return address.substr(0, colon + 1) + "MASKED" + address.substr(at);
 }
 
+std::string web_text(const WebConfig& web) {
+    if (!web.on)
+        return "web: null\n";
+    const bool is_ipv6 = web.address.find(':') != std::string::npos;
+    const std::string listen =
+        fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", web.address, is_ipv6 ? "]" : "", web.port);
+    Words names;
+    for (const std::string& name : web.names)
+        names.push_back(yaml_text(name));
+    return fmt::format("web: {{listen: {}, socket: {}, names: [{}]}}\n",
+                       web.address.empty() ? "null" : yaml_text(listen),
+                       web.socket.empty() ? "null" : path_text(web.socket), fmt::join(names, ", "));
+}
+
 std::string daemon_text(const Config& config) {
     const ThingsConfig& things = config.things;
     std::string out = fmt::format("things:\n  url: {}\n", yaml_text(things.url));
@@ -96,10 +110,7 @@ std::string daemon_text(const Config& config) {
                        boolean(config.keep_removed));
     out += fmt::format("time: {{require_sync: {}, unsynced: {}}}\n", boolean(config.time.require_sync),
                        choice_text(time_keys(), "unsynced", static_cast<std::size_t>(config.time.unsynced)));
-    const bool is_ipv6 = config.web.address.find(':') != std::string::npos;
-    const std::string listen =
-        fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", config.web.address, is_ipv6 ? "]" : "", config.web.port);
-    out += config.web.on ? fmt::format("web: {{listen: {}}}\n", yaml_text(listen)) : "web: null\n";
+    out += web_text(config.web);
     out += fmt::format("control: {{socket: {}}}\n", path_text(config.control_socket));
     out += fmt::format("log: {{level: {}}}\n",
                        choice_text(log_keys(), "level", static_cast<std::size_t>(config.log_level)));

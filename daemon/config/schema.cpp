@@ -258,7 +258,7 @@ std::string config_schema(const std::vector<const PluginDescription*>& plugins) 
         {"batch", section(batch_keys(), {})},
         {"queue", section(queue_keys(), {})},
         {"time", section(time_keys(), {})},
-        {"web", section(web_keys(), {})},
+        {"web", section(web_keys(), {{"names", R"("type":"array","items":{"type":"string"})"}})},
         {"control", section(control_keys(), {})},
         {"log", section(log_keys(), {})},
         {"profiles", by_name("profile")},

@@ -3,6 +3,7 @@
 
 #include "control/connection.hpp"
 #include "platform/log.hpp"
+#include "platform/socket_file.hpp"
 #include "platform/token_bucket.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -13,17 +14,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
-#include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 namespace things {
 
@@ -31,32 +27,7 @@ namespace {
 
 using Protocol = boost::asio::local::stream_protocol;
 
-constexpr mode_t socket_mode = 0660;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
-
-[[noreturn]] void fail(const std::filesystem::path& path, std::string_view what) {
-    throw std::runtime_error(fmt::format("control socket {}: {}", path.string(), what));
-}
-
-/// Removes what a daemon that is no more has left behind. Never anything but a dead socket.
-void clear_the_way(boost::asio::io_context& loop, const std::filesystem::path& path) {
-    struct stat file {};
-    if (lstat(path.c_str(), &file) != 0)
-        return;
-    if (!S_ISSOCK(file.st_mode))
-        fail(path, "there is a file of that name that is no socket");
-    Protocol::socket probe(loop);
-    boost::system::error_code error;
-    // Only a connection tells a living daemon from its leftovers: the file looks the same.
-    probe.connect(Protocol::endpoint(path.string()), error);
-    if (!error)
-        fail(path, "another gateway is running and answers there");
-    if (error.value() != ECONNREFUSED && error.value() != ENOENT)
-        fail(path, error.message());
-    if (unlink(path.c_str()) != 0 && errno != ENOENT)
-        fail(path, "the socket of an earlier run cannot be removed: " +
-                       boost::system::error_code(errno, boost::system::system_category()).message());
-}
 
 std::int64_t steady_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -73,7 +44,7 @@ public:
           // A burst of two seconds' worth, then one at a time.
           requests_(2 * std::int64_t{limits.requests_per_second}, 1000 / limits.requests_per_second) {}
 
-    void listen(const std::filesystem::path& path);
+    [[nodiscard]] std::string listen(const std::filesystem::path& path);
     void close();
     void accept();
 
@@ -97,33 +68,26 @@ private:
     Protocol::acceptor acceptor_;
     boost::asio::steady_timer pause_;
     TokenBucket requests_;
-    std::filesystem::path path_;
-    struct stat file_ {};
+    SocketFile file_;
     std::vector<std::shared_ptr<ControlConnection>> connections_; ///< shared: see ControlConnection
 };
 
-void ControlServer::Core::listen(const std::filesystem::path& path) {
-    if (path.string().size() >= sizeof(sockaddr_un::sun_path))
-        fail(path, fmt::format("the path is longer than the {} bytes a socket may have",
-                               sizeof(sockaddr_un::sun_path) - 1));
-    std::error_code ignored; // bind says what is wrong
-    if (path.has_parent_path())
-        std::filesystem::create_directories(path.parent_path(), ignored);
-    clear_the_way(loop_, path);
+std::string ControlServer::Core::listen(const std::filesystem::path& path) {
+    if (acceptor_.is_open() && file_.is_there())
+        return {};
+    // Somebody removed the file: nobody can reach the old socket any more.
     boost::system::error_code error;
+    acceptor_.close(error);
     acceptor_.open(Protocol(), error);
-    // On Linux the mode of the descriptor becomes that of the file, so it is never wider, not for a moment.
-    if (!error && fchmod(acceptor_.native_handle(), socket_mode) == 0)
-        acceptor_.bind(Protocol::endpoint(path.string()), error);
-    // The umask took bits away from what fchmod asked for; chmod gives them back.
-    if (!error && (chmod(path.c_str(), socket_mode) != 0 || lstat(path.c_str(), &file_) != 0))
-        error.assign(errno, boost::system::system_category());
-    if (!error)
-        acceptor_.listen(SOMAXCONN, error);
-    if (error)
-        fail(path, error.message());
-    path_ = path;
+    std::string problem = error ? error.message() : file_.bind(acceptor_.native_handle(), path);
+    if (problem.empty() && acceptor_.listen(SOMAXCONN, error))
+        problem = error.message();
+    if (!problem.empty()) {
+        acceptor_.close(error);
+        return fmt::format("control socket {}: {}", path.string(), problem);
+    }
     accept();
+    return {};
 }
 
 void ControlServer::Core::accept() {
@@ -135,7 +99,7 @@ void ControlServer::Core::accept() {
 }
 
 void ControlServer::Core::on_accept(boost::system::error_code error, Protocol::socket socket) {
-    if (!acceptor_.is_open())
+    if (error == boost::asio::error::operation_aborted || !acceptor_.is_open())
         return;
     if (error) { // no descriptors left, most likely: try again when some may have been closed
         pause_.expires_after(accept_pause);
@@ -208,10 +172,7 @@ void ControlServer::Core::close() {
     boost::system::error_code ignored; // whatever it says, the descriptor is gone
     if (acceptor_.is_open()) {
         acceptor_.close(ignored);
-        struct stat now {};
-        // Not the socket of a daemon that has taken over meanwhile.
-        if (lstat(path_.c_str(), &now) == 0 && now.st_ino == file_.st_ino && now.st_dev == file_.st_dev)
-            unlink(path_.c_str());
+        file_.remove();
     }
     pause_.cancel();
     for (const auto& connection : std::exchange(connections_, {}))
@@ -229,8 +190,8 @@ void ControlServer::add(std::string verb, ControlHandler handler, bool changes) 
     core_->verbs[std::move(verb)] = {std::move(handler), changes};
 }
 
-void ControlServer::listen(const std::filesystem::path& path) {
-    core_->listen(path);
+std::string ControlServer::listen(const std::filesystem::path& path) {
+    return core_->listen(path);
 }
 
 void ControlServer::close() {

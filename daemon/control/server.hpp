@@ -59,10 +59,9 @@ public:
     /// Before or after listen().
     void add(std::string verb, ControlHandler handler, bool changes = false);
 
-    /// Takes the socket over: a stale one is removed, a living daemon behind it is an error, and so is a file
-    /// that is no socket. Throws std::runtime_error with the path and the reason. Permissions 0660.
-    /// Missing parent folders are made. Once; to be called on the loop or before it runs.
-    void listen(const std::filesystem::path& path);
+    /// Takes the socket over, as SocketFile does; nothing happens while it is open and its file stands there.
+    /// Returns the path and what is wrong with it; empty if nothing. On the loop or before it runs.
+    [[nodiscard]] std::string listen(const std::filesystem::path& path);
 
     /// Closes everything and removes the file.
     /// Requests under way are not answered any more. The file stays if another daemon has put its own there

@@ -120,3 +120,17 @@ gateway.yaml:9:21: error: name "a b": only letters, digits and -:./_ are allowed
 gateway.yaml:9:44: error: unit "celsius" is not in the SenML registry; did you mean "Cel"?
 )");
 }
+
+TEST_CASE("the page may be served on a socket alone, and under further names") {
+    ConfigFiles files;
+    const Loaded loaded =
+        files.load("web: {listen: null, socket: web.sock, names: [gateway.example.nl, gw-7]}\n");
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(loaded.config->web.on);
+    CHECK(loaded.config->web.address.empty());
+    CHECK(loaded.config->web.socket.filename() == "web.sock");
+    CHECK(loaded.config->web.names == std::vector<std::string>{"gateway.example.nl", "gw-7"});
+    CHECK_FALSE(files.load("web: {listen: null}\n").config->web.on);
+    CHECK(files.problems(files.load("web: {names: ['https://gw']}\n")).find("is no host name") !=
+          std::string::npos);
+}

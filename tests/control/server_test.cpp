@@ -67,7 +67,7 @@ public:
                    [](const ControlRequest&, const SharedReply&) { throw std::runtime_error("a mistake"); });
         server.add("keep",
                    [this](const ControlRequest&, const SharedReply& reply) { kept.push_back(reply); });
-        server.listen(path_);
+        CHECK(server.listen(path_).empty());
         thread_ = std::thread([this] { loop.run(); });
     }
     Daemon(const Daemon&) = delete;
@@ -354,7 +354,7 @@ TEST_CASE("the socket's file") {
     SUBCASE("is for the owner and the group, and goes with the server") {
         {
             things::ControlServer server(loop);
-            server.listen(path);
+            CHECK(server.listen(path).empty());
             REQUIRE(stat(path.c_str(), &file) == 0);
             CHECK((file.st_mode & 0777) == 0660);
         }
@@ -369,35 +369,42 @@ TEST_CASE("the socket's file") {
         REQUIRE(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
         close(fd);
         things::ControlServer server(loop);
-        server.listen(path);
+        CHECK(server.listen(path).empty());
         CHECK(stat(path.c_str(), &file) == 0);
     }
     SUBCASE("of a living daemon is left alone") {
         Daemon daemon({}, path);
         things::ControlServer server(loop);
-        CHECK_THROWS_WITH_AS(server.listen(path), doctest::Contains("another gateway is running"),
-                             std::runtime_error);
+        CHECK(server.listen(path).find("another gateway is running") != std::string::npos);
         CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
     }
     SUBCASE("is never put in place of something else") {
         std::filesystem::create_directories(folder.path() / "run");
         std::ofstream(path) << "precious";
         things::ControlServer server(loop);
-        CHECK_THROWS_WITH_AS(server.listen(path), doctest::Contains("no socket"), std::runtime_error);
+        CHECK(server.listen(path).find("no socket") != std::string::npos);
         CHECK(std::filesystem::file_size(path) == 8);
     }
     SUBCASE("of a successor is not removed") {
         things::ControlServer server(loop);
-        server.listen(path);
+        CHECK(server.listen(path).empty());
         std::filesystem::remove(path);
         std::ofstream(path) << "successor";
         server.close();
         CHECK(std::filesystem::exists(path));
     }
+    SUBCASE("that somebody removed is made again") {
+        Daemon daemon({}, path);
+        std::filesystem::remove(path);
+        daemon.on_loop([&daemon, &path] {
+            CHECK(daemon.server.listen(path).empty());
+            CHECK(daemon.server.listen(path).empty());
+        });
+        CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+    }
     SUBCASE("with too long a path is an error") {
         things::ControlServer server(loop);
-        CHECK_THROWS_WITH_AS(server.listen(folder.path() / std::string(200, 'x')),
-                             doctest::Contains("longer"), std::runtime_error);
+        CHECK(server.listen(folder.path() / std::string(200, 'x')).find("longer") != std::string::npos);
     }
 }
 

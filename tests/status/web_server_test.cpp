@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "status/web_server.hpp"
 
+#include "support/temp_dir.hpp"
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
@@ -10,12 +13,14 @@
 #include <doctest/doctest.h>
 
 #include <ctime>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 using namespace things;
 using namespace std::string_literals;
@@ -26,10 +31,17 @@ namespace {
 /// A server with one page on a loop of its own thread, for blocking clients.
 class Running {
 public:
-    Running()
-        : server_(loop_, config(), {{"/", [] {
-                                         return WebAnswer{200, "text/html", "hello"};
-                                     }}}) {
+    explicit Running(const std::string& socket = {})
+        : server_(loop_, config(socket),
+                  {{"/", {[] {
+                        return WebAnswer{200, "text/html", "hello"};
+                    }}},
+                   {"/healthz",
+                    {[] {
+                         return WebAnswer{200, "text/plain", "ok"};
+                     },
+                     true}}}) {
+        CHECK(server_.listen().empty());
         thread_ = std::thread([this] { loop_.run(); });
     }
     ~Running() {
@@ -39,8 +51,9 @@ public:
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
 
-    tcp::socket connect() {
-        tcp::socket socket(client_loop_);
+    tcp::socket connect(const char* from = "127.0.0.1") {
+        tcp::socket socket(client_loop_, tcp::v4());
+        socket.bind({boost::asio::ip::make_address(from), 0});
         socket.connect({boost::asio::ip::make_address("127.0.0.1"), server_.port()});
         return socket;
     }
@@ -56,9 +69,11 @@ public:
     }
 
 private:
-    static WebConfig config() {
+    static WebConfig config(const std::string& socket) {
         WebConfig config;
         config.port = 0;
+        config.socket = socket;
+        config.names = {"gateway.example"};
         return config;
     }
     boost::asio::io_context loop_;
@@ -81,6 +96,87 @@ TEST_CASE("a Host header may be an address, localhost or the machine's own name"
                              "127.0.0.1.evil.example", "[::1", "gw"})
         CHECK_FALSE_MESSAGE(is_host_allowed(host, "gw-7"), host);
     CHECK_FALSE(is_host_allowed("", ""));
+    CHECK_FALSE(is_host_allowed("[::1]evil", ""));
+    CHECK(is_host_allowed("Gateway.Example:8480", "gw-7", {"gateway.example"}));
+}
+
+TEST_CASE("the page has the names it was given, and programs ask by any") {
+    Running running;
+    CHECK(running.ask(get("Host: gateway.example\r\n")).starts_with("HTTP/1.1 200 "));
+    CHECK(running.ask(get("Host: evil.example\r\n")).find("web.names") != std::string::npos);
+    CHECK(running.ask(get("Host: prometheus.target:8480\r\n", "/healthz")).starts_with("HTTP/1.1 200 "));
+    CHECK(running.ask(get("", "/healthz")).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("what two programs could read in two ways is refused") {
+    Running running;
+    for (const char* headers :
+         {"Host: localhost\r\nHost: evil.example\r\n", "Host: localhost\r\nTransfer-Encoding: xchunked\r\n",
+          "Host: localhost\r\nTransfer-Encoding: chunked, identity\r\n"})
+        CHECK_MESSAGE(running.ask(get(headers)).starts_with("HTTP/1.1 400 "), headers);
+    for (const char* headers : {"Host: localhost\r\nOrigin: http://evil.example://localhost\r\n",
+                                "Host: localhost\r\nSec-Fetch-Site: Cross-Site\r\n"})
+        CHECK_MESSAGE(running.ask(get(headers)).starts_with("HTTP/1.1 403 "), headers);
+}
+
+TEST_CASE("a client with half a header in every place keeps nobody away") {
+    Running running;
+    std::vector<tcp::socket> halves;
+    const auto crowd = [&running, &halves](const char* from) {
+        for (int i = 0; i < 40; ++i) {
+            halves.push_back(running.connect(from));
+            boost::asio::write(halves.back(), boost::asio::buffer("GET / HT"s));
+        }
+    };
+    SUBCASE("at its own address") {
+        crowd("127.0.0.1");
+        CHECK(running.ask(get("Host: localhost\r\n")).starts_with("HTTP/1.1 200 "));
+    }
+    SUBCASE("nor an older client of another address") {
+        tcp::socket slow = running.connect("127.0.0.1");
+        boost::asio::write(slow, boost::asio::buffer("GET / HTTP/1.1\r\n"s));
+        crowd("127.0.0.2");
+        boost::asio::write(slow, boost::asio::buffer("Host: localhost\r\nConnection: close\r\n\r\n"s));
+        std::string answer;
+        boost::system::error_code end;
+        boost::asio::read(slow, boost::asio::dynamic_buffer(answer), end);
+        CHECK(answer.ends_with("hello"));
+    }
+}
+
+TEST_CASE("a Unix socket serves the same to its owner and group") {
+    TempDir folder;
+    const std::string path = (folder.path() / "web.sock").string();
+    Running running(path);
+    struct stat file {};
+    REQUIRE(stat(path.c_str(), &file) == 0);
+    CHECK((file.st_mode & 0777) == 0660);
+    boost::asio::io_context loop;
+    boost::asio::local::stream_protocol::socket client(loop);
+    client.connect(boost::asio::local::stream_protocol::endpoint(path));
+    boost::asio::write(client, boost::asio::buffer(get("Host: localhost\r\n")));
+    std::string answer;
+    boost::system::error_code end;
+    boost::asio::read(client, boost::asio::dynamic_buffer(answer), end);
+    CHECK(answer.ends_with("hello"));
+}
+
+TEST_CASE("a port that is taken is told, and taken when it is free") {
+    boost::asio::io_context loop;
+    auto other =
+        std::make_unique<tcp::acceptor>(loop, tcp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0));
+    WebConfig config;
+    config.port = other->local_endpoint().port();
+    WebServer server(loop, config, {});
+    CHECK(server.listen() ==
+          "web.listen 127.0.0.1:" + std::to_string(config.port) + ": Address already in use");
+    CHECK(server.port() == 0);
+    other.reset();
+    CHECK(server.listen().empty());
+    CHECK(server.port() == config.port);
+    config.address = "192.0.2.55"; // of no interface here
+    WebServer far(loop, config, {});
+    CHECK(far.listen().find("Cannot assign requested address") != std::string::npos);
 }
 
 TEST_CASE("a page is served with headers that keep everything else out") {
