@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <thread>
 
 namespace things {
 
@@ -15,7 +16,7 @@ constexpr std::chrono::milliseconds serial_timeout{250}, tcp_timeout{500};
 constexpr std::uint32_t last_unit = 247;
 constexpr std::uint32_t usual_registers = 1024; // looked at if no range is given
 constexpr std::uint32_t block = 64;             // first read of the bisection; a power of two
-constexpr int most_silent = 3;
+constexpr int most_silent = 16;                 // requests in a row until the unit is looked for again
 
 std::string parity_name(char parity) {
     return parity == 'N' ? "none" : parity == 'E' ? "even" : "odd";
@@ -144,9 +145,46 @@ Exchange ModbusScan::ask(std::uint8_t unit, RegisterTable table, RegisterSpan sp
     Exchange result = bus_->exchange(request, timing_);
     if (result.status == Exchange::Status::lost && !bus_->open())
         result = bus_->exchange(request, timing_);
+    // Some devices close the connection in place of an exception.
+    if (result.status == Exchange::Status::lost && reopen_soon()) {
+        result.status = Exchange::Status::damaged;
+        result.misfit.kind = Misfit::Kind::closed;
+        result.attempts = 2;
+    }
     if (result.status == Exchange::Status::lost)
         trouble_ = bus_->trouble();
     return result;
+}
+
+// The pauses between connections grow while nothing is answered; a long one is the end of the scan.
+bool ModbusScan::reopen_soon() {
+    constexpr std::chrono::seconds most{2};
+    constexpr std::chrono::milliseconds slice{20};
+    if (settings_.link.serial || bus_->next_open() > std::chrono::steady_clock::now() + most)
+        return false;
+    while (std::chrono::steady_clock::now() < bus_->next_open()) {
+        if (calls_.is_over())
+            return false;
+        std::this_thread::sleep_for(slice);
+    }
+    return !bus_->open();
+}
+
+// Nothing came for a block: is the unit there at all? One register of the block may keep it silent as a
+// whole.
+bool ModbusScan::is_there(RegisterSpan span) {
+    for (const std::uint32_t address : {span.first, span.first + span.size() / 2, span.end - 1}) {
+        if (is_there_ || calls_.is_over())
+            break;
+        const Exchange result = ask(unit_, table_, {address, address + 1});
+        is_there_ =
+            result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
+    }
+    if (!is_there_ || ++silent_in_a_row_ < most_silent)
+        return is_there_;
+    // A long stretch of them: what was read before must still be.
+    silent_in_a_row_ = 0;
+    return known_ && ask(unit_, table_, {*known_, *known_ + 1}).status == Exchange::Status::answered;
 }
 
 // Every unit is asked for one register; whatever it says, it is there.
@@ -196,6 +234,7 @@ ModbusScan::Outcome ModbusScan::scan_registers(const ScanOptions& options, Regis
     table_ = table;
     all_ = {options.from, options.to + 1};
     range_ = {};
+    known_.reset();
     const double size = all_.size(); // bisect() makes it 0 where there is no such table
     Outcome outcome = Outcome::done;
     for (std::uint32_t at = all_.first & ~(block - 1); at < all_.end && outcome == Outcome::done;
@@ -220,17 +259,22 @@ ModbusScan::Outcome ModbusScan::bisect(RegisterSpan span) {
         return Outcome::failed;
     if (result.status == Exchange::Status::answered) {
         silent_in_a_row_ = 0;
+        is_there_ = true;
+        known_ = span.first;
         keep(span);
         return Outcome::done;
     }
     if (result.status == Exchange::Status::exception) {
         silent_in_a_row_ = 0;
+        is_there_ = true;
         constexpr std::uint8_t illegal_function = 1;
         if (result.code == illegal_function) {
             all_.end = all_.first; // the table is not there at all
             return Outcome::done;
         }
-    } else if (++silent_in_a_row_ >= most_silent) {
+    } else if (!is_there(span)) {
+        if (calls_.is_over())
+            return Outcome::interrupted;
         const BusRequest request{unit_, read_function(table_), static_cast<std::uint16_t>(span.first),
                                  static_cast<std::uint16_t>(span.size())};
         const BusExplanation why = explain_silence(request, result, timing_, settings_.link);

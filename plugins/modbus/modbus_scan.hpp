@@ -56,7 +56,8 @@ public:
 
     enum class Outcome : std::uint8_t { done, interrupted, failed };
     /// Once an object. interrupted: what was found so far has been told. failed: the link could not be opened
-    /// or was lost twice in a row, or three requests in a row to a chosen unit stayed without an answer.
+    /// or was lost and did not come back soon, or a chosen unit did not answer for any of three registers of
+    /// a block, or no longer for one that it answered.
     [[nodiscard]] Outcome run(const ScanOptions& options);
     /// Why it failed.
     [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
@@ -68,6 +69,8 @@ private:
     /// Reads the span, and its halves if it is refused. Halves begin at multiples of powers of two.
     [[nodiscard]] Outcome bisect(RegisterSpan span);
     [[nodiscard]] Exchange ask(std::uint8_t unit, RegisterTable table, RegisterSpan span);
+    [[nodiscard]] bool reopen_soon();
+    [[nodiscard]] bool is_there(RegisterSpan silent);
     /// Joins what can be read to one range; tell_range() ends it.
     void keep(RegisterSpan span);
     void tell_range();
@@ -83,6 +86,8 @@ private:
     RegisterSpan range_, all_;
     double part_ = 0, share_ = 1; ///< of the progress: before this table, and of it
     int silent_in_a_row_ = 0;
+    bool is_there_ = false;              ///< the chosen unit answered something
+    std::optional<std::uint32_t> known_; ///< a register of the table that could be read
 };
 
 /// The words under every type and order, one JSON line each. Pure.

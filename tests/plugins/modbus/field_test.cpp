@@ -331,3 +331,19 @@ TEST_CASE("the end of a plan that is longer than a call is reached by the next o
         static_cast<void>(source.poll_all(150));
     CHECK(take_read(host, peer.config) == Points{0, 1, 2, 3, 4, 5, 6, 7});
 }
+
+TEST_CASE("a scan goes on behind a register that is never answered, or for which the connection is closed") {
+    for (const Kind kind : {Kind::silent, Kind::close}) {
+        CAPTURE(static_cast<int>(kind));
+        Peer peer("tcp");
+        peer.spoil(5, kind);
+        FakePluginHost host;
+        FakeSource source(*things_plugin_entry(), host, peer.config);
+        CHECK(source.discover(
+                  FakeSettings().set("unit", 1).set("table", "holding").set("to", 31).set("timeout", 50)) ==
+              THINGS_OK);
+        CHECK(host.found ==
+              std::vector<std::string>{R"({"unit":1,"table":"holding","first":0,"last":4,"count":5})",
+                                       R"({"unit":1,"table":"holding","first":6,"last":31,"count":26})"});
+    }
+}
