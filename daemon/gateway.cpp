@@ -75,6 +75,9 @@ Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
               options.now = [&trust = queue_.clock_trust()] {
                   return trust.now();
               };
+              options.is_clock_trusted = [&trust = queue_.clock_trust()] {
+                  return trust.anchor().has_value();
+              };
               return options;
           }(),
           source_hooks()),
@@ -99,7 +102,9 @@ void Gateway::start() {
     queue_.start();
     add_devices(config_.config);
     tell_unknown(config_.config);
-    sources_.apply(make_work(config_.config), config_.plugins);
+    // One that cannot be started is an alarm of its own: the others read.
+    (void)sources_.prepare(make_work(config_.config), config_.plugins);
+    sources_.commit([](const std::vector<std::string>&) {});
     // The sources have their own copy; secrets and settings of thousands of points need not stand here twice.
     forget_settings(config_.config);
     router_.start();

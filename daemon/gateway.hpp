@@ -117,8 +117,11 @@ private:
                                             const std::string& point) const override;
 
     // life cycle
-    /// Makes what runs equal to a checked configuration; whatever did not change is left alone.
-    void apply(CheckedConfig next);
+    /// Makes what runs equal to a checked configuration; whatever did not change is left alone. All or
+    /// nothing: false if its sources cannot be had beside those that run, which then go on.
+    [[nodiscard]] bool apply(CheckedConfig next);
+    /// Once what the change stopped has ended and delivered.
+    void end_apply(const std::vector<std::string>& changed);
     void add_devices(const Config& next);
     /// With `queue.keep_removed` what waits is still sent with the old secret, else dropped and counted.
     void remove_devices(const Config& next);
@@ -129,6 +132,7 @@ private:
     // it.
     void begin_reload();
     void end_reload(std::optional<CheckedConfig> next);
+    void finish_reload();
     // Stop: sources end and deliver, commands end, what is left is posted for a moment, all is committed, the
     // loop ends.
     void begin_stop();
@@ -188,7 +192,7 @@ private:
     bool is_stopping_ = false;
     bool must_start_anew_ = false;
     End end_ = End::stopped;
-    bool reload_again_ = false;
+    bool is_reloading_ = false, reload_again_ = false;
 };
 
 } // namespace things

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 #include <time.h>
@@ -17,7 +18,6 @@ namespace things {
 
 namespace {
 
-constexpr Milliseconds sources_stop_within{2500};
 constexpr Milliseconds uploads_stop_within{3000};
 // With both of these, and a second for the log, it stays well below the unit's TimeoutStopSec=15s.
 constexpr Milliseconds last_commit_within{5000};
@@ -115,7 +115,17 @@ void Gateway::tell_unknown(const Config& config) {
     }
 }
 
-void Gateway::apply(CheckedConfig next) {
+bool Gateway::apply(CheckedConfig next) {
+    // Before anything changes: the threads and descriptors of new sources may not be there.
+    const auto failures = sources_.prepare(make_work(next.config), next.plugins);
+    if (!failures.empty()) {
+        sources_.discard();
+        log::error("reload refused: source {} cannot be started: {}{}; the old configuration goes on",
+                   failures.front().source, failures.front().reason,
+                   failures.size() > 1 ? fmt::format(", nor can {} more", failures.size() - 1)
+                                       : std::string());
+        return false;
+    }
     const std::string frozen = keep_frozen(config_.config, next.config);
     if (!frozen.empty())
         log::warning("reload: these changed and take effect after a restart: {}", frozen);
@@ -128,11 +138,15 @@ void Gateway::apply(CheckedConfig next) {
         https_->configure(https_settings(next.config.things));
     uploader_.configure(next.config.things, next.config.batch);
     add_devices(next.config);
-    const std::vector<std::string> changed = sources_.apply(make_work(next.config), next.plugins);
-    remove_devices(next.config);
     config_ = std::move(next);
     router_.update(config_.config);
     forget_settings(config_.config);
+    sources_.commit([this](const std::vector<std::string>& changed) { end_apply(changed); });
+    return true;
+}
+
+void Gateway::end_apply(const std::vector<std::string>& changed) {
+    remove_devices(config_.config);
     live_.keep(sources_.all_series());
     for (const std::string& name : changed) {
         alarms_.clear("source/" + name);
@@ -144,29 +158,43 @@ void Gateway::apply(CheckedConfig next) {
     log::info("reloaded: {} devices on {} sources; {}", config_.config.devices.size(),
               config_.config.sources.size(),
               changed.empty() ? "no source had to be restarted" : "restarted: " + names);
+    if (is_reloading_)
+        finish_reload();
 }
 
 void Gateway::begin_reload() {
     // At most one at a time; one more is remembered, however many were asked for.
-    if (reloader_.joinable()) {
+    if (is_reloading_) {
         reload_again_ = true;
         return;
     }
+    is_reloading_ = true;
     notify::reloading(monotonic_us());
-    reloader_ = std::thread([this] {
-        auto next = reload_();
-        boost::asio::post(loop_, [this, next = std::move(next)]() mutable { end_reload(std::move(next)); });
-    });
+    try {
+        reloader_ = std::thread([this] {
+            auto next = reload_();
+            boost::asio::post(loop_,
+                              [this, next = std::move(next)]() mutable { end_reload(std::move(next)); });
+        });
+    } catch (const std::system_error& error) {
+        log::error("reload refused: no thread to check it on: {}; the old configuration goes on",
+                   error.what());
+        finish_reload();
+    }
 }
 
 void Gateway::end_reload(std::optional<CheckedConfig> next) {
     reloader_.join();
     if (is_stopping_)
         return;
-    if (next)
-        apply(std::move(*next));
-    else
+    if (!next)
         log::error("reload refused: the configuration has the errors above; the old one goes on");
+    if (!next || !apply(std::move(*next)))
+        finish_reload(); // else end_apply() does
+}
+
+void Gateway::finish_reload() {
+    is_reloading_ = false;
     notify::ready();
     if (std::exchange(reload_again_, false))
         begin_reload();
@@ -218,7 +246,7 @@ void Gateway::begin_stop() {
     web_.reset();
     router_.stop();
     sources_.stop();
-    wait_for_sources(clock_.boot_ms() + sources_stop_within.count());
+    wait_for_sources(clock_.boot_ms() + Sources::stop_patience.count());
 }
 
 void Gateway::wait_for_sources(std::int64_t until_boot_ms) {

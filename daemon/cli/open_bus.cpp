@@ -10,9 +10,17 @@ namespace things::cli {
 
 namespace {
 
-constexpr std::chrono::seconds longest_call{30};
+constexpr std::chrono::milliseconds look_every{200};
 /// By hand, so that the schedule of the configuration does not run beside the calls.
 constexpr auto never = hours(24 * 3650);
+
+/// Waits for an answer. Bounded by the source: a call past its time is answered by check().
+template <typename Answer>
+Answer wait_for(std::future<Answer> answer, Source& source) {
+    while (answer.wait_for(look_every) != std::future_status::ready)
+        source.check();
+    return answer.get();
+}
 
 BusResult failure(BusResult::Status status, std::string text) {
     BusResult result;
@@ -77,9 +85,7 @@ BusResult OpenBus::read(const std::string& device, const std::string& point) {
         std::make_shared<std::promise<BusResult>>(); // with the source's thread, which may answer late
     std::future<BusResult> answer = promise->get_future();
     line->source->read(index, [promise](BusResult result) { promise->set_value(std::move(result)); });
-    if (answer.wait_for(longest_call) != std::future_status::ready)
-        return failure(BusResult::Status::timeout, "the plugin did not answer within 30 s");
-    return answer.get();
+    return wait_for(std::move(answer), *line->source);
 }
 
 BusResult OpenBus::write(const std::string& device, const std::string& point, const Value& value) {
@@ -92,9 +98,7 @@ BusResult OpenBus::write(const std::string& device, const std::string& point, co
     std::future<BusResult> answer = promise->get_future();
     line->source->write(index, value, INT64_MAX,
                         [promise](BusResult result) { promise->set_value(std::move(result)); });
-    if (answer.wait_for(longest_call) != std::future_status::ready)
-        return failure(BusResult::Status::timeout, "the plugin did not answer within 30 s");
-    return answer.get();
+    return wait_for(std::move(answer), *line->source);
 }
 
 std::string OpenBus::discover(const std::string& source, std::vector<Setting> options,
@@ -107,7 +111,7 @@ std::string OpenBus::discover(const std::string& source, std::vector<Setting> op
         std::future<std::string> end = promise->get_future();
         line->source->discover(std::move(options), on_found, on_progress,
                                [promise](std::string error) { promise->set_value(std::move(error)); });
-        return end.get(); // bounded by the plugin's own deadline
+        return wait_for(std::move(end), *line->source);
     }
     return fmt::format("there is no source \"{}\"", source);
 }

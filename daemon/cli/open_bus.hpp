@@ -12,7 +12,8 @@ namespace things::cli {
 
 /// The buses of some sources, opened by this process because no daemon owns them. Blocking calls; main
 /// thread.
-/// Each read and write waits for the plugin's answer, 30 s at most. Its points are not polled by themselves.
+/// Each call waits for the plugin's answer, and for a plugin that hangs no longer than its deadline. Its
+/// points are not polled by themselves.
 class OpenBus {
 public:
     /// Opens what `wanted` says yes to.

@@ -41,6 +41,10 @@ public:
     virtual void on_found(std::string json) = 0;
     /// 0 to 1.
     virtual void on_progress(double part) = 0;
+    /// During create only: the longest that one step of a call may take.
+    virtual void on_patience(Milliseconds) {}
+    /// Whether the gateway believes the system clock. Any thread.
+    [[nodiscard]] virtual bool is_clock_trusted() const { return false; }
     /// True while the present call should return early.
     [[nodiscard]] virtual bool is_interrupted() const = 0;
     /// True once the source is to end.
@@ -97,6 +101,11 @@ public:
     [[nodiscard]] virtual int attention_fd() const { return -1; }
     virtual CallResult attend() { return {}; }
 };
+
+/// More than this no plugin may take for one step.
+constexpr Milliseconds longest_patience{600'000};
+/// A discovery that finds nothing and does not say how far it is for this long counts as hanging.
+constexpr Milliseconds discover_silence{120'000};
 
 /// CLOCK_MONOTONIC in milliseconds.
 [[nodiscard]] std::int64_t steady_ms();

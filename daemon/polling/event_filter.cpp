@@ -88,8 +88,19 @@ std::vector<SourceEvent> EventFilter::due(std::int64_t now_ms) {
 }
 
 bool EventFilter::is_failing(Level level, std::uint32_t index) const {
+    return failure(level, index).has_value();
+}
+
+std::optional<EventFilter::Failure> EventFilter::failure(Level level, std::uint32_t index) const {
     const auto place = subjects_.find(Key(level, index));
-    return place != subjects_.end() && place->second.failing;
+    if (place == subjects_.end() || !place->second.failing)
+        return std::nullopt;
+    return Failure{place->second.code, place->second.text};
+}
+
+bool EventFilter::has_failures() const {
+    return std::any_of(subjects_.begin(), subjects_.end(),
+                       [](const auto& subject) { return subject.second.failing; });
 }
 
 } // namespace things

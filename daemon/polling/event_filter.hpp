@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,13 @@ public:
     [[nodiscard]] std::vector<SourceEvent> due(std::int64_t now_ms);
     /// Whether a failure of this device or point is going on.
     [[nodiscard]] bool is_failing(Level level, std::uint32_t index) const;
+    /// The failure that is going on: its code and text; null if there is none.
+    struct Failure {
+        const std::string &code, &text;
+    };
+    [[nodiscard]] std::optional<Failure> failure(Level level, std::uint32_t index) const;
+    /// Whether anything at all is failing.
+    [[nodiscard]] bool has_failures() const;
 
 private:
     /// Ten a minute.

@@ -75,7 +75,7 @@ std::optional<HostFrame> HostFrameReader::next() {
     std::uint32_t size = 0;
     HostFrame frame;
     in.get(size);
-    in.get(frame.type, FrameType::create, FrameType::progress);
+    in.get(frame.type, FrameType::create, FrameType::patience);
     // A stream that is out of step never comes back into it: nothing more of it is read.
     if (!in.is_good() || size > longest_) {
         is_broken_ = true;
@@ -256,7 +256,7 @@ std::string encode(const SourceEvent& event) {
 
 bool decode(std::string_view payload, SourceEvent& event) {
     MessageReader in(payload);
-    in.get(event.kind, SourceEvent::Kind::problem, SourceEvent::Kind::note);
+    in.get(event.kind, SourceEvent::Kind::problem, SourceEvent::Kind::reason);
     in.get(event.level, Level::source, Level::point);
     in.get(event.index);
     in.get(event.code);

@@ -31,6 +31,7 @@ enum class FrameType : std::uint8_t {
     discover,   ///< settings, deadline
     plan,       ///< nothing
     destroy,    ///< nothing; the host ends after its result
+    clock,      ///< 1: the system clock is believed, 0: not; has no result
     hello = 32, ///< PluginDescription, or the reason why there is none
     result,     ///< CallResult
     readings,
@@ -38,7 +39,8 @@ enum class FrameType : std::uint8_t {
     event,
     problem,
     found,
-    progress
+    progress,
+    patience ///< milliseconds
 };
 
 /// The payload is not looked at here; decode() below does, by type.

@@ -84,6 +84,12 @@ Intake::Result Intake::take(std::vector<RawReading> raw, std::int64_t now_ms, co
     return result;
 }
 
+std::uint64_t Intake::held() const {
+    return static_cast<std::uint64_t>(
+        std::count_if(aggregating_.begin(), aggregating_.end(),
+                      [this](std::uint32_t point) { return points_[point].filter.holds(); }));
+}
+
 std::vector<PointReading> Intake::due(std::int64_t now_ms, bool at_end) {
     std::vector<PointReading> out;
     for (const std::uint32_t point : aggregating_)

@@ -33,6 +33,8 @@ public:
                               std::optional<std::uint32_t> by_hand = std::nullopt);
     /// Aggregates whose window has ended; all of them at the end of the source.
     [[nodiscard]] std::vector<PointReading> due(std::int64_t now_ms, bool at_end = false);
+    /// How many points have an unfinished window.
+    [[nodiscard]] std::uint64_t held() const;
     [[nodiscard]] bool aggregates() const { return !aggregating_.empty(); }
     /// Throws std::out_of_range for an index that is no point.
     [[nodiscard]] const Labels& labels(std::uint32_t point) const { return points_.at(point).labels; }

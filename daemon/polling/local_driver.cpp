@@ -77,6 +77,8 @@ private:
     static int on_interrupted(void* context) noexcept;
     static void on_found(void* context, const char* json) noexcept;
     static void on_progress(void* context, double part) noexcept;
+    static int on_clock_trusted(void* context) noexcept;
+    static void on_patience(void* context, std::int64_t time_ms) noexcept;
 
     std::shared_ptr<const PluginLibrary> library_; // first: outlives the source made from it
     const SourceWork& work_;
@@ -116,6 +118,8 @@ CallResult LocalDriver::create() {
     host_.found = on_found;
     host_.progress = on_progress;
     host_.wake_fd = sink_.wake_fd();
+    host_.clock_trusted = on_clock_trusted;
+    host_.patience = on_patience;
     const PluginConfig config(work_);
     CallResult result =
         call([this, &config] { return library_->table().create(&host_, &config.get(), &source_); });
@@ -233,12 +237,13 @@ void LocalDriver::take(const things_event& foreign) {
         return;
     things_event event{};
     std::memcpy(&event, &foreign, std::min<std::size_t>(foreign.size, sizeof event));
-    if (event.kind < THINGS_PROBLEM || event.kind > THINGS_NOTE || event.level > THINGS_POINT)
+    if (event.kind < THINGS_PROBLEM || event.kind > THINGS_REASON || event.level > THINGS_POINT)
         return;
     SourceEvent result;
     result.kind = event.kind == THINGS_PROBLEM     ? SourceEvent::Kind::problem
                   : event.kind == THINGS_RECOVERED ? SourceEvent::Kind::recovered
-                                                   : SourceEvent::Kind::note;
+                  : event.kind == THINGS_NOTE      ? SourceEvent::Kind::note
+                                                   : SourceEvent::Kind::reason;
     result.level = static_cast<Level>(event.level);
     result.index = event.index;
     result.code = clean_text(event.code, 100);
@@ -283,6 +288,17 @@ void LocalDriver::on_progress(void* context, double part) noexcept {
     auto* self = static_cast<LocalDriver*>(context);
     if (self != nullptr && part >= 0 && part <= 1 && self->is_ours())
         self->sink_.on_progress(part);
+}
+
+int LocalDriver::on_clock_trusted(void* context) noexcept {
+    auto* self = static_cast<LocalDriver*>(context);
+    return self != nullptr && self->sink_.is_clock_trusted() ? 1 : 0;
+}
+
+void LocalDriver::on_patience(void* context, std::int64_t time_ms) noexcept {
+    auto* self = static_cast<LocalDriver*>(context);
+    if (self != nullptr && time_ms > 0 && self->is_ours())
+        self->sink_.on_patience(std::min(Milliseconds(time_ms), longest_patience));
 }
 
 } // namespace

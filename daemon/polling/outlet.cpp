@@ -5,8 +5,10 @@
 
 namespace things {
 
-Outlet::Outlet(const Clock& clock, SourceListener& listener, std::function<Stamp()> now)
-    : listener_(&listener), clock_(&clock), now_(std::move(now)) {}
+Outlet::Outlet(const Clock& clock, SourceListener& listener, std::function<Stamp()> now,
+               std::function<bool()> is_clock_trusted)
+    : listener_(&listener), clock_(&clock), now_(std::move(now)),
+      is_clock_trusted_(std::move(is_clock_trusted)) {}
 
 void Outlet::send(std::vector<PointReading> readings) {
     const std::lock_guard lock(mutex_);
@@ -32,6 +34,34 @@ std::int64_t Outlet::boot_ms() {
     if (clock_ != nullptr)
         last_boot_ms_ = clock_->boot_ms();
     return last_boot_ms_;
+}
+
+bool Outlet::is_clock_trusted() {
+    const std::lock_guard lock(clock_mutex_);
+    if (is_clock_trusted_)
+        was_clock_trusted_ = is_clock_trusted_();
+    return was_clock_trusted_;
+}
+
+bool Outlet::put_back(Inbox& inbox) {
+    const std::lock_guard lock(mutex_);
+    // A request that is refused stays the present one, and whoever has it answers it.
+    if (!present_ || !inbox.post(*present_))
+        return false;
+    present_.reset();
+    return true;
+}
+
+void Outlet::end() {
+    const std::lock_guard lock(mutex_);
+    if (listener_ != nullptr)
+        listener_->on_end();
+}
+
+void Outlet::lose(std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    if (listener_ != nullptr && count > 0)
+        listener_->on_lost(count);
 }
 
 void Outlet::expect(Request request) {
@@ -105,6 +135,7 @@ void Outlet::cut() {
     clock_ = nullptr;
     listener_ = nullptr;
     now_ = nullptr;
+    is_clock_trusted_ = nullptr;
 }
 
 } // namespace things

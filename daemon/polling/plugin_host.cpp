@@ -7,6 +7,7 @@
 #include "polling/plugin_library.hpp"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -48,12 +49,16 @@ public:
         pollfd ready{wake_fd_, POLLIN, 0};
         return ::poll(&ready, 1, 0) > 0;
     }
+    void on_patience(Milliseconds time) override { send(FrameType::patience, encode_time(time.count())); }
+    [[nodiscard]] bool is_clock_trusted() const override { return is_clock_trusted_; }
+    void set_clock_trusted(bool trusted) { is_clock_trusted_ = trusted; }
     [[nodiscard]] bool is_stopping() const override { return false; }
     [[nodiscard]] int wake_fd() const override { return wake_fd_; }
 
 private:
     int socket_, wake_fd_;
     HostFrameReader reader_{longest_request};
+    std::atomic<bool> is_clock_trusted_{false}; ///< threads of the plugin may ask, too
 };
 
 std::optional<HostFrame> Wire::receive() {
@@ -102,6 +107,12 @@ private:
 };
 
 void Host::serve(const HostFrame& frame) {
+    if (frame.type == FrameType::clock) {
+        std::int64_t trusted = 0;
+        if (decode(frame.payload, trusted))
+            wire_.set_clock_trusted(trusted != 0);
+        return;
+    }
     CallResult result = carry_out(frame);
     // What a plugin throws may be any text.
     if (result.text.size() > 4000)

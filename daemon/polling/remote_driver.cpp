@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <system_error>
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -35,7 +36,10 @@ public:
     RemoteDriver(const SourceWork& work, std::filesystem::path plugin, bool runs_programs,
                  const SourceOptions& options, DriverSink& sink)
         : work_(work), plugin_(std::move(plugin)), runs_programs_(runs_programs), options_(options),
-          sink_(sink), attention_(epoll_create1(EPOLL_CLOEXEC)) {}
+          sink_(sink), attention_(epoll_create1(EPOLL_CLOEXEC)), grace_ms_(options_.grace.count()) {
+        if (attention_ < 0)
+            throw std::system_error(errno, std::generic_category(), "epoll");
+    }
     RemoteDriver(const RemoteDriver&) = delete;
     RemoteDriver& operator=(const RemoteDriver&) = delete;
     ~RemoteDriver() override {
@@ -92,8 +96,11 @@ private:
     std::optional<HelloFrame> hello_;
     std::uint64_t readings_ = 0; ///< of the present call
     std::string line_, last_line_;
-    bool is_ending_ = false; ///< in destroy
-    std::string fault_;      ///< why the stream makes no sense
+    std::int64_t heard_ms_ = 0;            ///< when the last frame came
+    std::int64_t grace_ms_;                ///< past its deadline by this much the process is ended
+    std::optional<bool> is_clock_trusted_; ///< as it was told last
+    bool is_ending_ = false;               ///< in destroy
+    std::string fault_;                    ///< why the stream makes no sense
 };
 
 void RemoteDriver::watch(int fd) {
@@ -107,6 +114,8 @@ HelloFrame RemoteDriver::start() {
     HelloFrame hello;
     reader_ = HostFrameReader(longest_answer);
     hello_.reset();
+    is_clock_trusted_.reset();
+    grace_ms_ = options_.grace.count();
     line_.clear();
     last_line_.clear();
     reach_ = find_reach(work_, runs_programs_);
@@ -143,7 +152,7 @@ void RemoteDriver::destroy() {
     if (process_.is_running()) {
         is_ending_ = true;
         // ask() adds the grace again.
-        (void)ask({FrameType::destroy, {}}, steady_ms() + destroy_time_ms - options_.grace.count());
+        (void)ask({FrameType::destroy, {}}, steady_ms() + destroy_time_ms - grace_ms_);
         process_.kill();
     }
 }
@@ -153,9 +162,16 @@ CallResult RemoteDriver::ask(const HostFrame& frame, std::int64_t deadline_ms) {
         return {CallResult::Status::dead, "the plugin's host process is gone", {}};
     result_.reset();
     readings_ = 0;
-    std::int64_t until = deadline_ms + options_.grace.count();
+    heard_ms_ = steady_ms();
+    std::int64_t until = deadline_ms + grace_ms_;
     process_.interrupt(sink_.is_interrupted());
-    if (!send(encode(frame), until))
+    // Before the request: a call of the plugin must not find what was true an hour ago.
+    std::string bytes;
+    if (const bool trusted = sink_.is_clock_trusted(); is_clock_trusted_ != trusted) {
+        is_clock_trusted_ = trusted;
+        bytes = encode(HostFrame{FrameType::clock, encode_time(trusted ? 1 : 0)});
+    }
+    if (!send(bytes += encode(frame), until))
         return die(steady_ms() >= until ? "did not take the request and had to be ended" : "");
     bool was_stopping = is_ending_ || sink_.is_stopping();
     while (!result_) {
@@ -168,6 +184,8 @@ CallResult RemoteDriver::ask(const HostFrame& frame, std::int64_t deadline_ms) {
             // A source that is stopped should be gone within the second or two that a reload waits.
             until = std::min(until, steady_ms() + stop_patience_ms);
         }
+        if (frame.type == FrameType::discover && steady_ms() >= heard_ms_ + discover_silence.count())
+            return die("gave no sign while it looked for devices and had to be ended");
         if (steady_ms() >= until)
             return die(was_stopping ? "did not return when the source was stopped and had to be ended"
                                     : "did not return within its deadline and had to be ended");
@@ -297,6 +315,7 @@ void RemoteDriver::tell_line() {
 }
 
 bool RemoteDriver::handle(const HostFrame& frame) {
+    heard_ms_ = steady_ms();
     switch (frame.type) {
     case FrameType::hello:
         if (!decode(frame.payload, hello_.emplace()))
@@ -350,6 +369,14 @@ bool RemoteDriver::handle(const HostFrame& frame) {
         if (is_good)
             sink_.on_progress(part);
         return is_good;
+    }
+    case FrameType::patience: {
+        std::int64_t time = 0;
+        if (!decode(frame.payload, time) || time <= 0 || time > longest_patience.count())
+            return false;
+        grace_ms_ = std::max(grace_ms_, 2 * time); // as the source's thread has it
+        sink_.on_patience(Milliseconds(time));
+        return true;
     }
     default:
         return false;

@@ -45,6 +45,8 @@ public:
     /// None also if the aggregate did not change and the rules hold it back. A mean has the stamp of the last
     /// sample, a minimum or maximum that of the sample itself.
     [[nodiscard]] std::optional<Sample> due(std::int64_t now_ms, bool at_end = false);
+    /// Whether there is something of the present window.
+    [[nodiscard]] bool holds() const { return count_ > 0 || kept_.has_value(); }
     [[nodiscard]] bool aggregates() const { return rules_.aggregate != Aggregate::none; }
 
 private:

@@ -31,16 +31,24 @@ struct Shared {
     explicit Shared(Args&&... args) : thread(std::forward<Args>(args)...) {}
     SourceThread thread;
     std::mutex mutex;
-    std::condition_variable ended;
-    bool has_ended = false;
+    std::condition_variable changed;
+    bool may_begin = false, has_ended = false;
 };
 
 void* thread_main(void* argument) {
     const std::unique_ptr<std::shared_ptr<Shared>> shared(static_cast<std::shared_ptr<Shared>*>(argument));
+    {
+        std::unique_lock lock((*shared)->mutex);
+        (*shared)->changed.wait(lock, [&] { return (*shared)->may_begin; });
+    }
     (*shared)->thread.run();
-    const std::lock_guard lock((*shared)->mutex);
-    (*shared)->has_ended = true;
-    (*shared)->ended.notify_all();
+    {
+        const std::lock_guard lock((*shared)->mutex);
+        (*shared)->has_ended = true;
+        (*shared)->changed.notify_all();
+    }
+    // After that: who hears of the end may join at once.
+    (*shared)->thread.tell_end();
     return nullptr;
 }
 
@@ -76,6 +84,7 @@ public:
         (void)join(seconds(5));
     }
 
+    void prepare() override;
     void start() override;
     void write(std::uint32_t point, Value value, std::int64_t not_after_boot_ms,
                std::function<void(BusResult)> handler) override {
@@ -90,7 +99,10 @@ public:
         post(DiscoverRequest{std::move(options), std::move(on_found), std::move(on_progress),
                              std::move(on_done)});
     }
-    void stop() override { shared_->thread.inbox().close(); }
+    void stop() override {
+        shared_->thread.inbox().close();
+        open_gate(); // one that never began ends, too
+    }
     [[nodiscard]] bool has_ended() const override;
     bool join(Milliseconds deadline) override;
     void check() override { shared_->thread.check(); }
@@ -98,6 +110,7 @@ public:
 
 private:
     void post(Request request);
+    void open_gate();
 
     std::string name_;
     std::shared_ptr<Shared> shared_;
@@ -106,6 +119,17 @@ private:
 };
 
 void ThreadedSource::start() {
+    prepare();
+    open_gate();
+}
+
+void ThreadedSource::open_gate() {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->may_begin = true;
+    shared_->changed.notify_all();
+}
+
+void ThreadedSource::prepare() {
     if (running_)
         return;
     auto argument = std::make_unique<std::shared_ptr<Shared>>(shared_);
@@ -126,7 +150,9 @@ void ThreadedSource::post(Request request) {
     Inbox& inbox = shared_->thread.inbox();
     if (inbox.post(request))
         return;
-    if (inbox.is_closed())
+    if (shared_->thread.is_broken())
+        Outlet::dismiss(std::move(request), BusResult::Status::failed, SourceThread::broken_text);
+    else if (inbox.is_closed())
         Outlet::dismiss(std::move(request), BusResult::Status::stopped, "the source has stopped");
     else
         Outlet::dismiss(std::move(request), BusResult::Status::refused, "too much waits for it already");
@@ -143,7 +169,7 @@ bool ThreadedSource::join(Milliseconds deadline) {
     bool ended = false;
     {
         std::unique_lock lock(shared_->mutex);
-        ended = shared_->ended.wait_for(lock, deadline, [this] { return shared_->has_ended; });
+        ended = shared_->changed.wait_for(lock, deadline, [this] { return shared_->has_ended; });
     }
     running_ = false;
     if (ended) {

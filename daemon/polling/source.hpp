@@ -52,9 +52,10 @@ struct PointReading {
 };
 
 /// What a source or something behind it went through, in words. `code` is stable; `text` is for people.
-/// `recovered` ends the `problem` of the same level and index; a `note` stands alone.
+/// `recovered` ends the `problem` of the same level and index; a `note` stands alone. A `reason` says why
+/// there is no value yet and stays within the source's thread until somebody asks.
 struct SourceEvent {
-    enum class Kind : std::uint8_t { problem, recovered, note };
+    enum class Kind : std::uint8_t { problem, recovered, note, reason };
     Kind kind = Kind::note;
     Level level = Level::source;
     std::uint32_t index = 0; ///< device or point index of SourceWork; 0 for the source
@@ -88,6 +89,10 @@ public:
     virtual ~SourceListener() = default;
     virtual void on_readings(std::vector<PointReading> readings) = 0;
     virtual void on_event(SourceEvent event) = 0;
+    /// Aggregates of windows that had not ended were lost with a thread that hangs: how many.
+    virtual void on_lost(std::uint64_t) {}
+    /// The source has ended: nothing more comes. Not called if its thread is left behind.
+    virtual void on_end() {}
 };
 
 /// A running source. Calls are for the loop; handlers are called on the source's thread, each exactly once.
@@ -98,6 +103,9 @@ public:
     /// Starts the thread or process. Mistakes only the plugin can find were found by `validate` before.
     /// Once. Throws std::system_error if no thread can be made.
     virtual void start() = 0;
+    /// Makes the thread, which then waits for start(): what cannot be had is found before anything else is
+    /// stopped for it. Throws as start() does.
+    virtual void prepare() = 0;
     /// Writes one point, before anything else that waits. A write that has not begun at `not_after_boot_ms`
     /// (CLOCK_BOOTTIME; it waited behind a hanging call) is not begun any more and ends as `timeout`.
     virtual void write(std::uint32_t point, Value value, std::int64_t not_after_boot_ms,
@@ -128,12 +136,14 @@ public:
 /// Defaults are those of the daemon.
 struct SourceOptions {
     std::function<Stamp()> now; ///< stamps readings; any thread, cheap. Empty: the clock's wall time
+    std::function<bool()> is_clock_trusted; ///< for plugins; any thread, cheap. Empty: never
     std::filesystem::path host_executable =
         "/proc/self/exe"; ///< runs `plugin-host` (polling/plugin_host.hpp)
     std::int64_t host_memory = std::int64_t{256} * 1024 * 1024; ///< bytes of data of a host process
     bool harmless_host = false;          ///< run by root, a host process becomes the service's user or nobody
     Milliseconds call_time = seconds(5); ///< deadline of one poll, read or write
     Milliseconds grace = seconds(3);     ///< past its deadline by this much a call counts as hanging
+    Milliseconds silence = seconds(60);  ///< without a value for this long, and three intervals: silent
 };
 
 /// Makes a source in a thread of this process, or in a host process where the configuration asks for one.

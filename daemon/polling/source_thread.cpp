@@ -47,11 +47,12 @@ std::int64_t steady_us() {
 SourceThread::SourceThread(std::shared_ptr<const SourceWork> work, bool listens, bool polls,
                            const MakeDriver& make_driver, const Clock& clock, SourceListener& listener,
                            const SourceOptions& options)
-    : shared_work_(std::move(work)), options_(options), clock_(clock), listens_(listens), polls_(polls),
-      outlet_(clock, listener, options.now),
+    : shared_work_(std::move(work)), options_(options), listens_(listens), polls_(polls),
+      outlet_(clock, listener, options.now, options.is_clock_trusted),
       schedule_(polls ? timing_of(work_) : std::vector<TimedPoint>(), clock.boot_ms()), intake_(work_),
-      driver_(make_driver(work_, *this)), heard_points_(work_.points.size()),
-      heard_devices_(work_.devices.size()) {}
+      silence_(work_, polls, options.silence), driver_(make_driver(work_, *this)),
+      heard_points_(work_.points.size()), heard_devices_(work_.devices.size()),
+      call_time_ms_(options.call_time.count()), grace_ms_(options.grace.count()) {}
 
 void SourceThread::run() noexcept {
     sigset_t all; // signals are for the loop's thread; a broken pipe is for nobody
@@ -60,17 +61,43 @@ void SourceThread::run() noexcept {
     // Of this thread only; the kernel's default is 50 us.
     prctl(PR_SET_TIMERSLACK, timer_slack_ns, 0, 0, 0);
     try {
-        while (!inbox_.is_closed())
-            turn();
+        while (!inbox_.is_closed()) {
+            try {
+                turn();
+            } catch (const std::exception& error) {
+                stumble(error.what());
+            } catch (...) {
+                stumble("an unknown exception");
+            }
+        }
         end();
-    } catch (const std::exception& error) {
-        complain("gateway_fault", fmt::format("the source's thread ended: {}", error.what()));
-        set_state(fmt::format("stopped: {}", error.what()), false);
     } catch (...) {
-        set_state("stopped by an unknown exception", false);
+        is_broken_ = true;
+        set_state("stopped by a fault of the gateway", false);
     }
+    // Closed before it is emptied: what comes later is answered by whoever posts it.
+    inbox_.close();
+    outlet_.dismiss(BusResult::Status::failed, broken_text);
     for (Request& request : inbox_.drain())
-        Outlet::dismiss(std::move(request), BusResult::Status::stopped, "the source has stopped");
+        if (is_broken_)
+            Outlet::dismiss(std::move(request), BusResult::Status::failed, broken_text);
+        else
+            Outlet::dismiss(std::move(request), BusResult::Status::stopped, "the source has stopped");
+}
+
+void SourceThread::stumble(const std::string& what) {
+    call_until_ms_ = 0;
+    wanted_point_ = -1;
+    is_discovering_ = is_in_discovery_ = false;
+    const std::string text = fmt::format("a fault of the gateway in the source's thread: {}", what);
+    outlet_.dismiss(BusResult::Status::failed, text);
+    // A plugin that was left in the middle of a call is not called again as if nothing had happened.
+    if (std::exchange(created_, false))
+        (void)call(Urgency::write, "destroy", create_time_ms, [this] {
+            driver_->destroy();
+            return CallResult();
+        });
+    bury(text);
 }
 
 void SourceThread::turn() {
@@ -106,7 +133,9 @@ void SourceThread::tidy(std::int64_t now_ms) {
     tidy_at_ms_ = now_ms + tidy_every_ms;
     publish(events_.due(now_ms));
     outlet_.send(intake_.due(now_ms));
+    held_ = intake_.held();
     tell_refused(now_ms);
+    look_for_silence(now_ms);
 }
 
 bool SourceThread::create() {
@@ -120,6 +149,7 @@ bool SourceThread::create() {
     if (result.status == CallResult::Status::ok) {
         created_ = true;
         retry_at_ms_ = 0;
+        silence_.on_create(outlet_.boot_ms());
         set_state("running", true);
         return true;
     }
@@ -130,7 +160,7 @@ bool SourceThread::create() {
     const std::int64_t now = outlet_.boot_ms();
     const std::int64_t pause = restarts_.after_death(now);
     create_at_ms_ = now + pause;
-    said_ = text.empty() ? "the plugin could not make the source and did not say why" : text;
+    said_ = text.empty() ? "the plugin could not make the source and gave no reason" : text;
     complain("create", said_);
     go_down(said_);
     return false;
@@ -204,10 +234,11 @@ void SourceThread::serve(Request request) {
 void SourceThread::poll(std::int64_t now_ms) {
     const std::vector<std::uint32_t> points = schedule_.take(now_ms);
     const std::int64_t start = steady_us();
-    const CallResult result = call(Urgency::poll, "poll", options_.call_time.count(), [&] {
-        return driver_->poll(points, steady_ms() + options_.call_time.count());
-    });
+    const CallResult result =
+        call(Urgency::poll, "poll", call_time_ms_, [&] { return driver_->poll(points, deadline_ms()); });
     ++poll_count_;
+    if (emitted_ == 0)
+        silence_.on_poll();
     std::vector<std::uint32_t> left;
     if (result.status == CallResult::Status::interrupted)
         left = unanswered(points);
@@ -232,8 +263,8 @@ std::vector<std::uint32_t> SourceThread::unanswered(const std::vector<std::uint3
 }
 
 void SourceThread::listen(std::int64_t now_ms) {
-    const std::int64_t time =
-        std::max<std::int64_t>(1, std::min(options_.call_time.count(), schedule_.next(now_ms) - now_ms));
+    const std::int64_t time = std::max<std::int64_t>(
+        1, std::min<std::int64_t>(options_.call_time.count(), schedule_.next(now_ms) - now_ms));
     const CallResult result =
         call(Urgency::poll, "listen", time, [&] { return driver_->listen(steady_ms() + time); });
     const std::int64_t after = outlet_.boot_ms();
@@ -272,6 +303,9 @@ void SourceThread::wait(std::int64_t until_ms) {
 }
 
 void SourceThread::end() {
+    // First: a plugin that hangs in destroy must not take the present window along.
+    outlet_.send(intake_.due(outlet_.boot_ms(), true));
+    held_ = 0;
     if (created_) {
         (void)call(Urgency::write, "destroy", create_time_ms, [this] {
             driver_->destroy();

@@ -8,6 +8,7 @@
 #include "polling/outlet.hpp"
 #include "polling/restarts.hpp"
 #include "polling/schedule.hpp"
+#include "polling/silence.hpp"
 
 #include <atomic>
 #include <functional>
@@ -46,6 +47,12 @@ public:
     void check();
     /// The thread hangs and is left behind: nothing it may still say is heard.
     void abandon();
+    /// After run(), as the thread's last word to its listener.
+    void tell_end() { outlet_.end(); }
+    /// Something was thrown that restarting the plugin did not mend: nothing more is carried out.
+    [[nodiscard]] bool is_broken() const { return is_broken_; }
+    static constexpr const char* broken_text =
+        "the source's thread has ended after a fault of the gateway; restart the gateway";
 
     void on_readings(std::vector<RawReading> readings) override;
     void on_garbage(std::uint64_t count, const std::string& why) override;
@@ -53,6 +60,8 @@ public:
     void on_problem(SettingProblem problem) override;
     void on_found(std::string json) override;
     void on_progress(double part) override;
+    void on_patience(Milliseconds time) override;
+    [[nodiscard]] bool is_clock_trusted() const override { return outlet_.is_clock_trusted(); }
     [[nodiscard]] bool is_interrupted() const override { return inbox_.is_interrupted(); }
     [[nodiscard]] bool is_stopping() const override { return inbox_.is_closed(); }
     [[nodiscard]] int wake_fd() const override { return inbox_.wake_fd(); }
@@ -86,11 +95,18 @@ private:
     CallResult call(Urgency urgency, const char* what, std::int64_t time_ms,
                     const std::function<CallResult()>& function);
     bool survived(const CallResult& result);
+    /// Something was thrown in a turn: what was asked fails, and the plugin is started again.
+    void stumble(const std::string& what);
     /// The plugin is beyond use in this process, or its host process ended: restart with back-off.
     void bury(const std::string& text);
     void go_down(const std::string& reason);
     /// With the words of the plugin's last complaint, if the host has none of its own.
     [[nodiscard]] BusResult outcome(const CallResult& result, std::uint32_t duration_us) const;
+    /// Why a read that went well brought no value: the plugin's last reason, or what there is instead.
+    [[nodiscard]] std::string why_empty(std::uint32_t point, std::string said) const;
+    void look_for_silence(std::int64_t now_ms);
+    /// Until when a call that begins now may last, CLOCK_MONOTONIC.
+    [[nodiscard]] std::int64_t deadline_ms() const { return steady_ms() + call_time_ms_; }
     /// Any thread.
     [[nodiscard]] bool is_hanging(std::string& text);
     /// Those of which the present call said nothing: no reading, no problem of the point, its device or the
@@ -104,14 +120,14 @@ private:
     const std::shared_ptr<const SourceWork> shared_work_; // with Sources, which this thread may outlive
     const SourceWork& work_ = *shared_work_;
     const SourceOptions options_;
-    const Clock& clock_;
     const bool listens_, polls_;
-    Outlet outlet_;
+    mutable Outlet outlet_; // a look at the clock remembers what it saw
     Inbox inbox_;
     Schedule schedule_;
     EventFilter events_;
     Intake intake_;
     Restarts restarts_;
+    Silence silence_;
     std::unique_ptr<Driver> driver_;
 
     bool created_ = false;
@@ -130,10 +146,14 @@ private:
     std::vector<std::uint64_t> heard_points_, heard_devices_;
     std::uint64_t heard_source_ = 0, emitted_ = 0;
     std::string said_, noted_;       ///< as a problem, as a note
+    std::string last_words_;         ///< on its standard error, also of an earlier call
     std::int64_t wanted_point_ = -1; ///< of a read by hand
     std::optional<PointReading> wanted_;
 
     // Seen from outside.
+    std::atomic<std::int64_t> call_time_ms_, grace_ms_; ///< as the plugin's patience has it
+    std::atomic<std::uint64_t> held_{0};                ///< unfinished windows
+    std::atomic<bool> is_broken_{false}, is_in_discovery_{false};
     std::atomic<std::int64_t> call_until_ms_{0}, call_since_ms_{0}, progress_ms_{0}; ///< CLOCK_MONOTONIC
     std::atomic<std::int64_t> retry_at_ms_{0}; ///< CLOCK_BOOTTIME; 0: it is not down
     std::atomic<std::uint64_t> poll_count_{0}, reading_count_{0}, missed_{0}, restart_count_{0}, busy_us_{0};

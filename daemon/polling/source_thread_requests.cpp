@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/source_thread.hpp"
 
+#include <fmt/format.h>
+
 // What a source is asked for by hand or by a command: write, read, discover.
 namespace things {
 
@@ -36,7 +38,7 @@ void SourceThread::serve(const WriteRequest& request) {
         return;
     }
     // Here, on the bus's own turn: a command that waited behind a slow poll may be too old by now.
-    if (clock_.boot_ms() > request.not_after_boot_ms) {
+    if (outlet_.boot_ms() > request.not_after_boot_ms) {
         outlet_.dismiss(BusResult::Status::timeout,
                         "not written: it waited too long for its turn on the bus");
         return;
@@ -47,9 +49,8 @@ void SourceThread::serve(const WriteRequest& request) {
         return;
     }
     const std::int64_t start = steady_us();
-    const CallResult result = call(Urgency::write, "write", options_.call_time.count(), [&] {
-        return driver_->write(request.point, *raw, steady_ms() + options_.call_time.count());
-    });
+    const CallResult result = call(Urgency::write, "write", call_time_ms_,
+                                   [&] { return driver_->write(request.point, *raw, deadline_ms()); });
     BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
     if (answer.status == BusResult::Status::stopped) // begun: whether it was written must be looked up
         answer.status = BusResult::Status::failed;
@@ -70,16 +71,12 @@ void SourceThread::serve(const ReadRequest& request) {
     wanted_point_ = request.point;
     wanted_.reset();
     const std::int64_t start = steady_us();
-    const CallResult result = call(Urgency::read, "read", options_.call_time.count(), [&] {
-        return driver_->poll({request.point}, steady_ms() + options_.call_time.count());
-    });
+    const CallResult result = call(Urgency::read, "read", call_time_ms_,
+                                   [&] { return driver_->poll({request.point}, deadline_ms()); });
     wanted_point_ = -1;
     if (result.status == CallResult::Status::interrupted && !wanted_ && inbox_.is_interrupted() &&
-        !inbox_.is_closed()) {
-        Request again = request; // a write came in between
-        if (inbox_.post(again))
-            return;
-    }
+        !inbox_.is_closed() && outlet_.put_back(inbox_))
+        return; // a write came in between
     BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
     if (wanted_) {
         answer.status = BusResult::Status::ok;
@@ -89,38 +86,54 @@ void SourceThread::serve(const ReadRequest& request) {
         answer.text.clear();
         if (wanted_->duration_us != 0)
             answer.duration_us = wanted_->duration_us;
-    } else if (answer.status == BusResult::Status::timeout && answer.text.empty()) {
-        answer.text =
-            listens_ ? "nothing has come from the device yet; it talks by itself" : "no answer in time";
-    } else if (answer.status == BusResult::Status::ok) {
-        answer.status = BusResult::Status::failed;
-        if (answer.text.empty())
-            answer.text = "the plugin returned no value and did not say why";
+    } else {
+        if (answer.status == BusResult::Status::ok)
+            answer.status = BusResult::Status::failed;
+        answer.text = why_empty(request.point, !result.text.empty() ? result.text : said_);
     }
     outlet_.answer(std::move(answer));
     survived(result);
 }
 
+std::string SourceThread::why_empty(std::uint32_t point, std::string said) const {
+    std::string text = std::move(said);
+    if (text.empty())
+        text = silence_.reason_for(point);
+    if (text.empty())
+        text = noted_;
+    const std::pair<Level, std::uint32_t> subjects[] = {
+        {Level::point, point}, {Level::device, work_.points[point].device}, {Level::source, 0}};
+    for (const auto& [level, index] : subjects)
+        if (const auto failure = events_.failure(level, index); text.empty() && failure)
+            text = failure->text;
+    if (text.empty())
+        text = listens_ ? fmt::format("nothing has come from the device within {} s; it talks by itself",
+                                      call_time_ms_ / 1000)
+                        : "no value came, and the plugin gave no reason";
+    if (!last_words_.empty() && text.find(last_words_) == std::string::npos)
+        text += fmt::format("; its last words on standard error: {}", last_words_);
+    return text;
+}
+
 void SourceThread::serve(const DiscoverRequest& request) {
     is_discovering_ = true;
+    is_in_discovery_ = true;
     const CallResult result = call(Urgency::discover, "discover", discover_time_ms, [&] {
         return driver_->discover(request.options, steady_ms() + discover_time_ms);
     });
-    is_discovering_ = false;
+    is_discovering_ = is_in_discovery_ = false;
     const bool interrupted = result.status == CallResult::Status::interrupted;
     // Commands and readings by hand go first. The plugin then starts over; what it finds again is left out.
-    if (interrupted && inbox_.is_interrupted() && !inbox_.is_closed() && ++discoveries_ < most_discoveries) {
-        Request again = request;
-        if (inbox_.post(again))
-            return;
-    }
+    if (interrupted && inbox_.is_interrupted() && !inbox_.is_closed() && ++discoveries_ < most_discoveries &&
+        outlet_.put_back(inbox_))
+        return;
     discoveries_ = 0;
     found_.clear();
     std::string error;
     if (interrupted && inbox_.is_closed())
         error = "the source has stopped";
     else if (result.status != CallResult::Status::ok)
-        error = !said_.empty() ? said_ : !result.text.empty() ? result.text : "the plugin did not say why";
+        error = !said_.empty() ? said_ : !result.text.empty() ? result.text : "the plugin gave no reason";
     outlet_.finish_discovery(std::move(error));
     survived(result);
 }

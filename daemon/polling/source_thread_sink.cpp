@@ -24,14 +24,27 @@ void SourceThread::on_readings(std::vector<RawReading> readings) {
     if (result.refused > 0)
         on_garbage(result.refused, result.why);
     emitted_ += result.readings.size();
+    bool is_news = false;
     for (const PointReading& reading : result.readings) {
         heard_points_[reading.point] = call_number_;
+        // One that talks by itself shows its last value again to whoever reads by hand: that is no news.
+        if (!listens_ || by_hand != reading.point) {
+            is_news = true;
+            silence_.on_reading(reading.point, now);
+        }
         if (events_.is_failing(Level::point, reading.point))
             on_event(
                 {SourceEvent::Kind::recovered, Level::point, reading.point, "", "it can be read again", 1});
         if (by_hand && reading.point == *by_hand)
             wanted_ = reading;
     }
+    if (is_news)
+        if (const auto failure = events_.failure(Level::source, 0);
+            failure && failure->code == Silence::code) {
+            on_event({SourceEvent::Kind::recovered, Level::source, 0, "", "it gives values again", 1});
+            set_state("running", true);
+        }
+    held_ = intake_.held();
     reading_count_ += result.readings.size();
     outlet_.send(std::move(result.readings));
     tell_refused(now);
@@ -53,7 +66,7 @@ void SourceThread::tell_refused(std::int64_t now_ms) {
         event.text = fmt::format("refused {} from the plugin ({} such readings); ", refused_why_, refused_);
     if (flooded_ > 0)
         event.text += fmt::format("dropped {} readings beyond what the intervals allow; ", flooded_);
-    event.text += "the plugin needs mending";
+    event.text += "this is a bug in the plugin";
     event.count = refused_ + flooded_;
     refused_ = flooded_ = 0;
     publish(events_.feed(std::move(event), now_ms));
@@ -70,8 +83,15 @@ void SourceThread::on_event(SourceEvent event) {
     // An event without a code could not end: the filter takes "" for none.
     if (event.code.empty())
         event.code = "failed";
-    if (event.kind == SourceEvent::Kind::note && event.code != "stderr")
+    if (event.kind == SourceEvent::Kind::reason)
+        return silence_.on_reason(event.level, event.index, std::move(event.text));
+    if (event.kind == SourceEvent::Kind::note && event.code == "stderr")
+        last_words_ = event.text;
+    else if (event.kind == SourceEvent::Kind::note)
         noted_ = event.text;
+    // A word about a point that has no value is the reason for that, if there is no better one.
+    if (event.kind == SourceEvent::Kind::note && event.level == Level::point)
+        silence_.on_reason(event.level, event.index, event.text);
     if (event.kind == SourceEvent::Kind::problem) {
         said_ = event.text;
         if (is_discovering_ && event.level == Level::source)
@@ -103,6 +123,22 @@ void SourceThread::on_progress(double part) {
     outlet_.progress(part);
 }
 
+void SourceThread::on_patience(Milliseconds time) {
+    call_time_ms_ = std::max<std::int64_t>(options_.call_time.count(), time.count());
+    // Two steps may begin right before the deadline: connecting, then the first request.
+    grace_ms_ = std::max<std::int64_t>(options_.grace.count(), 2 * time.count());
+}
+
+void SourceThread::look_for_silence(std::int64_t now_ms) {
+    if (!created_)
+        return;
+    for (SourceEvent& event : silence_.due(now_ms, events_)) {
+        if (event.level == Level::source)
+            set_state("silent", false);
+        publish(events_.feed(std::move(event), now_ms));
+    }
+}
+
 void SourceThread::publish(const std::vector<SourceEvent>& events) {
     for (const SourceEvent& event : events)
         outlet_.send(event);
@@ -121,7 +157,10 @@ void SourceThread::set_state(std::string state, bool healthy) {
 
 bool SourceThread::is_hanging(std::string& text) {
     const std::int64_t until = call_until_ms_, now = steady_ms();
-    if (until == 0 || now <= until + options_.grace.count())
+    // A discovery may take minutes, but it says how far it is.
+    const bool is_mute = is_in_discovery_ && now > std::max<std::int64_t>(progress_ms_, call_since_ms_) +
+                                                       discover_silence.count();
+    if (until == 0 || (now <= until + grace_ms_ && !is_mute))
         return false;
     const std::lock_guard lock(state_mutex_);
     text = fmt::format("hanging since {} s in {}", (now - call_since_ms_) / 1000, call_name_);
@@ -170,6 +209,7 @@ void SourceThread::check() {
 void SourceThread::abandon() {
     std::string text = "the plugin hangs, the source was stopped without it";
     outlet_.dismiss(BusResult::Status::stopped, text);
+    outlet_.lose(held_);
     outlet_.cut();
     for (Request& request : inbox_.drain())
         Outlet::dismiss(std::move(request), BusResult::Status::stopped, text);

@@ -17,7 +17,7 @@ namespace {
 
 /// Readings that may wait for the loop, over all sources; more are dropped and counted.
 constexpr std::size_t most_waiting = 1'000'000;
-constexpr Milliseconds stop_patience{1000};
+constexpr std::int64_t start_again_ms = 60'000;
 
 std::string key_of(const std::string& device, const std::string& point) {
     return device + '/' + point;
@@ -44,10 +44,12 @@ bool is_same(const SourceWork& a, const SourceWork& b) {
            std::equal(a.points.begin(), a.points.end(), b.points.begin(), b.points.end(), same_point);
 }
 
-BusResult no_such_point(const std::string& device, const std::string& point) {
+/// `failure`: why its source could not be started; empty: there is no such point.
+BusResult cannot_be_asked(const std::string& device, const std::string& point, const std::string& failure) {
     BusResult result;
-    result.status = BusResult::Status::unsupported;
-    result.text = "there is no point \"" + point + "\" of device \"" + device + "\"";
+    result.status = failure.empty() ? BusResult::Status::unsupported : BusResult::Status::failed;
+    result.text = failure.empty() ? "there is no point \"" + point + "\" of device \"" + device + "\""
+                                  : "its source cannot be started: " + failure;
     return result;
 }
 
@@ -60,6 +62,8 @@ public:
         const Slot* slot;
         std::vector<PointReading> readings;
         std::optional<SourceEvent> event;
+        std::uint64_t lost = 0;
+        bool has_ended = false;
     };
 
     Mailbox(asio::io_context& loop, std::function<void()> drain) : loop_(loop), drain_(std::move(drain)) {}
@@ -110,15 +114,24 @@ struct Sources::Slot : public SourceListener {
         mailbox->put({this, std::move(readings), {}});
     }
     void on_event(SourceEvent event) override { mailbox->put({this, {}, std::move(event)}); }
+    void on_lost(std::uint64_t count) override { mailbox->put({this, {}, {}, count}); }
+    void on_end() override { mailbox->put({this, {}, {}, 0, true}); }
 
     std::shared_ptr<Mailbox> mailbox; // with Sources: a hanging source's thread may outlive it
     RunningSource running;
+    std::shared_ptr<const PluginLibrary> library;
     std::unique_ptr<Source> source;
+    bool is_held = false; ///< begins when what it replaces has ended
+    std::string failure;  ///< why it could not be started; empty: it could
+    std::int64_t try_again_ms = 0;
 };
 
 Sources::Sources(asio::io_context& loop, const Clock& clock, SourceOptions options, SourceHooks hooks)
     : loop_(loop), clock_(clock), options_(std::move(options)), hooks_(std::move(hooks)),
-      mailbox_(std::make_shared<Mailbox>(loop, [this] { drain(); })) {}
+      mailbox_(std::make_shared<Mailbox>(loop, [this] {
+          if (deliver())
+              settle();
+      })) {}
 
 Sources::~Sources() {
     stop();
@@ -126,46 +139,136 @@ Sources::~Sources() {
     mailbox_->close();
 }
 
-std::vector<std::string> Sources::apply(Work work, PluginDirectory& plugins) {
-    std::vector<std::string> changed;
-    std::vector<std::unique_ptr<Slot>> next(work.sources.size());
-    for (std::size_t i = 0; i < work.sources.size(); ++i)
-        for (auto& slot : slots_)
-            if (slot && is_same(*slot->running.work, work.sources[i]))
-                next[i] = std::move(slot);
-    std::erase(slots_, nullptr);
-    stop_slots();
-    (void)join(stop_patience);
-    // What the stopped ones delivered last is still theirs: before their slots go.
-    drain();
+std::vector<Sources::StartFailure> Sources::prepare(Work work, PluginDirectory& plugins) {
+    std::vector<StartFailure> failures;
+    std::unordered_map<std::string_view, Slot*> now;
     for (const auto& slot : slots_)
-        changed.push_back(slot->running.work->config.name);
-    slots_ = std::move(next);
-    addresses_.clear();
-    for (std::size_t i = 0; i < slots_.size(); ++i) {
-        if (slots_[i]) {
-            find_series(slots_[i]->running);
-        } else {
-            slots_[i] = std::make_unique<Slot>(mailbox_);
-            Slot& slot = *slots_[i];
-            slot.running.work = std::make_shared<const SourceWork>(std::move(work.sources[i]));
-            find_series(slot.running);
-            if (slot.running.work->points.empty())
-                continue; // nothing to do; `check` warned
-            slot.source = make_source(slot.running.work, plugins.find(slot.running.work->config.plugin),
-                                      clock_, slot, options_);
-            slot.source->start();
-            changed.push_back(slot.running.work->config.name);
+        now.emplace(slot->running.work->config.name, slot.get());
+    discard();
+    kept_.resize(work.sources.size());
+    fresh_.resize(work.sources.size());
+    // Each source that ends gives a thread back. Only what is needed beyond that must be had beforehand: a
+    // reload that changes every source must not need twice the threads.
+    std::size_t running = 0, wanted = 0;
+    for_each_source([&running](Source&) { ++running; });
+    for (const SourceWork& source : work.sources)
+        wanted += source.points.empty() ? 0 : 1;
+    std::size_t more = wanted > running ? wanted - running : 0;
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+        const auto known = now.find(work.sources[i].config.name);
+        Slot* const old = known == now.end() ? nullptr : known->second;
+        const bool has_failed = old != nullptr && !old->failure.empty();
+        if (old != nullptr && !has_failed && is_same(*old->running.work, work.sources[i])) {
+            kept_[i] = old;
+            continue;
+        }
+        fresh_[i] = std::make_unique<Slot>(mailbox_);
+        Slot& slot = *fresh_[i];
+        slot.running.work = std::make_shared<const SourceWork>(std::move(work.sources[i]));
+        if (slot.running.work->points.empty())
+            continue; // nothing to do; `check` warned
+        slot.library = plugins.find(slot.running.work->config.plugin);
+        if (!slot.library)
+            slot.failure = "its plugin \"" + slot.running.work->config.plugin + "\" cannot be loaded";
+        const bool with_thread = more > 0;
+        if (slot.failure.empty() && make(slot, with_thread))
+            more -= with_thread ? 1 : 0;
+        else if (!has_failed)
+            failures.push_back({slot.running.work->config.name, slot.failure});
+    }
+    return failures;
+}
+
+void Sources::discard() {
+    kept_.clear();
+    fresh_.clear();
+}
+
+bool Sources::make(Slot& slot, bool with_thread) {
+    try {
+        if (!slot.source)
+            slot.source = make_source(slot.running.work, slot.library, clock_, slot, options_);
+        if (with_thread)
+            slot.source->prepare();
+        slot.failure.clear();
+        return true;
+    } catch (const std::exception& error) {
+        // Not half of it: what has no thread gives its descriptors back.
+        slot.source.reset();
+        slot.failure = error.what();
+        return false;
+    }
+}
+
+void Sources::commit(std::function<void(std::vector<std::string>)> done) {
+    changed_.clear();
+    std::vector<std::unique_ptr<Slot>> slots;
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+        const auto at = std::find_if(slots_.begin(), slots_.end(), [kept = kept_[i]](const auto& slot) {
+            return slot && slot.get() == kept;
+        });
+        slots.push_back(at != slots_.end() ? std::move(*at) : std::move(fresh_[i]));
+        find_series(slots.back()->running);
+        // Those that have a thread wait for the end of what they replace.
+        if (at == slots_.end() && !slots.back()->running.work->points.empty()) {
+            slots.back()->is_held = true;
+            changed_.push_back(slots.back()->running.work->config.name);
         }
     }
+    discard();
+    for (auto& slot : slots_)
+        if (slot) {
+            changed_.push_back(slot->running.work->config.name);
+            if (slot->source)
+                slot->source->stop();
+            ending_.push_back(std::move(slot));
+        }
+    slots_ = std::move(slots);
+    addresses_.clear();
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         const SourceWork& now = *slots_[i]->running.work;
         for (std::uint32_t p = 0; p < now.points.size(); ++p)
             addresses_[key_of(now.devices[now.points[p].device].name, now.points[p].config.name)] = {i, p};
     }
-    std::sort(changed.begin(), changed.end());
-    changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
-    return changed;
+    std::sort(changed_.begin(), changed_.end());
+    changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
+    done_ = std::move(done);
+    ending_until_ms_ = clock_.boot_ms() + stop_patience.count();
+    settle();
+}
+
+void Sources::settle() {
+    const auto has_ended = [](const auto& slot) {
+        return !slot->source || slot->source->has_ended();
+    };
+    if (!done_ || is_stopping_ ||
+        (clock_.boot_ms() < ending_until_ms_ && !std::all_of(ending_.begin(), ending_.end(), has_ended)))
+        return;
+    for (const auto& slot : ending_)
+        if (slot->source)
+            (void)slot->source->join(Milliseconds(0)); // one that hangs is left behind, and says so
+    // What the stopped ones delivered last is still theirs: before their slots go.
+    (void)deliver();
+    ending_.clear();
+    std::exchange(done_, nullptr)(std::exchange(changed_, {}));
+    for (const auto& slot : slots_)
+        if (std::exchange(slot->is_held, false))
+            begin(*slot);
+}
+
+void Sources::begin(Slot& slot) {
+    if (slot.library && make(slot, true))
+        slot.source->start();
+    else
+        fail(slot, slot.failure);
+}
+
+void Sources::fail(Slot& slot, const std::string& reason) {
+    slot.try_again_ms = clock_.boot_ms() + start_again_ms;
+    hooks_.on_event(slot.running,
+                    {SourceEvent::Kind::problem, Level::source, 0, "start",
+                     "it cannot be started: " + reason + "; the others run, it is tried again each minute",
+                     1});
 }
 
 /// Also for a source that goes on as it is: its devices may have another identity at the platform now.
@@ -215,7 +318,7 @@ void Sources::write(const std::string& device, const std::string& point, Value v
     std::uint32_t index = 0;
     Slot* slot = find_slot(device, point, index);
     if (!slot || !slot->source)
-        return handler(no_such_point(device, point));
+        return handler(cannot_be_asked(device, point, slot ? slot->failure : std::string()));
     auto again = [this, device, point, value, not_after_boot_ms](std::function<void(BusResult)> to) {
         write(device, point, value, not_after_boot_ms, std::move(to));
     };
@@ -228,7 +331,7 @@ void Sources::read(const std::string& device, const std::string& point,
     std::uint32_t index = 0;
     Slot* slot = find_slot(device, point, index);
     if (!slot || !slot->source)
-        return handler(no_such_point(device, point));
+        return handler(cannot_be_asked(device, point, slot ? slot->failure : std::string()));
     auto again = [this, device, point](std::function<void(BusResult)> to) {
         read(device, point, std::move(to));
     };
@@ -253,54 +356,81 @@ std::vector<Sources::View> Sources::view() const {
     for (const auto& slot : slots_) {
         SourceStatus idle;
         idle.state = "no point uses it";
+        if (!slot->failure.empty()) {
+            idle.state = "cannot be started: " + slot->failure;
+            idle.healthy = false;
+        }
         all.push_back({&slot->running, slot->source ? slot->source->status() : idle});
     }
     return all;
 }
 
+template <typename Act>
+void Sources::for_each_source(const Act& act) const {
+    for (const auto* slots : {&slots_, &ending_})
+        for (const auto& slot : *slots)
+            if (slot->source)
+                act(*slot->source);
+}
+
 void Sources::check() {
-    for (const auto& slot : slots_)
-        if (slot->source)
-            slot->source->check();
+    for_each_source([](Source& source) { source.check(); });
+    settle();
+    const std::int64_t now = clock_.boot_ms();
+    for (const auto& slot : slots_) {
+        if (slot->failure.empty() || slot->is_held || is_stopping_ || now < slot->try_again_ms)
+            continue;
+        slot->try_again_ms = now + start_again_ms;
+        // What one lacks the next one lacks, too: one attempt is enough.
+        if (!slot->library)
+            continue;
+        if (!make(*slot, true))
+            break;
+        slot->source->start();
+        hooks_.on_event(slot->running, {SourceEvent::Kind::recovered, Level::source, 0, "start",
+                                        "it could be started now", 1});
+    }
 }
 
 void Sources::stop() {
     is_stopping_ = true;
-    stop_slots();
-}
-
-void Sources::stop_slots() {
-    for (const auto& slot : slots_)
-        if (slot->source)
-            slot->source->stop();
+    for_each_source([](Source& source) { source.stop(); });
 }
 
 bool Sources::have_ended() const {
-    return std::all_of(slots_.begin(), slots_.end(),
-                       [](const auto& slot) { return !slot->source || slot->source->has_ended(); });
+    bool all = true;
+    for_each_source([&all](const Source& source) { all = all && source.has_ended(); });
+    return all;
 }
 
 bool Sources::join(Milliseconds patience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     bool all = true;
-    for (const auto& slot : slots_) {
+    for_each_source([&all, end](Source& source) {
         const auto left = std::chrono::duration_cast<Milliseconds>(end - std::chrono::steady_clock::now());
-        if (slot->source)
-            all = slot->source->join(std::max(left, Milliseconds(0))) && all;
-    }
+        all = source.join(std::max(left, Milliseconds(0))) && all;
+    });
     return all;
 }
 
 void Sources::drain() {
+    (void)deliver();
+}
+
+bool Sources::deliver() {
     std::uint64_t lost = 0;
+    bool has_ended = false;
     for (Mailbox::Item& item : mailbox_->take(lost)) {
         if (!item.readings.empty())
             hooks_.on_readings(item.slot->running, item.readings);
         if (item.event)
             hooks_.on_event(item.slot->running, *item.event);
+        lost += item.lost;
+        has_ended = has_ended || item.has_ended;
     }
     if (lost > 0)
         hooks_.on_flood(lost);
+    return has_ended;
 }
 
 } // namespace things

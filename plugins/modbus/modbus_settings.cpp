@@ -306,6 +306,13 @@ ReadLimits UnitSettings::limits(RegisterTable table) const {
     return {pairs ? std::max(most & ~1U, 2U) : most, gap.value_or(0), pairs};
 }
 
+std::chrono::milliseconds ModbusSettings::longest_step() const {
+    std::chrono::milliseconds longest = link.serial ? std::chrono::milliseconds(0) : link.connect_timeout;
+    for (const UnitSettings& unit : units)
+        longest = std::max(longest, (unit.retries + 1) * (unit.timeout + unit.pause));
+    return longest;
+}
+
 RegisterSpan ModbusPoint::whole() const {
     if (!factor)
         return span;

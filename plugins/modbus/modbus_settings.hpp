@@ -80,6 +80,8 @@ struct ModbusSettings {
     std::vector<UnitSettings> units;
     std::vector<ModbusPoint> points;
     UnitSettings fallback; ///< of a unit that no device has: for scans
+    /// Connecting, or one request with its repeats, whichever takes longer.
+    [[nodiscard]] std::chrono::milliseconds longest_step() const;
 };
 
 /// Nothing if the configuration has a mistake, which was told to the host.

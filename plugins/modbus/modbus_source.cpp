@@ -47,6 +47,8 @@ bool is_near(double a, double b) {
 
 std::unique_ptr<ModbusSource> ModbusSource::make(const PluginHost& host, const things_source_config& config) {
     auto settings = read_settings(host, config);
+    if (settings)
+        host.patience(settings->longest_step());
     return settings ? std::make_unique<ModbusSource>(host, std::move(*settings)) : nullptr;
 }
 

@@ -38,6 +38,7 @@ std::unique_ptr<P1Source> P1Source::make(const PluginHost& host, const things_so
     std::vector<P1Point> points = read_p1_points(host, config, is_good);
     if (!is_good)
         return nullptr;
+    host.patience(options.timeout);
     return std::make_unique<P1Source>(host, std::move(options), std::move(points));
 }
 
@@ -54,7 +55,7 @@ Arrival P1Source::now() const {
     arrival.monotonic_ms = monotonic_ms();
     arrival.wall_ms =
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    arrival.is_wall_trusted = time_service_.is_synchronised(arrival.monotonic_ms);
+    arrival.is_wall_trusted = host_.is_clock_trusted();
     return arrival;
 }
 

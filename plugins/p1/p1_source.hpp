@@ -10,7 +10,6 @@
 
 #include "link/stream.hpp"
 #include "link/tcp_socket.hpp"
-#include "platform/time_service.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -72,7 +71,6 @@ private:
     std::variant<TelegramStream, CipherStream> decoder_;
     ModeCReadout readout_;
     std::vector<std::uint32_t> wanted_; // points the readout is for
-    TimeService time_service_;
     TcpConnector connector_;
     std::optional<Stream> stream_;
     LinkTime open_at_{};

@@ -186,7 +186,11 @@ enum things_event_kind {
     THINGS_PROBLEM =
         1, /* something failed; the host logs its beginning, its change and its end, with a count */
     THINGS_RECOVERED = 2, /* it works again */
-    THINGS_NOTE = 3       /* worth one line */
+    THINGS_NOTE = 3,      /* worth one line */
+    /* Since minor 1. Why there is no value yet ("72 bytes came, no line matches"): not logged and no alarm by
+     * itself. The host shows the last one to whoever reads the point, and in the alarm when the source stays
+     * silent; a reading of the point (of any point, for a source or device) ends it. */
+    THINGS_REASON = 4
 };
 
 /* The host cuts `code` after 100 bytes and `text` after 2000. */
@@ -227,6 +231,16 @@ typedef struct things_host {
     void (*progress)(void* context, double part);
     /* Readable while interrupted() is true; for poll(2) beside the plugin's own descriptors. -1: none. */
     int wake_fd;
+
+    /* Since minor 1: look at `size` first. */
+    /* True while the gateway believes the system clock. Do not find out by other means: the configuration has
+     * a say in it, and a process of its own may not ask the system. */
+    int (*clock_trusted)(void* context);
+    /* During create: the longest that one step of a call may take which cannot be cut short, in milliseconds,
+     * as the configuration has it: connecting, or one request with its timeouts. A call then gets at least
+     * that long, and counts as hanging only when it is later than its deadline by twice as much. Ten minutes
+     * at most; not called: 5 s for a call, 3 s for being late. */
+    void (*patience)(void* context, int64_t time_ms);
 } things_host;
 
 /* ---- what the plugin offers ------------------------------------------------------------------------------
@@ -280,7 +294,7 @@ typedef struct things_plugin {
     int (*write)(things_source* source, uint32_t point, const things_value* value, things_value* written,
                  int64_t deadline_ms);
     /* Looks for devices, or for what one device has; options as the plugin documents them, results through
-     * found(). Null: cannot. */
+     * found(). Null: cannot. A call without found() or progress() for two minutes counts as hanging. */
     int (*discover)(things_source* source, const things_setting* const* options, uint32_t option_count,
                     int64_t deadline_ms);
     /* Says through found() how the points will be read: one JSON object a request, then one a source with

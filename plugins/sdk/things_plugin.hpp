@@ -4,6 +4,7 @@
 #include "things_plugin.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -229,6 +230,20 @@ public:
         event.text = text.c_str();
         host_->report(host_->context, &event);
     }
+    /// Why there is no value (yet), for whoever asks; see THINGS_REASON.
+    void reason(things_level level, std::uint32_t index, const std::string& text) const {
+        report(THINGS_REASON, level, index, "reason", text);
+    }
+    /// Whether the gateway believes the system clock; no, if the host is too old to say.
+    [[nodiscard]] bool is_clock_trusted() const {
+        return has(offsetof(things_host, clock_trusted) + sizeof host_->clock_trusted) &&
+               host_->clock_trusted(host_->context) != 0;
+    }
+    /// The longest that one step may take; only during create. A host that is too old does not hear it.
+    void patience(std::chrono::milliseconds time) const {
+        if (has(offsetof(things_host, patience) + sizeof host_->patience))
+            host_->patience(host_->context, time.count());
+    }
     /// A mistake in the configuration; only during create.
     void problem(things_level level, std::uint32_t index, const char* key, const std::string& message) const {
         host_->problem(host_->context, level, index, key, message.c_str());
@@ -241,6 +256,7 @@ public:
     [[nodiscard]] int wake_fd() const { return host_->wake_fd; }
 
 private:
+    [[nodiscard]] bool has(std::size_t bytes) const { return host_->size >= bytes; }
     const things_host* host_;
 };
 

@@ -30,6 +30,7 @@ std::unique_ptr<SerialSource> SerialSource::make(const PluginHost& host, const t
     std::vector<SerialPoint> points = read_serial_points(host, config, options, is_good);
     if (!is_good)
         return nullptr;
+    host.patience(options.timeout);
     return std::make_unique<SerialSource>(host, std::move(options), std::move(points));
 }
 

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -153,6 +154,31 @@ TEST_CASE("a call that does not come back is ended, whatever it does") {
         CHECK(neighbour.largest_gap() < 500);
         bad->stop();
         CHECK(bad->join(seconds(3)));
+    }
+}
+
+TEST_CASE("a plugin that says how long it takes is not taken for one that hangs, and learns of the clock") {
+    for (const Isolation isolation : {Isolation::none, Isolation::process}) {
+        CAPTURE(static_cast<int>(isolation));
+        const SystemClock clock;
+        Ear ear;
+        std::atomic<bool> is_trusted{true};
+        SourceOptions options = quick_options(); // 500 ms for a call, 500 ms for being late
+        options.is_clock_trusted = [&is_trusted] {
+            return is_trusted.load();
+        };
+        SourceWork work = make_work("takes_its_time", 1, seconds(3600));
+        work.config.isolation = isolation;
+        work.config.settings = {make_setting("in", std::string("all"))};
+        auto source = make_source(work, PluginLibrary::load(bad_plugin_file("takes_its_time"), false), clock,
+                                  ear, options);
+        source->start();
+        CHECK(read_now(*source, 0).value == Value(true));
+        is_trusted = false;
+        CHECK(read_now(*source, 0).value == Value(false));
+        source->check();
+        CHECK(ear.events().empty());
+        CHECK(source->status().restarts == 0);
     }
 }
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/source.hpp"
+
+#include "polling/outlet.hpp"
 #include "support/source_fixture.hpp"
 
 #include <doctest/doctest.h>
+
+#include <stdexcept>
+#include <utility>
 
 namespace things {
 
@@ -101,6 +106,54 @@ TEST_CASE("stop is prompt and answers what waits") {
     CHECK(answered == 3);
     source->read(0, [&answered](const BusResult&) { ++answered; });
     CHECK(answered == 4);
+}
+
+TEST_CASE("after a fault in its thread a source is started again, and what was asked is answered") {
+    /// As if there were no memory for the first event of all.
+    struct Faulty final : SourceListener {
+        void on_readings(std::vector<PointReading>) override {}
+        void on_event(SourceEvent event) override {
+            if (std::exchange(is_first, false))
+                throw std::runtime_error("no room for this");
+            ear.on_event(std::move(event));
+        }
+        bool is_first = true;
+        Ear ear;
+    };
+    const SystemClock clock;
+    Faulty faulty;
+    auto source = make_source(make_work("create_fails", 1, seconds(1)),
+                              PluginLibrary::load(bad_plugin_file("create_fails"), true), clock, faulty);
+    source->start();
+    CHECK(faulty.ear.wait([&] { return faulty.ear.heard("died"); }));
+    CHECK(faulty.ear.events().front().text.find("no room for this; it is started again in ") !=
+          std::string::npos);
+    CHECK(read_now(*source, 0).status == BusResult::Status::failed);
+    CHECK(faulty.ear.wait([&] { return faulty.ear.heard("create"); }));
+}
+
+TEST_CASE("a request that is put back is answered once, whoever does it") {
+    const SystemClock clock;
+    Ear ear;
+    Outlet outlet(clock, ear, {}, {});
+    Inbox inbox;
+    int answers = 0;
+    const Request read = ReadRequest{0, [&answers](const BusResult&) {
+                                         ++answers;
+                                     }};
+    outlet.expect(read);
+    REQUIRE(outlet.put_back(inbox));
+    outlet.dismiss(BusResult::Status::timeout, "hangs");
+    CHECK(answers == 0);
+    for (Request& request : inbox.drain())
+        Outlet::dismiss(std::move(request), BusResult::Status::failed, "hangs");
+    CHECK(answers == 1);
+    // One that does not take it leaves it where it was.
+    inbox.close();
+    outlet.expect(read);
+    CHECK_FALSE(outlet.put_back(inbox));
+    outlet.dismiss(BusResult::Status::timeout, "hangs");
+    CHECK(answers == 2);
 }
 
 TEST_CASE("a point that fails on purpose is reported at its beginning and its end") {

@@ -99,6 +99,12 @@ FakeHost::FakeHost(const things_plugin& plugin)
     host_.progress = [](void*, double) {
     };
     host_.wake_fd = wake_fd_;
+    host_.clock_trusted = [](void* context) {
+        return static_cast<FakeHost*>(context)->is_clock_trusted ? 1 : 0;
+    };
+    host_.patience = [](void* context, std::int64_t time_ms) {
+        static_cast<FakeHost*>(context)->patience_ms = time_ms;
+    };
 }
 
 FakeHost::~FakeHost() {

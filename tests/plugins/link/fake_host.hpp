@@ -86,6 +86,8 @@ public:
     [[nodiscard]] std::vector<TestReading> of(std::uint32_t point) const;
     [[nodiscard]] const TestEvent* event(const std::string& code, std::uint32_t kind = THINGS_PROBLEM) const;
 
+    bool is_clock_trusted = false;
+    std::int64_t patience_ms = 0; ///< as the plugin asked for it
     std::vector<TestReading> readings;
     std::vector<TestEvent> events;
     std::vector<std::string> problems;
