@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +19,8 @@
 namespace things {
 
 namespace {
+
+constexpr const char* stdbuf_library = "/usr/libexec/coreutils/libstdbuf.so"; // of coreutils, always there
 
 struct Pipe {
     int ends[2] = {-1, -1};
@@ -46,6 +49,23 @@ void add_default(std::vector<std::pair<std::string, std::string>>& environment, 
     };
     if (std::none_of(environment.begin(), environment.end(), is_it))
         environment.emplace_back(name, value);
+}
+
+/// Into a pipe most programs print only when kilobytes have gathered, which takes a sensor hours. Python has
+/// a switch; programs that print by way of C's stdio get what stdbuf(1) gives them.
+void flush_lines(std::vector<std::pair<std::string, std::string>>& environment) {
+    add_default(environment, "PYTHONUNBUFFERED", "1");
+    // A service may forbid running code from this folder: then the loader would complain at each start.
+    const int file = ::open(stdbuf_library, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    void* const page = ::mmap(nullptr, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    ::close(file);
+    if (page == MAP_FAILED)
+        return;
+    ::munmap(page, 1);
+    add_default(environment, "LD_PRELOAD", stdbuf_library);
+    add_default(environment, "_STDBUF_O", "L");
 }
 
 /// The file that `name` stands for; where there is none, one that does not exist, so that exec says so.
@@ -108,6 +128,7 @@ std::string Child::start(const std::vector<std::string>& command,
         return std::string("no pipe: ") + std::strerror(errno);
     add_default(environment, "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
     add_default(environment, "LC_ALL", "C.UTF-8");
+    flush_lines(environment);
     std::vector<std::string> settings;
     std::string program;
     for (const auto& [name, value] : environment) {

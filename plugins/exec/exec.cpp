@@ -21,6 +21,8 @@ const things_plugin* make_table() {
                  "Variables for the program; of the gateway's own it gets none."),
         make_key(THINGS_SOURCE, "stop_time", THINGS_TYPE_DURATION, "1s",
                  "How long it may take to end after SIGTERM, before it is killed.", {0, 3000}),
+        make_key(THINGS_SOURCE, "timeout", THINGS_TYPE_DURATION, "5s",
+                 "How long it may take to answer a question (mode asked) or a command.", {100, 120'000}),
         make_key(THINGS_POINT, "field", THINGS_TYPE_TEXT, "",
                  "What the program calls this point; the point's name if not given."),
     };

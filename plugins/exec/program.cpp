@@ -14,6 +14,7 @@ namespace things {
 namespace {
 
 constexpr std::size_t most_unsent = 256UL * 1024;
+constexpr std::size_t most_unknown = 8, most_quoted_bytes = 200;
 
 } // namespace
 
@@ -29,9 +30,12 @@ bool ExecSource::run() {
     unsent_.clear();
     const std::string error = child_.start(command_, environment_);
     if (!error.empty()) {
+        came_ = {};
         end("cannot be started: " + error);
         return false;
     }
+    started_ms_ = now;
+    came_ = {};
     pause_.on_start(now);
     return true;
 }
@@ -44,8 +48,9 @@ void ExecSource::end(const std::string& how) {
     pending_.ended = true;
     pending_.failed = true;
     pending_.text = "the program " + command_[0] + " " + how;
-    ended_ = pending_.text + "; it is started again in " + std::to_string(pause_ms / 1000) +
-             " s. What it wrote to standard error is in the log";
+    if (!came_.last_words.empty())
+        pending_.text += "; its last words on standard error: " + came_.last_words;
+    ended_ = pending_.text + "; it is started again in " + std::to_string(pause_ms / 1000) + " s";
     (void)tell_down();
 }
 
@@ -106,11 +111,21 @@ void ExecSource::read_output() {
     const ssize_t count = ::read(child_.output(), buffer.data(), buffer.size());
     if (count < 0)
         return;
+    came_.bytes += static_cast<std::uint64_t>(count);
     // At the end a line without its line end counts, too.
     output_.feed(count == 0 ? std::string_view("\n")
                             : std::string_view(buffer.data(), static_cast<std::size_t>(count)));
-    while (const auto line = output_.next())
-        handle(parse_line(*line));
+    while (const auto line = output_.next()) {
+        const Line parsed = parse_line(*line);
+        if (parsed.kind != Line::Kind::empty)
+            ++came_.lines;
+        if (parsed.kind == Line::Kind::invalid) {
+            ++came_.refused;
+            came_.last_refused = line->substr(0, most_quoted_bytes);
+            came_.why_refused = parsed.text;
+        }
+        handle(parsed);
+    }
     if (output_.take_overlong() > 0) {
         Line overlong;
         overlong.kind = Line::Kind::invalid;
@@ -134,8 +149,10 @@ void ExecSource::read_messages() {
         return;
     messages_.feed({buffer.data(), static_cast<std::size_t>(count)});
     while (const auto line = messages_.next())
-        if (!line->empty())
+        if (!line->empty()) {
+            came_.last_words = line->substr(0, most_quoted_bytes);
             host_.report(THINGS_NOTE, THINGS_SOURCE, 0, "stderr", line->substr(0, 500));
+        }
 }
 
 void ExecSource::handle(const Line& line) {
@@ -186,6 +203,8 @@ void ExecSource::take(const Line& line) {
     const std::int64_t now = wall_ms();
     for (const auto& [field, value] : line.values) {
         const auto [first, last] = by_field_.equal_range(field); // a field may serve several points
+        if (first == last && came_.unknown.size() < most_unknown)
+            came_.unknown.insert(field.substr(0, most_quoted_bytes));
         for (auto place = first; place != last; ++place) {
             things_reading reading{};
             reading.size = sizeof reading;

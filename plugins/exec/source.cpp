@@ -2,11 +2,20 @@
 #include "exec/source.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace things {
 
+namespace {
+
+constexpr std::int64_t first_output_ms = 10'000; ///< an interpreter on a small machine needs seconds to start
+constexpr std::size_t most_quoted = 8;
+
+} // namespace
+
 ExecSource::ExecSource(const PluginHost& host, const things_source_config& config)
-    : host_(host), stop_patience_(PluginSettings(config).duration("stop_time", std::chrono::seconds(1))) {
+    : host_(host), stop_patience_(PluginSettings(config).duration("stop_time", std::chrono::seconds(1))),
+      timeout_(PluginSettings(config).duration("timeout", std::chrono::seconds(5))) {
     const PluginSettings settings(config);
     for (const things_value& item : settings.items("command"))
         command_.emplace_back(text_of(item));
@@ -30,7 +39,9 @@ std::unique_ptr<ExecSource> ExecSource::make(const PluginHost& host, const thing
                      "must be a list of texts: the program and its arguments; put numbers in quotes");
         return nullptr;
     }
-    return std::make_unique<ExecSource>(host, config);
+    auto source = std::make_unique<ExecSource>(host, config);
+    host.patience(source->timeout_);
+    return source;
 }
 
 void ExecSource::remember_last(std::uint32_t index, const LineValue& value, std::int64_t time_ms) {
@@ -55,14 +66,77 @@ int ExecSource::show_last(const std::uint32_t* points, std::uint32_t count) {
     return THINGS_OK;
 }
 
+std::vector<std::uint32_t> ExecSource::missing(const std::uint32_t* points, std::uint32_t count) const {
+    std::vector<std::uint32_t> without;
+    std::copy_if(points, points + count, std::back_inserter(without),
+                 [this](std::uint32_t point) { return !points_.at(point).last; });
+    return without;
+}
+
+std::string ExecSource::what_came() const {
+    const auto quoted = [](const auto& names) {
+        std::string text;
+        for (const std::string& name : names)
+            text += (text.empty() ? "`" : ", `") + name + "`";
+        return text;
+    };
+    const std::string program = "the program " + command_[0];
+    const std::string in = " in " + std::to_string((monotonic_ms() - started_ms_ + 500) / 1000) + " s";
+    std::string text;
+    if (came_.bytes == 0) {
+        text = program + " has printed nothing" + in + "; is its output flushed after each line?";
+    } else if (came_.lines == 0) {
+        text = program + " has printed " + std::to_string(came_.bytes) + " bytes" + in + ", but no line end";
+    } else if (came_.refused == came_.lines) {
+        text = program + " has printed " + std::to_string(came_.lines) + " lines" + in +
+               ", none of them a reading; the last: " + came_.last_refused + " (" + came_.why_refused + ")";
+    } else if (!came_.unknown.empty()) {
+        std::set<std::string> wanted;
+        for (const ExecPoint& point : points_)
+            if (!point.last && wanted.size() < most_quoted)
+                wanted.insert(point.field);
+        text = program + " prints " + quoted(came_.unknown) + ", but what is wanted is " + quoted(wanted) +
+               ": give the point that name, or `field`";
+    } else {
+        text = program + " has printed " + std::to_string(came_.lines) + " lines" + in +
+               ", none of them with this value";
+    }
+    if (!came_.last_words.empty())
+        text += "; its last words on standard error: " + came_.last_words;
+    return text;
+}
+
+void ExecSource::tell_reason() const {
+    const bool has_any = std::any_of(points_.begin(), points_.end(),
+                                     [](const ExecPoint& point) { return point.last.has_value(); });
+    if (!has_any)
+        return host_.reason(THINGS_SOURCE, 0, what_came());
+    std::string text; // made once, and only if it is needed
+    for (std::uint32_t i = 0; i < points_.size(); ++i)
+        if (!points_[i].last)
+            host_.reason(THINGS_POINT, i, text.empty() ? text = what_came() : text);
+}
+
 int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
     if (!run())
         return tell_down();
     // What it printed meanwhile counts as the last value.
     if (!is_asked_) {
         read_output();
-        return show_last(points, count);
+        // A program that was only just started needs its time: whoever reads by hand waits for it.
+        const std::int64_t until = std::min(deadline_ms, started_ms_ + first_output_ms);
+        while (!missing(points, count).empty() && child_.is_running() && monotonic_ms() < until) {
+            if (host_.interrupted())
+                return THINGS_INTERRUPTED;
+            turn(until);
+        }
+        if (!child_.is_running())
+            return tell_down();
+        tell_reason();
+        (void)show_last(points, count);
+        return missing(points, count).empty() ? THINGS_OK : THINGS_TIMEOUT;
     }
+    deadline_ms = std::min(deadline_ms, monotonic_ms() + timeout_.count());
     std::vector<std::string> fields;
     for (std::uint32_t i = 0; i < count; ++i)
         if (const std::string& field = points_.at(points[i]).field;
@@ -81,10 +155,10 @@ int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int6
             return THINGS_INTERRUPTED;
         if (monotonic_ms() >= deadline_ms) {
             for (const std::uint32_t point : pending_.points)
-                host_.report(
-                    THINGS_PROBLEM, THINGS_POINT, point, "timeout",
-                    "the program did not answer in time; it must print a reading for each field asked "
-                    "for, or {\"done\":N}");
+                host_.report(THINGS_PROBLEM, THINGS_POINT, point, "timeout",
+                             "no answer to the question for `" + points_[point].field + "` within " +
+                                 std::to_string(timeout_.count()) + " ms; " + what_came() +
+                                 ". It must print a reading for each field asked for, or {\"done\":N}");
             return THINGS_TIMEOUT;
         }
         turn(deadline_ms);
@@ -99,6 +173,8 @@ int ExecSource::poll(const std::uint32_t* points, std::uint32_t count, std::int6
 int ExecSource::listen(std::int64_t deadline_ms) {
     while (monotonic_ms() < deadline_ms && !host_.interrupted())
         turn(deadline_ms);
+    if (!is_asked_ && child_.is_running())
+        tell_reason();
     return THINGS_OK;
 }
 
@@ -106,6 +182,7 @@ int ExecSource::write(std::uint32_t point, const things_value& value, things_val
                       std::int64_t deadline_ms) {
     if (!run())
         return tell_down();
+    deadline_ms = std::min(deadline_ms, monotonic_ms() + timeout_.count());
     pending_ = {++last_id_, {}, false, false, {}, {}};
     const std::string& field = points_.at(point).field;
     if (!send(write_line(pending_.id, field, copy_of<LineValue>(value)))) {

@@ -7,6 +7,7 @@
 #include "things_plugin.hpp"
 
 #include <map>
+#include <set>
 
 // One source of the plugin exec: its program, kept alive, and what is said between the two. The source's
 // thread only; in exec/source.cpp what the host asks for, in exec/program.cpp what the program does.
@@ -28,6 +29,14 @@ struct ExecPending {
     bool ended = false, failed = false;
     std::optional<LineValue> value;
     std::string text;
+};
+
+/// What a program printed since it was started, to say why there is no value.
+struct ExecOutput {
+    std::uint64_t bytes = 0, lines = 0, refused = 0; ///< refused: lines that are none of ours
+    std::string last_refused, why_refused;
+    std::set<std::string> unknown; ///< fields that no point has; the first few
+    std::string last_words;        ///< on standard error
 };
 
 /// The program is started by the first call and again when it ended, after a RestartPause. In mode talks it
@@ -65,21 +74,27 @@ private:
     void handle(const Line& line);
     void take(const Line& line);
     int show_last(const std::uint32_t* points, std::uint32_t count);
+    /// Of these, those that never had a value.
+    [[nodiscard]] std::vector<std::uint32_t> missing(const std::uint32_t* points, std::uint32_t count) const;
+    /// Why nothing has come, for whoever asks: from what the program printed so far.
+    void tell_reason() const;
+    [[nodiscard]] std::string what_came() const;
     void remember_last(std::uint32_t index, const LineValue& value, std::int64_t time_ms);
 
     PluginHost host_;
     std::vector<std::string> command_;
     std::vector<std::pair<std::string, std::string>> environment_;
     bool is_asked_ = false;
-    std::chrono::milliseconds stop_patience_;
+    std::chrono::milliseconds stop_patience_, timeout_;
     std::vector<ExecPoint> points_;
     std::multimap<std::string, std::uint32_t> by_field_;
 
     Child child_;
     LineBuffer output_, messages_;
     std::string unsent_, ended_; ///< ended_: how the program did, last time
+    ExecOutput came_;
     RestartPause pause_;
-    std::int64_t start_at_ms_ = 0;
+    std::int64_t start_at_ms_ = 0, started_ms_ = 0;
     /// is_garbled_: a line was invalid and that was told; until a good one the others are not.
     bool is_failing_ = false, is_garbled_ = false;
     std::uint64_t last_id_ = 0;

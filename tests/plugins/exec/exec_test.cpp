@@ -105,6 +105,43 @@ TEST_CASE("a poll that fails is a problem until there is a reading again") {
     CHECK(program.ear.events()[1].kind == SourceEvent::Kind::recovered);
 }
 
+TEST_CASE("whoever reads learns what the program printed in place of a value") {
+    const std::pair<const char*, const char*> cases[] = {
+        {"exec sleep 100", "has printed nothing in "},
+        {R"(echo '{"point":"levl","value":1}'; exec sleep 100)",
+         "prints `levl`, but what is wanted is `p0`, `p1`: give the point that name, or `field`"},
+        {"echo 21.5 C; exec sleep 100", "none of them a reading; the last: 21.5 C (it is no JSON"},
+        {"printf 21.5; exec sleep 100", "s, but no line end"},
+        {"echo probe missing >&2; exec sleep 100", "its last words on standard error: probe missing"},
+        {"echo No module named well >&2; exit 3",
+         "ended with exit code 3; its last words on standard error: No module named well"},
+    };
+    for (const auto& [script, expected] : cases) {
+        CAPTURE(script);
+        Program program(script);
+        const BusResult result = read_now(*program, 0);
+        CAPTURE(result.text);
+        CHECK(result.status != BusResult::Status::ok);
+        CHECK(result.text.find(expected) != std::string::npos);
+    }
+}
+
+TEST_CASE("whoever reads waits for the first output of a program") {
+    Program program(R"(sleep 0.3; echo '{"point":"p0","value":7}'; exec sleep 100)");
+    CHECK(read_now(*program, 0).value == Value(std::int64_t{7}));
+}
+
+TEST_CASE("a program that does not flush its output is heard all the same") {
+    // Python by its switch, a program of C by way of its library; both would wait for 4 KiB otherwise.
+    for (const char* script :
+         {R"(exec python3 -c 'import time; print("""{"point":"p0","value":7}"""); time.sleep(100)')",
+          R"((echo '{"point":"p0","value":7}'; sleep 100) | tr 7 7)"}) {
+        CAPTURE(script);
+        Program program(script);
+        CHECK(program.ear.wait([&] { return !program.ear.of(0).empty(); }));
+    }
+}
+
 TEST_CASE("one that does not answer is told of, point by point") {
     Program program("exec sleep 100", "asked");
     CHECK(program.ear.wait([&] { return program.ear.events().size() >= 2; }));
