@@ -236,12 +236,12 @@ public:
     }
     /// Whether the gateway believes the system clock; no, if the host is too old to say.
     [[nodiscard]] bool is_clock_trusted() const {
-        return has(offsetof(things_host, clock_trusted) + sizeof host_->clock_trusted) &&
+        return has(offsetof(things_host, clock_trusted)) && host_->clock_trusted != nullptr &&
                host_->clock_trusted(host_->context) != 0;
     }
     /// The longest that one step may take; only during create. A host that is too old does not hear it.
     void patience(std::chrono::milliseconds time) const {
-        if (has(offsetof(things_host, patience) + sizeof host_->patience))
+        if (has(offsetof(things_host, patience)) && host_->patience != nullptr)
             host_->patience(host_->context, time.count());
     }
     /// A mistake in the configuration; only during create.
@@ -256,7 +256,8 @@ public:
     [[nodiscard]] int wake_fd() const { return host_->wake_fd; }
 
 private:
-    [[nodiscard]] bool has(std::size_t bytes) const { return host_->size >= bytes; }
+    /// Whether the host knows the function there.
+    [[nodiscard]] bool has(std::size_t offset) const { return host_->size >= offset + sizeof(void*); }
     const things_host* host_;
 };
 
