@@ -5,6 +5,7 @@
 #include "platform/held_signals.hpp"
 #include "platform/log.hpp"
 #include "platform/notify.hpp"
+#include "polling/capacity.hpp"
 #include "queue/clock_trust.hpp"
 
 #include <boost/asio/post.hpp>
@@ -103,7 +104,7 @@ void Gateway::start() {
     add_devices(config_.config);
     tell_unknown(config_.config);
     // One that cannot be started is an alarm of its own: the others read.
-    (void)sources_.prepare(make_work(config_.config), config_.plugins);
+    (void)prepare_sources(config_);
     sources_.commit([](const std::vector<std::string>&) {});
     // The sources have their own copy; secrets and settings of thousands of points need not stand here twice.
     forget_settings(config_.config);
@@ -229,17 +230,18 @@ void Gateway::wait_second() {
 void Gateway::on_second() {
     const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
     const QueueStatus queue = queue_.status();
-    const auto find_alarm = [&queue](const char* code) {
-        return std::find_if(queue.alarms.begin(), queue.alarms.end(),
-                            [code](const QueueAlarm& a) { return a.code == code; });
+    const auto is_raised = [&queue](std::string_view code) {
+        return std::any_of(queue.alarms.begin(), queue.alarms.end(),
+                           [code](const QueueAlarm& a) { return a.code == code; });
     };
-    for (const char* code : {"flash", "hot", "full", "memory", "damaged", "flood", "restart", "clock"}) {
-        const auto alarm = find_alarm(code);
-        const std::string key = fmt::format("queue/{}", code);
-        if (alarm == queue.alarms.end())
-            alarms_.clear(key);
-        else
-            alarms_.raise(key, alarm->text, "", std::string_view(code) != "clock", wall_ms);
+    for (const std::string& code : queue_codes_)
+        if (!is_raised(code))
+            alarms_.clear("queue/" + code);
+    queue_codes_.clear();
+    for (const QueueAlarm& alarm : queue.alarms) {
+        queue_codes_.emplace_back(alarm.code);
+        alarms_.raise("queue/" + queue_codes_.back(), alarm.text, "", queue_codes_.back() != "clock",
+                      wall_ms);
     }
     if (std::exchange(dead_before_, queue.books.dead) != queue.books.dead)
         end_dead_alarms();
@@ -249,22 +251,37 @@ void Gateway::on_second() {
     const std::uint64_t uploaded = uploader_.totals().readings_accepted;
     uploads_history_.add(static_cast<double>(uploaded - uploaded_before_) * 60, boot_ms);
     uploaded_before_ = uploaded;
-    for (const Sources::View& source : sources_.view()) {
-        const std::string& name = source.running->work->config.name;
-        const std::uint64_t busy = source.status.busy_us, before = std::exchange(busy_before_[name], busy);
-        const double now = busy < before ? 0 : static_cast<double>(busy - before) / 1e6;
-        double& load = loads_[name];
-        load += (std::min(now, 1.0) - load) / 60; // about the mean of the last minute
-    }
+    update_loads();
     sources_.check();
     look_around(boot_ms);
     feed_watchdog(boot_ms, wall_ms);
     // Two queues become one only at a start; what is in memory must be in the hot log by then.
-    must_start_anew_ = find_alarm("restart") != queue.alarms.end() && find_alarm("hot") == queue.alarms.end();
+    must_start_anew_ = is_raised("restart") && !is_raised("hot");
     if (must_start_anew_ && !is_stopping_)
         begin_stop();
     if (!is_stopping_)
         wait_second();
+}
+
+/// About the mean of the last minute. Only of sources that there are: those of a removed one go.
+void Gateway::update_loads() {
+    std::unordered_map<std::string, Load> loads;
+    for (const Sources::View& source : sources_.view()) {
+        const std::string& name = source.running->work->config.name;
+        Load& load = loads[name] = loads_[name];
+        const std::uint64_t busy = source.status.busy_us, before = std::exchange(load.busy_us, busy);
+        const double now = busy < before ? 0 : static_cast<double>(busy - before) / 1e6;
+        load.mean += (std::min(now, 1.0) - load.mean) / 60;
+    }
+    loads_ = std::move(loads);
+}
+
+std::vector<Sources::StartFailure> Gateway::prepare_sources(CheckedConfig& config) {
+    Work work = make_work(config.config);
+    for (const std::string& shortage :
+         shortages(needs_of(work, config.plugins), limits_of("self", "this process")))
+        log::warning("{}", shortage);
+    return sources_.prepare(std::move(work), config.plugins);
 }
 
 /// Says that all goes well, unless a thread hangs. The loop, and with it page and control socket, shows by

@@ -99,6 +99,7 @@ private:
     void on_upload_alarm(const UploadAlarm& alarm, bool is_over);
     /// Once a second: alarms of the queue, histories, loads, hanging plugins, the watchdog.
     void on_second();
+    void update_loads();
     /// Of devices whose dead letters were all retried or dropped.
     void end_dead_alarms();
     /// Only while upload and queue threads make progress; a source that hangs is no reason to restart all.
@@ -117,6 +118,8 @@ private:
                                             const std::string& point) const override;
 
     // life cycle
+    /// Warns of what the limits of this process will not allow, then Sources::prepare().
+    [[nodiscard]] std::vector<Sources::StartFailure> prepare_sources(CheckedConfig& config);
     /// Makes what runs equal to a checked configuration; whatever did not change is left alone. All or
     /// nothing: false if its sources cannot be had beside those that run, which then go on.
     [[nodiscard]] bool apply(CheckedConfig next);
@@ -174,8 +177,12 @@ private:
     LiveValues live_;
     History queued_history_, uploads_history_;
     std::uint64_t uploaded_before_ = 0, dead_before_ = 0;
-    std::unordered_map<std::string, std::uint64_t> busy_before_;
-    std::unordered_map<std::string, double> loads_;
+    std::vector<std::string> queue_codes_; ///< of the queue's alarms that are raised
+    struct Load {
+        std::uint64_t busy_us = 0; ///< when it was looked at last
+        double mean = 0;           ///< 0 to 1
+    };
+    std::unordered_map<std::string, Load> loads_; ///< by source
     std::int64_t started_ms_, look_around_due_ms_ = 0;
 
     Queue queue_;

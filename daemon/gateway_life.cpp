@@ -117,7 +117,7 @@ void Gateway::tell_unknown(const Config& config) {
 
 bool Gateway::apply(CheckedConfig next) {
     // Before anything changes: the threads and descriptors of new sources may not be there.
-    const auto failures = sources_.prepare(make_work(next.config), next.plugins);
+    const auto failures = prepare_sources(next);
     if (!failures.empty()) {
         sources_.discard();
         log::error("reload refused: source {} cannot be started: {}{}; the old configuration goes on",

@@ -143,7 +143,7 @@ void Gateway::view_sources(Snapshot& view) const {
         source.missed = status.missed;
         source.restarts = status.restarts;
         if (const auto load = loads_.find(source.name); load != loads_.end())
-            source.load = load->second;
+            source.load = load->second.mean;
         if (const auto plan = config_.plans.find(source.name); plan != config_.plans.end()) {
             source.planned_load = plan->second.load;
             source.planned_cycle_ms = plan->second.cycle_ms;

@@ -7,6 +7,7 @@
 #include "config/summary.hpp"
 #include "platform/json.hpp"
 #include "platform/socket_file.hpp"
+#include "polling/capacity.hpp"
 #include "status/web_server.hpp"
 
 #include <fmt/format.h>
@@ -49,6 +50,11 @@ void try_side_doors(const Config& config) {
             print_line(stderr, "warning: {} {}: {}", key, path.string(), problem);
 }
 
+/// Where systemd looks first.
+std::vector<std::filesystem::path> unit_folders() {
+    return {"/etc/systemd/system", "/usr/lib/systemd/system"};
+}
+
 } // namespace
 
 int check(const Common& common, const CheckOptions& options) {
@@ -64,6 +70,9 @@ int check(const Common& common, const CheckOptions& options) {
         return configuration;
     }
     try_side_doors(*checked.config);
+    for (const std::string& shortage :
+         shortages(needs_of(make_work(*checked.config), plugins), limits_of_service(unit_folders())))
+        print_line(stderr, "warning: {}", shortage);
     if (options.print)
         fmt::print("{}", print_config(*checked.config, load_options(common.config, plugins).find_plugin));
     else if (common.json)
