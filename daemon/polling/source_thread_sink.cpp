@@ -38,12 +38,14 @@ void SourceThread::on_readings(std::vector<RawReading> readings) {
         if (by_hand && reading.point == *by_hand)
             wanted_ = reading;
     }
-    if (is_news)
+    if (is_news) {
+        last_words_.clear(); // of a trouble that is over
         if (const auto failure = events_.failure(Level::source, 0);
             failure && failure->code == Silence::code) {
             on_event({SourceEvent::Kind::recovered, Level::source, 0, "", "it gives values again", 1});
             set_state("running", true);
         }
+    }
     held_ = intake_.held();
     reading_count_ += result.readings.size();
     outlet_.send(std::move(result.readings));

@@ -228,6 +228,22 @@ class CommandLine(Scenario):
         self.plc.close()
         self.assertEqual(self.gateway.run("read", "boiler").returncode, 69)
 
+    def test_read_says_what_a_program_printed_in_place_of_a_value(self):
+        """Programs as people write them: one that does not flush and gives its field another name, one that breaks."""
+        misnamed = "import time; print('{\"point\":\"levl\",\"value\":1}'); time.sleep(60)"
+        for program, says in ((misnamed, "prints `levl`, but what is wanted is `level`"),
+                              ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'")):
+            with self.subTest(program):
+                (self.folder / "program.py").write_text(program)
+                ended = self.gateway_at_rest(f"""
+sources:
+  well: {{plugin: exec, command: [/usr/bin/env, python3, {self.folder}/program.py]}}
+devices:
+  - {{name: boiler, dvnuuid: BOILER, secret: {{file: boiler}}, source: well, points: [{{name: level}}]}}
+""").run("read", "boiler")
+                self.assertEqual(ended.returncode, 69, ended.stderr)
+                self.assertIn(says, ended.stderr)
+
     def test_send_posts_one_pack_and_a_dry_run_none(self):
         gateway = self.gateway_at_rest()
         done = gateway.run("send", "boiler", "--dry-run")
