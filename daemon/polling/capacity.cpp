@@ -88,12 +88,12 @@ Needs needs_of(const Work& work, PluginDirectory& plugins) {
         add(sum, of_source);
         sum.memory += of_point * source.points.size();
         const auto library = plugins.find(source.config.plugin);
-        const bool is_isolated =
-            source.config.isolation == Isolation::process ||
-            (source.config.isolation == Isolation::automatic && library && !library->description().shipped);
-        if (is_isolated)
+        const bool runs_programs = library && library->description().runs_programs;
+        const bool is_foreign = library && (!library->description().shipped || runs_programs);
+        if (source.config.isolation == Isolation::process ||
+            (source.config.isolation == Isolation::automatic && is_foreign))
             add(sum, of_host);
-        if (source.config.plugin == "exec")
+        if (runs_programs)
             add(sum, of_program);
     }
     return sum;
