@@ -60,8 +60,8 @@ class Scenario(unittest.TestCase):
         for secret in SECRETS.values():
             self.assertNotIn(secret, self.last_log)
 
-    def wait(self, condition, what, seconds=20):
-        return wait_until(condition, what, seconds)
+    def wait(self, condition, what, seconds=20, **more):
+        return wait_until(condition, what, seconds, **more)
 
     def wait_for(self, name, value, device=BOILER, seconds=20):
         """Waits until the newest reading of this point at the platform has this value."""
