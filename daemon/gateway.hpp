@@ -161,9 +161,16 @@ private:
     void send_now(const DeviceConfig& device, const SharedReply& reply);
     /// The second half of it, once its readings are queued.
     void post_now(const std::string& device, const SharedReply& reply);
-    /// Until the device's next answer after those of `before` or the deadline, whichever comes first.
-    void wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
-                         const SharedReply& reply);
+    /// How the uploads stood when somebody asked for a post, and how long the answer may take.
+    struct PostRequest {
+        DeviceId device = 0;
+        DeviceUploads before;
+        std::uint64_t uplink_failures = 0;
+        std::int64_t until_boot_ms = 0;
+    };
+    /// Until an answer to the device or to whoever tried the uplink, a reason why nothing may leave, or the
+    /// deadline, whichever comes first.
+    void wait_for_answer(const PostRequest& request, const SharedReply& reply);
 
     const Clock& clock_;
     Reload reload_;

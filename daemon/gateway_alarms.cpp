@@ -56,6 +56,8 @@ void Gateway::on_upload_alarm(const UploadAlarm& alarm, bool is_over) {
     std::string key = "uplink";
     if (alarm.kind == UploadAlarm::Kind::device_parked)
         key = "device/" + device + "/parked";
+    else if (alarm.kind == UploadAlarm::Kind::device_failing)
+        key = "device/" + device + "/uploads";
     else if (alarm.kind == UploadAlarm::Kind::dead_letter)
         key = dead_key(device);
     else if (alarm.kind == UploadAlarm::Kind::misdirected)

@@ -277,33 +277,44 @@ void Gateway::post_now(const std::string& device, const SharedReply& reply) {
     const auto id = ids_.find(device);
     if (id == ids_.end()) // a reload came in between
         return reply->fail(exit_failed, fmt::format("\"{}\" is no longer configured", device));
-    const DeviceUploads before = uploader_.status(id->second);
+    const PostRequest request{id->second, uploader_.status(id->second), uploader_.totals().uplink_failures,
+                              clock_.boot_ms() + answer_within_ms};
     uploader_.retry_now(id->second);
     uploader_.request_post(id->second);
-    wait_for_answer(id->second, before, clock_.boot_ms() + answer_within_ms, reply);
+    wait_for_answer(request, reply);
 }
 
-void Gateway::wait_for_answer(DeviceId id, const DeviceUploads& before, std::int64_t until_boot_ms,
-                              const SharedReply& reply) {
-    const DeviceUploads status = uploader_.status(id);
-    const bool ok = status.packs != before.packs;
-    const std::uint64_t answers = status.packs + status.failures - before.packs - before.failures;
+void Gateway::wait_for_answer(const PostRequest& request, const SharedReply& reply) {
+    const DeviceUploads status = uploader_.status(request.device);
+    const UploadTotals totals = uploader_.totals();
+    const auto finish = [&reply](bool is_accepted, int code, const std::string& words) {
+        reply->finish(JsonWriter()
+                          .object()
+                          .member("accepted", is_accepted)
+                          .member("status", code)
+                          .member("answer", words)
+                          .end()
+                          .take());
+    };
+    const std::uint64_t answers =
+        status.packs + status.failures - request.before.packs - request.before.failures;
     // The first answer may be to a post from before; while a backlog drains there is always one under way.
-    if (answers > 1 || (answers == 1 && status.state != "sending")) {
-        return reply->finish(JsonWriter()
-                                 .object()
-                                 .member("accepted", ok)
-                                 .member("status", status.last_status)
-                                 .member("answer", uploader_.explain_last(id).text())
-                                 .end()
-                                 .take());
-    }
-    if (clock_.boot_ms() > until_boot_ms)
-        return reply->fail(exit_unavailable, "no answer within a minute; the readings stay in the queue");
+    if (answers > 1 || (answers == 1 && status.state != "sending"))
+        return finish(status.packs != request.before.packs, status.last_status,
+                      uploader_.explain_last(request.device).text());
+    // Another device's post tried the uplink first, and found it down.
+    if (!totals.is_uplink_open && totals.uplink_failures != request.uplink_failures)
+        return finish(false, totals.uplink_status, uploader_.explain_last(request.device).text());
+    if (const std::string hold = uploader_.find_hold(request.device); !hold.empty())
+        return reply->fail(exit_unavailable, hold);
+    if (clock_.boot_ms() > request.until_boot_ms)
+        return reply->fail(
+            exit_unavailable,
+            fmt::format("no answer within a minute ({}); the readings stay in the queue", status.state));
     auto timer = std::make_shared<boost::asio::steady_timer>(loop_, look_again); // owned by its own handler
-    timer->async_wait([this, id, before, until_boot_ms, reply, timer](boost::system::error_code error) {
+    timer->async_wait([this, request, reply, timer](boost::system::error_code error) {
         if (!error)
-            wait_for_answer(id, before, until_boot_ms, reply);
+            wait_for_answer(request, reply);
     });
 }
 

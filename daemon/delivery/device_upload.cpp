@@ -54,8 +54,9 @@ std::int64_t DeviceUpload::live_due_ms(const Waiting& waiting, const BatchConfig
 std::optional<UploadPlan> DeviceUpload::plan_parked(const Waiting& waiting) const {
     if (!again.empty())
         return UploadPlan{Purpose::again, probe_ms_};
+    // Not sooner than others either, where the queue counts readings that it cannot read.
     if (waiting.live > 0 || waiting.backlog > 0)
-        return UploadPlan{Purpose::probe, probe_ms_};
+        return UploadPlan{Purpose::probe, std::max(probe_ms_, nothing_until_ms)};
     if (suspects.empty() && rechecks.empty())
         return std::nullopt;
     // What was accepted before tells best whether everything is refused now.

@@ -3,6 +3,7 @@
 
 #include "backlog.hpp"
 #include "delivery/backoff.hpp"
+#include "delivery/explanation.hpp"
 #include "delivery/packer.hpp"
 #include "delivery/upload_status.hpp"
 #include "delivery/uploader.hpp"
@@ -108,10 +109,12 @@ public:
     std::vector<Slice> suspects;   ///< the next one at the back
     std::deque<Recheck> rechecks;  ///< by time
     std::optional<Reading> newest; ///< newest accepted one
-    Answer last;                   ///< to its last post, without the body
+    Explanation last;              ///< the answer to its last post
     std::string waits_for;         ///< why not_before_ms is set
     std::string park_reason;
+    std::string told_failure;          ///< the cause that its alarm tells; empty: no alarm
     std::int64_t not_before_ms = 0;    ///< after a failure
+    std::int64_t failing_since_ms = 0; ///< the first failure of its own since a pack was accepted; 0: none
     std::int64_t nothing_until_ms = 0; ///< the queue had nothing to hand out although it counts some
     std::int64_t last_post_ms = 0;     ///< 0: none yet
     std::int64_t last_dead_log_ms = 0;

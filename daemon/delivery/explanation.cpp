@@ -64,6 +64,17 @@ Advice advise_on_network(const Answer& answer, const Circumstances& around) {
     case TransportError::cancelled:
         return {"The post was ended by the gateway itself, to stop or because the network changed.",
                 "Nothing to do." + nothing_lost};
+    case TransportError::not_signed:
+        return {"This machine could not compute the token (SHA-256 of OpenSSL failed), so nothing was sent: "
+                "it is short "
+                "of memory, or its OpenSSL is restricted or damaged.",
+                "Look at the free memory (free -m) and try `openssl dgst -sha256 /dev/null`." + nothing_lost};
+    case TransportError::internal:
+        return {"The HTTP library of this machine failed.",
+                "Look at the free memory (free -m) and the limit of open files." + nothing_lost};
+    case TransportError::too_large:
+        return {"What answered at " + around.host + " sends more than any answer of the platform.",
+                "Check things.url, and whether a proxy stands in between." + nothing_lost};
     case TransportError::bad_answer:
         return {"What answered at " + around.host + " does not speak HTTP as it should.",
                 "Check things.url, and whether a proxy stands in between." + nothing_lost};
@@ -115,6 +126,14 @@ Advice advise_on_status(const Answer& answer, const Circumstances& around) {
                                               answer.location.substr(0, 200) + ".",
                 "Correct things.url. Redirects are never followed, because the token must not reach another "
                 "host." +
+                    nothing_lost};
+    if (answer.status >= 200 && answer.status < 300)
+        return {"Something in between answers for the platform: a captive portal, a maintenance page, a "
+                "proxy or a "
+                "wrong path in things.url. The platform answers 202, or a SenML pack.",
+                "Open " + around.host +
+                    " in a browser on this network, log in where a portal asks for it, and check "
+                    "things.url and things.proxy." +
                     nothing_lost};
     return {"The platform did not accept the content.",
             "See the pack with `send " + around.device +

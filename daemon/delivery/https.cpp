@@ -52,9 +52,11 @@ public:
     }
 
     void post(Post post, Handler handler) override {
+        // Here, at the last door: a pack without a token would be refused as if the secret were wrong.
+        const bool is_signed = post.token.size() == token_length;
         {
             const std::lock_guard lock(mutex_);
-            if (!is_stopping_) {
+            if (!is_stopping_ && is_signed) {
                 incoming_.push_back({std::move(post), std::move(handler)});
                 if (incoming_.size() == 1)
                     wake();
@@ -62,7 +64,7 @@ public:
             }
         }
         Answer answer;
-        answer.error = TransportError::cancelled;
+        answer.error = is_signed ? TransportError::cancelled : TransportError::not_signed;
         handler(std::move(answer));
     }
 

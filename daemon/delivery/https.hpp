@@ -25,10 +25,13 @@ struct HttpsSettings {
     std::size_t max_header_bytes = std::size_t{32} * 1024;
 };
 
+/// Characters of a token.
+inline constexpr std::size_t token_length = 64;
+
 /// One post. The token is never logged.
 struct Post {
     std::string body;
-    std::string token;
+    std::string token; ///< of token_length; else the post is answered with `not_signed` and not sent
 };
 
 /// One pool of connections for all devices; who may post when is the uploader's business.

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t longest_header_value = 256;
 constexpr std::string_view token_header = "Things-Message-Token: ";
-constexpr std::size_t token_length = 64;
 
 template <typename T>
 void set(CURL* easy, CURLoption option, T value) {
@@ -38,9 +37,9 @@ void read_header(Answer& answer, std::string_view line) {
         std::string_view name;
         std::string Answer::*value;
     };
-    static constexpr std::array wanted = {Wanted{"retry-after:", &Answer::retry_after},
-                                          Wanted{"date:", &Answer::date},
-                                          Wanted{"location:", &Answer::location}};
+    static constexpr std::array wanted = {
+        Wanted{"retry-after:", &Answer::retry_after}, Wanted{"date:", &Answer::date},
+        Wanted{"location:", &Answer::location}, Wanted{"content-type:", &Answer::content_type}};
     for (const Wanted& header : wanted) {
         if (line.size() < header.name.size() ||
             strncasecmp(line.data(), header.name.data(), header.name.size()) != 0)
@@ -103,7 +102,9 @@ Transfer::Transfer(SharedSettings settings, CURLSH* share)
     if (easy_ == nullptr)
         throw std::runtime_error("libcurl cannot make a handle");
     const std::string token = std::string(token_header).append(token_length, '0');
-    for (const char* header : {token.c_str(), "Content-Type: application/json", "Expect:"})
+    // Answers are too small to ask for compression; one that comes compressed all the same is read.
+    for (const char* header :
+         {token.c_str(), "Content-Type: application/json", "Expect:", "Accept-Encoding:"})
         headers_ = curl_slist_append(headers_, header);
     set(easy_, CURLOPT_URL, settings_->url.c_str());
     set(easy_, CURLOPT_USERAGENT, settings_->user_agent.c_str());
@@ -111,6 +112,7 @@ Transfer::Transfer(SharedSettings settings, CURLSH* share)
     set(easy_, CURLOPT_HTTPHEADER, headers_);
     set(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     set(easy_, CURLOPT_PIPEWAIT, 1L);
+    set(easy_, CURLOPT_ACCEPT_ENCODING, "");
     set(easy_, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     set(easy_, CURLOPT_BUFFERSIZE, 4096L); // answers are small; every connection has one
     set(easy_, CURLOPT_ERRORBUFFER, detail_.data());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "delivery/uplink.hpp"
 
+#include <utility>
+
 namespace things {
 
 namespace {
@@ -60,27 +62,34 @@ Uplink::Change Uplink::on_answer(DeviceId device, const Verdict& verdict, bool i
         is_down_ = false;
         return Change::came_up;
     }
+    // Of the posts that were in flight when it opened each may end in its own way: only a probe tells that
+    // the cause has changed.
+    const bool is_news = breaker_.state() != Breaker::State::open;
     if (!opens(device, verdict, is_only_device))
         return Change::none;
+    ++all_failures_;
     // What was asked of one device only is that device's to wait for.
     const auto wait = verdict.scope == Scope::uplink ? verdict.wait : std::nullopt;
     breaker_.on_failure(now_ms, random, wait, verdict.next == Next::retry);
-    reason_ = verdict.reason;
-    const bool was_down = is_down_;
+    const bool was_down = std::exchange(is_down_, true);
     if (!was_down)
         down_since_ms_ = now_ms;
-    is_down_ = true;
+    const bool is_other = was_down && is_news && verdict.cause != cause_;
+    if (!was_down || is_news) {
+        reason_ = verdict.reason;
+        cause_ = verdict.cause;
+    }
     if (verdict.next == Next::misdirected && !is_misdirected_) {
         is_misdirected_ = true;
         return Change::misdirected;
     }
     if (!was_down)
         return Change::went_down;
-    if (!is_told_ && now_ms - down_since_ms_ >= tell_after_ms) {
+    if (!is_told_ && !is_misdirected_ && now_ms - down_since_ms_ >= tell_after_ms) {
         is_told_ = true;
         return Change::stayed_down;
     }
-    return Change::none;
+    return is_other ? Change::changed : Change::none;
 }
 
 } // namespace things

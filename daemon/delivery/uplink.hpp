@@ -23,7 +23,8 @@ public:
         none,
         went_down,   ///< the breaker opened
         stayed_down, ///< it has been down long enough for somebody to be told; once per outage
-        misdirected, ///< redirects; once
+        misdirected, ///< a redirect, or an answer of something in between; once per outage
+        changed,     ///< still down, but for another cause than before
         came_up,
     };
     Uplink(Milliseconds initial, Milliseconds max) : breaker_(initial, max) {}
@@ -46,6 +47,8 @@ public:
     [[nodiscard]] bool is_down() const { return is_down_; }
     [[nodiscard]] std::int64_t down_since_ms() const { return down_since_ms_; }
     [[nodiscard]] const std::string& reason() const { return reason_; }
+    /// Failures that opened the breaker or kept it open, since the start.
+    [[nodiscard]] std::uint64_t failures() const { return all_failures_; }
 
 private:
     [[nodiscard]] bool opens(DeviceId device, const Verdict& verdict, bool is_only_device);
@@ -57,7 +60,8 @@ private:
     bool have_several_failed_ = false;
     bool is_down_ = false, is_told_ = false, is_misdirected_ = false;
     std::int64_t down_since_ms_ = 0;
-    std::string reason_;
+    std::string reason_, cause_;
+    std::uint64_t all_failures_ = 0;
 };
 
 } // namespace things

@@ -20,6 +20,8 @@ constexpr std::int64_t dead_log_interval_ms = 60'000;
 constexpr std::int64_t retry_log_interval_ms = 600'000;
 // A network that changed needs a moment before it carries anything.
 constexpr std::int64_t cancelled_wait_ms = 1000;
+// A device that alone fails for so long needs somebody, although the uplink as a whole is well.
+constexpr std::int64_t failing_told_ms = 300'000;
 
 } // namespace
 
@@ -37,7 +39,7 @@ void UploadWork::keep(const Slice& slice) {
     backlog_.settle(*slice.batch, slice.from, slice.count, Fate::kept, {});
 }
 
-void UploadWork::on_answer(DeviceId id, Answer answer) {
+void UploadWork::on_answer(DeviceId id, const Answer& answer) {
     DeviceUpload* device = find(id);
     if (device == nullptr || !device->flight)
         return; // settled when the uploader was closed
@@ -50,6 +52,7 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
     device->stats.last_answer = verdict.reason;
     if (answer.error == TransportError::none)
         device->stats.latency = totals_.latency = answer.duration;
+    const std::uint64_t failures_before = uplink_.failures();
     on_uplink(uplink_.on_answer(id, verdict, devices_.size() == 1, now, hooks_.random()), *device, answer);
     // Before its readings are settled: the backlog keeps a command not later than that.
     if (verdict.next == Next::delivered && !answer.body.empty() && !device->is_removed)
@@ -75,8 +78,11 @@ void UploadWork::on_answer(DeviceId id, Answer answer) {
         on_refused_content(*device, flight, answer, verdict);
         break;
     }
-    answer.body.clear();
-    device->last = std::move(answer);
+    device->last = explain(answer, around(*device));
+    if (uplink_.failures() != failures_before) {
+        uplink_last_ = device->last;
+        uplink_status_ = answer.status;
+    }
     release(*device);
 }
 
@@ -84,6 +90,7 @@ void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, co
     if (change == Uplink::Change::none)
         return;
     if (change == Uplink::Change::came_up) {
+        told_causes_.clear();
         const std::string text = fmt::format("{} answers again, after {} s", host_,
                                              (clock_.boot_ms() - uplink_.down_since_ms()) / 1000);
         log::info("upload: {}", text);
@@ -94,16 +101,33 @@ void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, co
         return;
     }
     const std::string text = explain(answer, around(device)).text();
-    if (change == Uplink::Change::went_down) {
-        log::write(log::Level::warning, fmt::format("upload: {} Trying again by itself.", text),
+    if (change == Uplink::Change::went_down)
+        return log::write(log::Level::warning, fmt::format("upload: {} Trying again by itself.", text),
+                          {{"VERDICT", device.stats.last_answer}});
+    const bool is_misdirected = judge(answer, clock_.wall_ms()).next == Next::misdirected;
+    const bool is_alarm =
+        change != Uplink::Change::changed || is_misdirected || is_down_told_ || is_misdirected_told_;
+    if (is_news(answer))
+        log::write(is_alarm ? log::Level::error : log::Level::warning, "upload: " + text,
                    {{"VERDICT", device.stats.last_answer}});
+    if (!is_alarm)
         return;
-    }
-    log::write(log::Level::error, "upload: " + text, {{"VERDICT", device.stats.last_answer}});
-    const auto kind = change == Uplink::Change::misdirected ? UploadAlarm::Kind::misdirected
-                                                            : UploadAlarm::Kind::uplink_down;
-    (change == Uplink::Change::misdirected ? is_misdirected_told_ : is_down_told_) = true;
+    // One cause at a time: the other alarm would go on telling what is no longer true.
+    bool& told = is_misdirected ? is_misdirected_told_ : is_down_told_;
+    bool& other = is_misdirected ? is_down_told_ : is_misdirected_told_;
+    const auto kind = is_misdirected ? UploadAlarm::Kind::misdirected : UploadAlarm::Kind::uplink_down;
+    const auto other_kind = is_misdirected ? UploadAlarm::Kind::uplink_down : UploadAlarm::Kind::misdirected;
+    told = true;
+    if (std::exchange(other, false))
+        hooks_.on_recovered({other_kind, std::nullopt, text});
     hooks_.on_alarm({kind, std::nullopt, text});
+}
+
+/// A cause that comes and goes during one outage is a line of the log now and then, not at each change.
+bool UploadWork::is_news(const Answer& answer) {
+    const std::int64_t now = clock_.boot_ms();
+    const auto [at, is_new] = told_causes_.try_emplace(judge(answer, clock_.wall_ms()).cause, now);
+    return is_new || now - std::exchange(at->second, now) >= retry_log_interval_ms;
 }
 
 void UploadWork::on_delivered(DeviceUpload& device, const Flight& flight, const Answer& answer) {
@@ -130,6 +154,7 @@ void UploadWork::on_delivered(DeviceUpload& device, const Flight& flight, const 
     }
     if (answer.error != TransportError::none)
         ++totals_.accepted_with_error;
+    end_failing(device, "its readings get through again");
     if (device.is_parked)
         unpark(device);
 }
@@ -155,7 +180,7 @@ void UploadWork::on_retry(DeviceUpload& device, Flight flight, const Answer& ans
         settle(flight, Fate::kept);
         // It may have arrived: what is sent again must be the same bytes, so that doubles can be told.
         // A redirect took nothing in: the next pack may be put together anew.
-        if (verdict.next == Next::misdirected)
+        if (answer.status >= 300 && answer.status < 400)
             device.again.clear();
         else if (answer.sent || answer.status != 0)
             device.again = spans_of(flight.slice);
@@ -172,6 +197,33 @@ void UploadWork::on_retry(DeviceUpload& device, Flight flight, const Answer& ans
         clock_.boot_ms() + std::max(jittered, verdict.wait.value_or(Milliseconds(0))).count();
     device.waits_for = verdict.reason;
     log_retry(device, answer, verdict.reason);
+    tell_failing(device, answer, verdict);
+}
+
+/// The others are well, so that the uplink is; without this the device's readings would wait in silence.
+void UploadWork::tell_failing(DeviceUpload& device, const Answer& answer, const Verdict& verdict) {
+    const std::int64_t now = clock_.boot_ms();
+    if (device.failing_since_ms == 0)
+        device.failing_since_ms = now;
+    const bool is_ours = answer.error == TransportError::not_signed;
+    if (uplink_.is_down() || device.told_failure == verdict.cause ||
+        (!is_ours && now - device.failing_since_ms < failing_told_ms))
+        return;
+    device.told_failure = verdict.cause;
+    const std::string text = fmt::format("{}: its readings are kept and do not get through: {}",
+                                         device.device.name, explain(answer, around(device)).text());
+    log::write(log::Level::error, "upload: " + text,
+               {{"DEVICE", device.device.name}, {"VERDICT", verdict.reason}});
+    hooks_.on_alarm({UploadAlarm::Kind::device_failing, device.device.id, text});
+}
+
+void UploadWork::end_failing(DeviceUpload& device, const std::string& text) {
+    device.failing_since_ms = 0;
+    if (std::exchange(device.told_failure, {}).empty())
+        return;
+    log::write(log::Level::info, fmt::format("upload: {}: {}", device.device.name, text),
+               {{"DEVICE", device.device.name}, {"VERDICT", device.stats.last_answer}});
+    hooks_.on_recovered({UploadAlarm::Kind::device_failing, device.device.id, text});
 }
 
 void UploadWork::log_retry(DeviceUpload& device, const Answer& answer, const std::string& reason) {
@@ -209,6 +261,7 @@ void UploadWork::park(DeviceUpload& device, const Answer& answer, bool by_conten
     if (is_first_doubt || is_told)
         return;
     device.is_park_told = true;
+    end_failing(device, "it is parked now");
     const std::string text = device.device.name + " is parked: " + explain(answer, around(device)).text();
     log::write(log::Level::error, "upload: " + text,
                {{"DEVICE", device.device.name}, {"VERDICT", device.stats.last_answer}});

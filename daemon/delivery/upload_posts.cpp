@@ -146,9 +146,9 @@ void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
     std::string token = signer_.sign(body, device.device.secret);
     auto handler = [weak = weak_from_this(), &loop = loop_, id = device.device.id](Answer answer) {
         // The handler is called on the upload thread.
-        boost::asio::post(loop, [weak, id, answer = std::move(answer)]() mutable {
+        boost::asio::post(loop, [weak, id, answer = std::move(answer)] {
             if (const auto self = weak.lock())
-                self->on_answer(id, std::move(answer));
+                self->on_answer(id, answer);
         });
     };
     https_.post({std::move(body), std::move(token)}, std::move(handler));

@@ -39,15 +39,17 @@ struct UploadTotals {
     std::uint64_t retries = 0;
     std::size_t in_flight = 0;
     std::size_t parked = 0;
-    bool is_uplink_open = true; ///< false: the host does not answer, or asked for a pause
-    std::string uplink;         ///< "up", or why not
-    Milliseconds latency{0};    ///< of the last complete answer
+    bool is_uplink_open = true;        ///< false: the host does not answer, or asked for a pause
+    std::string uplink;                ///< "up", or why not
+    std::uint64_t uplink_failures = 0; ///< posts that found it down
+    int uplink_status = 0;             ///< of the last of them
+    Milliseconds latency{0};           ///< of the last complete answer
 };
 
 /// Something an operator should know, or that it is over.
 /// `text` is a whole explanation for an operator, without secrets. The log has been told already.
 struct UploadAlarm {
-    enum class Kind : std::uint8_t { device_parked, uplink_down, misdirected, dead_letter };
+    enum class Kind : std::uint8_t { device_parked, device_failing, uplink_down, misdirected, dead_letter };
     Kind kind = Kind::uplink_down;
     std::optional<std::uint32_t> device; ///< DeviceId; none: the uplink as a whole
     std::string text;

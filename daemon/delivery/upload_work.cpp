@@ -2,6 +2,7 @@
 #include "delivery/upload_work.hpp"
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -11,6 +12,8 @@ namespace {
 
 // CLOCK_BOOTTIME goes on during suspend, the timer's clock does not: look now and then.
 constexpr std::int64_t longest_timer_ms = 60'000;
+// Less is not worth telling.
+constexpr std::int64_t soon_ms = 2000;
 
 UploadSchedule::Rank rank_of(Purpose purpose) {
     return purpose == Purpose::backlog ? UploadSchedule::Rank::second : UploadSchedule::Rank::first;
@@ -41,6 +44,8 @@ void UploadWork::update(const UploadDevice& what) {
         device->is_retired = false;
         // Its alarm stands under another name.
         device->is_park_told = device->is_park_told && is_known_so;
+        if (!is_known_so)
+            device->told_failure.clear();
         // Under another identity the same bytes are another pack.
         if (device->device.dvnuuid != what.dvnuuid)
             device->again.clear();
@@ -68,7 +73,8 @@ void UploadWork::retire(DeviceId id) {
     if (device == nullptr)
         return;
     device->is_retired = true;
-    device->is_park_told = false; // its alarm went with its name
+    device->is_park_told = false; // its alarms went with its name
+    device->told_failure.clear();
     notify(id);
 }
 
@@ -297,7 +303,30 @@ DeviceUploads UploadWork::status(DeviceId id) const {
 
 Explanation UploadWork::explain_last(DeviceId id) const {
     const auto found = devices_.find(id);
-    return found == devices_.end() ? Explanation() : explain(found->second.last, around(found->second));
+    if (found == devices_.end())
+        return {};
+    // While the uplink is down other devices try it too: theirs may be the newer answer.
+    return uplink_.is_down() ? uplink_last_ : found->second.last;
+}
+
+std::string UploadWork::find_hold(DeviceId id) const {
+    const auto found = devices_.find(id);
+    if (found == devices_.end() || found->second.flight)
+        return {};
+    const std::int64_t now = clock_.boot_ms();
+    const auto in_seconds = [now](std::int64_t when_ms) {
+        return (when_ms - now + 999) / 1000;
+    };
+    const auto next_try = uplink_.breaker().next_try_ms();
+    if (uplink_.is_down() && next_try && *next_try > now)
+        return fmt::format("{} The next post may leave in {} s.", explain_last(id).text(),
+                           in_seconds(*next_try));
+    const auto plan = found->second.plan(backlog_.waiting(id), things_, batch_, is_flushing_, now);
+    if (plan && plan->when_ms > now + soon_ms && things_.min_interval.count() > 0)
+        return fmt::format(
+            "things.min_interval lets the next post of {} leave in {} s; its readings are queued.",
+            found->second.device.name, in_seconds(plan->when_ms));
+    return {};
 }
 
 UploadTotals UploadWork::totals() const {
@@ -307,6 +336,8 @@ UploadTotals UploadWork::totals() const {
         devices_.begin(), devices_.end(), [](const auto& entry) { return entry.second.is_parked; }));
     totals.is_uplink_open = !uplink_.is_down();
     totals.uplink = uplink_.is_down() ? uplink_.reason() : "up";
+    totals.uplink_failures = uplink_.failures();
+    totals.uplink_status = uplink_status_;
     return totals;
 }
 

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <map>
 #include <unordered_map>
 
 // The inside of the uploader. Loop only. Its functions come in three files: upload_work.cpp decides when
@@ -46,6 +47,7 @@ public:
     void close();
     [[nodiscard]] DeviceUploads status(DeviceId device) const;
     [[nodiscard]] Explanation explain_last(DeviceId device) const;
+    [[nodiscard]] std::string find_hold(DeviceId device) const;
     [[nodiscard]] UploadTotals totals() const;
 
 private:
@@ -89,8 +91,9 @@ private:
     ///   halve        kept, with lower limits; one alone is treated as by bisect
     ///   bisect       halved until one alone is refused; tried once more after a minute, then a dead letter
     ///   misdirected  kept; the whole uplink pauses
-    void on_answer(DeviceId id, Answer answer);
+    void on_answer(DeviceId id, const Answer& answer);
     void on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer);
+    [[nodiscard]] bool is_news(const Answer& answer);
     void on_delivered(DeviceUpload& device, const Flight& flight, const Answer& answer);
     void on_retry(DeviceUpload& device, Flight flight, const Answer& answer, const Verdict& verdict);
     void on_refused_device(DeviceUpload& device, const Flight& flight, const Answer& answer);
@@ -100,6 +103,10 @@ private:
                             const Verdict& verdict);
     void park(DeviceUpload& device, const Answer& answer, bool by_content);
     void unpark(DeviceUpload& device);
+    /// An alarm of the device after five minutes, or at once for a fault of this machine; again for another
+    /// cause.
+    void tell_failing(DeviceUpload& device, const Answer& answer, const Verdict& verdict);
+    void end_failing(DeviceUpload& device, const std::string& text);
     void log_retry(DeviceUpload& device, const Answer& answer, const std::string& reason);
     /// Dead letters of one device are logged once a minute at most, with their number.
     void set_aside(DeviceUpload& device, const Slice& slice, const std::string& reason);
@@ -126,6 +133,9 @@ private:
     std::unordered_map<DeviceId, DeviceUpload> devices_;
     std::vector<DeviceId> notified_;
     UploadTotals totals_;
+    Explanation uplink_last_;                         ///< the last answer that kept the uplink down
+    int uplink_status_ = 0;                           ///< its status
+    std::map<std::string, std::int64_t> told_causes_; ///< of this outage, and when the log was told
     boost::asio::steady_timer timer_;
     std::int64_t timer_ms_ = 0; ///< what it is set to; 0: not set
     std::size_t in_flight_ = 0; ///< devices that take readings or wait for an answer

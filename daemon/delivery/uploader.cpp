@@ -61,6 +61,10 @@ Explanation Uploader::explain_last(DeviceId device) const {
     return work_->explain_last(device);
 }
 
+std::string Uploader::find_hold(DeviceId device) const {
+    return work_->find_hold(device);
+}
+
 UploadTotals Uploader::totals() const {
     return work_->totals();
 }

@@ -34,10 +34,10 @@ struct UploadDevice {
 /// What the uploader calls, always on the loop. None may be empty.
 struct UploadHooks {
     FindSeries find_series;
-    /// A complete 2xx answer had a body. Its readings are settled right after this returns, so that a command
+    /// A complete answer that accepts had a body. Its readings are settled right after this returns, so that a command
     /// that is stored here is never settled later than they are. Must not remove a device.
     std::function<void(DeviceId, const std::string& body)> on_answer;
-    /// A 2xx answer broke off or was too long. The pack is accepted, but a downlink in it is lost.
+    /// A 202 broke off or was too long. The pack is accepted, but a downlink in it is lost.
     std::function<void(DeviceId, const std::string& reason)> on_broken_answer;
     std::function<void(const UploadAlarm&)> on_alarm;
     std::function<void(const UploadAlarm&)> on_recovered;
@@ -88,8 +88,12 @@ public:
 
     /// All zeros and an empty state for an unknown device. A copy; cheap.
     [[nodiscard]] DeviceUploads status(DeviceId device) const;
-    /// The answer to the device's last post, for a technician.
+    /// The answer to the device's last post, for a technician; while the uplink is down the last answer that
+    /// kept it down, whoever's post it was.
     [[nodiscard]] Explanation explain_last(DeviceId device) const;
+    /// Why no post of the device may leave now although an operator asked: a pause that the platform wants,
+    /// or things.min_interval. Empty if nothing is in the way.
+    [[nodiscard]] std::string find_hold(DeviceId device) const;
     [[nodiscard]] UploadTotals totals() const;
 
 private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "delivery/verdict.hpp"
 
+#include "delivery/answer_body.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,6 +23,8 @@ std::string_view phrase_of(int status) {
     static constexpr std::array phrases =
         std::to_array<std::pair<int, std::string_view>>({{200, "OK"},
                                                          {202, "Accepted"},
+                                                         {204, "No Content"},
+                                                         {206, "Partial Content"},
                                                          {400, "Bad Request"},
                                                          {401, "Unauthorized"},
                                                          {403, "Forbidden"},
@@ -67,12 +71,44 @@ std::string_view words_of(TransportError error) {
         return "cancelled";
     case TransportError::internal:
         return "HTTP library failed";
+    case TransportError::not_signed:
+        return "the pack could not be signed";
     }
     return "unknown";
 }
 
 bool is_success(int status) {
     return status >= 200 && status < 300;
+}
+
+/// What came with a status of success.
+enum class Success : std::uint8_t {
+    real,
+    broken_off, ///< nothing can be said of it: the body is needed, and is not there in full
+    page,       ///< HTML
+    foreign,    ///< a status that is not the platform's, without a pack that would prove it all the same
+};
+
+/// The platform answers 202. Gateways, portals and caches answer 200 with a page, 204 or an error in JSON of
+/// their own, and what they answered is delivered to nobody.
+Success find_success(const Answer& answer) {
+    const bool has_broken_off = answer.error != TransportError::none;
+    // Some servers name a type although there is nothing: an empty body is not a page.
+    const bool has_body = !answer.body.empty() || has_broken_off;
+    if ((has_body && is_html_type(answer.content_type)) || is_html(answer.body))
+        return Success::page;
+    if (answer.status == 202)
+        return Success::real;
+    if (has_broken_off)
+        return Success::broken_off;
+    return is_senml(answer.body) ? Success::real : Success::foreign;
+}
+
+std::string describe_foreign(const Answer& answer, Success success) {
+    const std::string gist = gist_of(answer.body);
+    if (success == Success::page)
+        return gist.empty() ? " with an HTML page" : fmt::format(" with an HTML page, \"{}\"", gist);
+    return gist.empty() ? " without a SenML pack" : fmt::format(" without a SenML pack, but with: {}", gist);
 }
 
 std::string describe(const Answer& answer) {
@@ -82,6 +118,10 @@ std::string describe(const Answer& answer) {
         text =
             phrase.empty() ? fmt::format("{}", answer.status) : fmt::format("{} {}", answer.status, phrase);
     }
+    if (is_success(answer.status))
+        if (const Success success = find_success(answer);
+            success == Success::page || success == Success::foreign)
+            text += describe_foreign(answer, success);
     if (answer.error != TransportError::none) {
         text += text.empty() ? "" : ", then ";
         text += words_of(answer.error);
@@ -89,6 +129,15 @@ std::string describe(const Answer& answer) {
             text += " (" + answer.detail + ")";
     }
     return text.empty() ? "no answer" : text;
+}
+
+/// The library's words stand for the cause only where they do not count milliseconds.
+std::string find_cause(const Answer& answer) {
+    const bool is_foreign = is_success(answer.status) && find_success(answer) != Success::real;
+    const bool has_steady_words =
+        answer.error == TransportError::certificate || answer.error == TransportError::proxy;
+    return fmt::format("{} {} {} {}", answer.status, is_foreign, words_of(answer.error),
+                       has_steady_words ? answer.detail : std::string());
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -116,7 +165,9 @@ int month_of(std::string_view name) {
 
 Verdict judge_failure(const Answer& answer) {
     Verdict verdict;
-    verdict.counts_for_breaker = answer.error != TransportError::cancelled;
+    // What went wrong on this machine says nothing about the host.
+    verdict.counts_for_breaker =
+        answer.error != TransportError::cancelled && answer.error != TransportError::not_signed;
     switch (answer.error) {
     case TransportError::resolve:
     case TransportError::connect:
@@ -128,6 +179,25 @@ Verdict judge_failure(const Answer& answer) {
         break;
     default:
         verdict.scope = Scope::device;
+    }
+    return verdict;
+}
+
+Verdict judge_success(const Answer& answer) {
+    Verdict verdict;
+    switch (find_success(answer)) {
+    case Success::real:
+        verdict.next = answer.error == TransportError::none ? Next::delivered : Next::delivered_with_error;
+        break;
+    case Success::broken_off:
+        verdict.counts_for_breaker = answer.error != TransportError::cancelled;
+        break;
+    case Success::page:
+    case Success::foreign:
+        verdict.next = Next::misdirected;
+        verdict.scope = Scope::uplink;
+        verdict.wait = misdirected_wait;
+        break;
     }
     return verdict;
 }
@@ -159,15 +229,20 @@ Verdict judge_status(const Answer& answer, std::int64_t now_wall_ms) {
 std::string_view name_of(AnswerClass kind) {
     static constexpr std::array<std::string_view, answer_classes> names = {
         "delivered",       "delivered_with_error", "network",   "tls",       "redirect",
-        "refused_content", "refused_device",       "too_large", "throttled", "server"};
+        "refused_content", "refused_device",       "too_large", "throttled", "server",
+        "intercepted"};
     return names.at(static_cast<std::size_t>(kind));
 }
 
 AnswerClass classify(const Answer& answer) {
     const int status = answer.status;
-    if (is_success(status))
-        return answer.error == TransportError::none ? AnswerClass::delivered
-                                                    : AnswerClass::delivered_with_error;
+    if (is_success(status)) {
+        const Success success = find_success(answer);
+        if (success == Success::real)
+            return answer.error == TransportError::none ? AnswerClass::delivered
+                                                        : AnswerClass::delivered_with_error;
+        return success == Success::broken_off ? AnswerClass::network : AnswerClass::intercepted;
+    }
     if (status < 200)
         return answer.error == TransportError::certificate || answer.error == TransportError::tls
                    ? AnswerClass::tls
@@ -188,12 +263,13 @@ AnswerClass classify(const Answer& answer) {
 Verdict judge(const Answer& answer, std::int64_t now_wall_ms) {
     Verdict verdict;
     if (is_success(answer.status))
-        verdict.next = answer.error == TransportError::none ? Next::delivered : Next::delivered_with_error;
+        verdict = judge_success(answer);
     else if (answer.status < 200)
         verdict = judge_failure(answer);
     else
         verdict = judge_status(answer, now_wall_ms);
     verdict.reason = describe(answer);
+    verdict.cause = find_cause(answer);
     return verdict;
 }
 

@@ -25,6 +25,7 @@ enum class TransportError : std::uint8_t {
     too_large,   ///< more answer than is read
     cancelled,   ///< ended by us: shutdown, or the network changed
     internal,    ///< the HTTP library failed
+    not_signed,  ///< this machine could not compute the token, so nothing was sent
 };
 
 /// What came back from one post.
@@ -32,12 +33,13 @@ enum class TransportError : std::uint8_t {
 struct Answer {
     int status = 0; ///< 0: none was seen
     TransportError error = TransportError::none;
-    bool sent = false;       ///< at least a part of the request may have reached the platform
-    std::string detail;      ///< the library's words for the error, or empty
-    std::string body;        ///< up to the limit
-    std::string retry_after; ///< header as received, or empty
-    std::string date;        ///< header as received, or empty
-    std::string location;    ///< header as received, or empty
+    bool sent = false;        ///< at least a part of the request may have reached the platform
+    std::string detail;       ///< the library's words for the error, or empty
+    std::string body;         ///< up to the limit
+    std::string retry_after;  ///< header as received, or empty
+    std::string date;         ///< header as received, or empty
+    std::string location;     ///< header as received, or empty
+    std::string content_type; ///< header as received, or empty
     Milliseconds duration{0};
 };
 
@@ -49,27 +51,28 @@ enum class Next : std::uint8_t {
     park,                 ///< the platform does not accept this device: keep them, probe rarely
     halve,                ///< too large: send less at once
     bisect,               ///< something in it is not accepted: find it
-    misdirected,          ///< a redirect: the URL is wrong, or somebody is in between; pause all
+    misdirected,          ///< a redirect, or a 2xx that is not the platform's: the URL is wrong, or something
+                          ///< in between answers; pause all
 };
 
 /// Whom a `retry` holds back.
 enum class Scope : std::uint8_t { device, uplink };
 
 ///
-/// By status, complete or not (a 2xx that broke off has been accepted):
-///   2xx                      delivered
-///   3xx                      misdirected: uplink, one minute
-///   401 403 404              park
-///   413                      halve
-///   408 425 5xx, none        retry: device; the uplink for 503 and failures before the request
-///   429                      retry: uplink
-///   any other 4xx            bisect
+/// By status; one sign alone does not make a success if another contradicts it:
+///   202                      delivered, also if the answer broke off; misdirected if it is an HTML page
+///   other 2xx                delivered with a SenML pack as its body; retry if it broke off; else
+///   misdirected 3xx                      misdirected: uplink, one minute 401 403 404              park 413
+///   halve 408 425 5xx, none        retry: device; the uplink for 503 and failures before the request 429
+///   retry: uplink any other 4xx            bisect
 struct Verdict {
     Next next = Next::retry;
     Scope scope = Scope::device;
     bool counts_for_breaker = false;  ///< a sign that the host as a whole is not well
     std::optional<Milliseconds> wait; ///< asked for by Retry-After, 0 to 1 h
     std::string reason;               ///< short: "503 Service Unavailable", "no address for the host"
+    /// What failed, without what differs each time (durations, titles): equal for the same cause.
+    std::string cause;
 };
 
 /// Classes to count by, and their names for metrics ("delivered", "network", "server" ...).
@@ -82,11 +85,12 @@ enum class AnswerClass : std::uint8_t {
     refused_content, ///< 400 and other 4xx
     refused_device,  ///< 401 403 404
     too_large,
-    throttled, ///< 429
-    server,    ///< 5xx, 408, 425
+    throttled,   ///< 429
+    server,      ///< 5xx, 408, 425
+    intercepted, ///< a 2xx that is not the platform's
 };
 /// The number of classes above, for arrays that are indexed by them.
-constexpr std::size_t answer_classes = 10;
+constexpr std::size_t answer_classes = 11;
 /// A label of the metrics: never renamed lightly, dashboards hold on to it.
 [[nodiscard]] std::string_view name_of(AnswerClass kind);
 [[nodiscard]] AnswerClass classify(const Answer& answer);

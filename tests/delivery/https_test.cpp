@@ -313,11 +313,65 @@ TEST_CASE("an answer is bounded in body and headers") {
                          saying(http_answer(503, "", "X: " + std::string(60'000, 'y') + "\r\n")));
         CHECK(post_to(server).error == TransportError::too_large);
     }
-    SUBCASE("a compressed one is not unpacked") {
+    SUBCASE("a compressed one, by what it unpacks to") {
+        // gzip of 100,000 x
+        constexpr unsigned char packed[] = {
+            0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xed, 0xc1, 0x31, 0x01, 0x00,
+            0x00, 0x00, 0xc2, 0xa0, 0xda, 0x8b, 0x6f, 0x0d, 0x0f, 0xa0, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+            0x00, 0x80, 0x57, 0x03, 0x71, 0x11, 0x07, 0xfe, 0xa0, 0x86, 0x01, 0x00};
+        const std::string bomb(reinterpret_cast<const char*>(packed), sizeof packed);
+        TlsServer server(localhost(), saying(http_answer(503, bomb, "Content-Encoding: gzip\r\n")));
+        const Answer answer = post_to(server);
+        CHECK(answer.error == TransportError::too_large);
+        CHECK(answer.body.size() <= 65'536);
+    }
+    SUBCASE("one that is not what it says") {
         TlsServer server(localhost(),
                          saying(http_answer(202, "\x1f\x8b bomb", "Content-Encoding: gzip\r\n")));
-        CHECK(post_to(server).body == "\x1f\x8b bomb");
+        CHECK(next_of(post_to(server)) == Next::delivered_with_error);
     }
+}
+
+TEST_CASE("a page is recognised through its compression, which was not asked for") {
+    // gzip of <!DOCTYPE html><title>Portal</title>
+    constexpr unsigned char packed[] = {
+        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xb3, 0x51, 0x74, 0xf1, 0x77, 0x0e, 0x89,
+        0x0c, 0x70, 0x55, 0xc8, 0x28, 0xc9, 0xcd, 0xb1, 0xb3, 0x29, 0xc9, 0x2c, 0xc9, 0x49, 0xb5, 0x0b, 0xc8,
+        0x2f, 0x2a, 0x49, 0xcc, 0xb1, 0xd1, 0x87, 0xf0, 0x00, 0xba, 0xf1, 0x0c, 0x20, 0x24, 0x00, 0x00, 0x00};
+    const std::string page(reinterpret_cast<const char*>(packed), sizeof packed);
+    std::string head;
+    TlsServer server(localhost(), [&](TestConnection& connection) {
+        head = connection.read_request().value().head;
+        connection.write(http_answer(202, page, "Content-Encoding: gzip\r\n"));
+    });
+    const Answer answer = post_to(server);
+    CHECK(head.find("Accept-Encoding") == std::string::npos);
+    CHECK(answer.body == "<!DOCTYPE html><title>Portal</title>");
+    CHECK(next_of(answer) == Next::misdirected);
+}
+
+TEST_CASE("the content type comes through") {
+    TlsServer server(localhost(), saying(http_answer(202, "x", "CONTENT-TYPE: Text/HTML;charset=x\r\n")));
+    const Answer answer = post_to(server);
+    CHECK(answer.content_type == "Text/HTML;charset=x");
+    CHECK(next_of(answer) == Next::misdirected);
+}
+
+TEST_CASE("a pack without a token is never sent") {
+    TlsServer server(localhost(), serving(http_answer(401)));
+    const auto https = make_https(settings_for(server));
+    Answers answers;
+    https->post({"[1]", ""}, answers.handler());
+    const Answer answer = answers.wait(1).front();
+    CHECK(answer.error == TransportError::not_signed);
+    CHECK_FALSE(answer.sent);
+    CHECK(server.accepted() == 0);
 }
 
 TEST_CASE("redirects are never followed") {

@@ -505,6 +505,181 @@ TEST_CASE("redirects pause the uplink and raise an alarm") {
     CHECK(rig.recovered[0].kind == UploadAlarm::Kind::misdirected);
 }
 
+TEST_CASE("a page in the place of the platform's answer keeps the readings and pauses the uplink") {
+    Rig rig;
+    rig.add_device(1);
+    rig.add_device(2);
+    rig.read(1, 3, true);
+    rig.run();
+    Answer page;
+    page.status = 200;
+    page.sent = true;
+    page.content_type = "text/html";
+    page.body = "<html><title>Log in to Hotel Wi-Fi</title></html>";
+    const std::string body = rig.https.bodies.front();
+    rig.https.answer(page);
+    rig.run();
+    CHECK(rig.backlog.accepted.empty());
+    CHECK(rig.backlog.dead.empty());
+    CHECK(rig.bodies.empty());
+    REQUIRE(rig.alarms.size() == 1);
+    CHECK(rig.alarms[0].kind == UploadAlarm::Kind::misdirected);
+    CHECK(rig.alarms[0].text.find("Log in to Hotel Wi-Fi") != std::string::npos);
+    CHECK(rig.uploader->totals().parked == 0);
+    rig.read(2, 1, true);
+    rig.pass(59'000);
+    CHECK(rig.https.open.empty());
+    rig.pass(1000);
+    REQUIRE(rig.https.open.size() == 1);
+    rig.answer(202);
+    while (!rig.https.open.empty())
+        rig.answer(202);
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.https.bodies[1] == body); // it may have arrived: the same bytes
+    REQUIRE(rig.recovered.size() == 1);
+}
+
+TEST_CASE("when the cause of an outage changes, so do alarm and explanation") {
+    Rig rig;
+    rig.add_device(1);
+    rig.add_device(2);
+    rig.read(1, 1, true);
+    rig.run();
+    const auto next_probe = [&rig] {
+        for (int i = 0; i < 200 && rig.https.open.empty(); ++i)
+            rig.pass(1000);
+        REQUIRE(rig.https.open.size() == 1);
+    };
+    const auto fail = [&](TransportError error, const char* detail) {
+        next_probe();
+        Answer answer;
+        answer.error = error;
+        answer.detail = detail;
+        rig.https.answer(answer);
+        rig.run();
+    };
+    for (int i = 0; i < 12; ++i)
+        fail(TransportError::connect, ("refused after " + std::to_string(i) + " ms").c_str());
+    REQUIRE(rig.alarms.size() == 1); // the same cause, whatever it took
+    CHECK(rig.alarms.back().kind == UploadAlarm::Kind::uplink_down);
+    fail(TransportError::certificate, "SSL certificate problem: certificate has expired");
+    REQUIRE(rig.alarms.size() == 2);
+    CHECK(rig.alarms.back().kind == UploadAlarm::Kind::uplink_down);
+    CHECK(rig.alarms.back().text.find("has expired") != std::string::npos);
+    CHECK(rig.uploader->explain_last(2).cause.find("expired") != std::string::npos); // not its own post
+    next_probe();
+    rig.answer(302);
+    REQUIRE(rig.alarms.size() == 3);
+    CHECK(rig.alarms.back().kind == UploadAlarm::Kind::misdirected);
+    REQUIRE(rig.recovered.size() == 1); // one alarm at a time
+    CHECK(rig.recovered.back().kind == UploadAlarm::Kind::uplink_down);
+    fail(TransportError::resolve, "");
+    REQUIRE(rig.alarms.size() == 4);
+    CHECK(rig.alarms.back().kind == UploadAlarm::Kind::uplink_down);
+    CHECK(rig.recovered.back().kind == UploadAlarm::Kind::misdirected);
+    next_probe();
+    rig.answer(202);
+    CHECK(rig.recovered.back().kind == UploadAlarm::Kind::uplink_down);
+    CHECK(rig.recovered.size() == 3);
+}
+
+TEST_CASE("a device that alone does not get through is told after five minutes, and its end too") {
+    Rig rig;
+    rig.add_device(1);
+    rig.add_device(2);
+    rig.read(1, 1, true);
+    for (int minute = 0; minute < 10; ++minute) {
+        rig.read(2, 1, true);
+        rig.run();
+        for (int i = 0; i < 60; ++i) {
+            rig.serve([](const std::string& body) { return body.find("uuid-1") != body.npos ? 500 : 202; });
+            rig.pass(1000);
+        }
+        CHECK(rig.alarms.size() == (minute < 5 ? 0 : 1));
+    }
+    CHECK(rig.alarms.back().kind == UploadAlarm::Kind::device_failing);
+    CHECK(rig.alarms.back().device == 1);
+    for (int i = 0; i < 70; ++i) {
+        rig.serve([](const std::string&) { return 202; });
+        rig.pass(1000);
+    }
+    REQUIRE(rig.recovered.size() == 1);
+    CHECK(rig.recovered[0].kind == UploadAlarm::Kind::device_failing);
+}
+
+TEST_CASE("a pack that cannot be signed parks nobody and is told at once") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 1, true);
+    rig.run();
+    rig.https.fail(TransportError::not_signed, false);
+    rig.run();
+    CHECK(rig.uploader->totals().parked == 0);
+    CHECK(rig.uploader->totals().is_uplink_open);
+    REQUIRE(rig.alarms.size() == 1);
+    CHECK(rig.alarms[0].kind == UploadAlarm::Kind::device_failing);
+    CHECK(rig.alarms[0].text.find("could not compute the token") != std::string::npos);
+    rig.pass(60'000);
+    REQUIRE(rig.https.open.size() == 1);
+    rig.answer(202);
+    CHECK(rig.backlog.left() == 0);
+    CHECK(rig.recovered.size() == 1);
+}
+
+TEST_CASE("a parked device whose backlog cannot be read does not spin") {
+    Rig rig;
+    rig.add_device(1);
+    rig.read(1, 1, true);
+    rig.run();
+    rig.answer(401);
+    rig.backlog.move_to_backlog(1);
+    rig.backlog.is_unreadable = true;
+    rig.pass(3'600'000);
+    const int before = rig.backlog.takes;
+    for (int i = 0; i < 600; ++i)
+        rig.pass(100);
+    CHECK(rig.backlog.takes - before <= 61);
+    rig.backlog.is_unreadable = false;
+    rig.pass(1000);
+    REQUIRE(rig.https.open.size() == 1);
+    rig.answer(202);
+    CHECK(rig.backlog.left() == 0);
+}
+
+TEST_CASE("what holds a post back although an operator asks is told") {
+    Rig rig;
+    rig.add_device(1);
+    SUBCASE("the platform asked for a pause") {
+        rig.read(1, 1, true);
+        rig.run();
+        Answer answer;
+        answer.status = 503;
+        answer.sent = true;
+        answer.retry_after = "300";
+        rig.https.answer(answer);
+        rig.run();
+        rig.uploader->retry_now(1);
+        rig.run();
+        CHECK(rig.uploader->find_hold(1).find("503") != std::string::npos);
+        CHECK(rig.uploader->find_hold(1).find("in 300 s") != std::string::npos);
+    }
+    SUBCASE("a quota") {
+        rig.things.min_interval = seconds(300);
+        rig.uploader->configure(rig.things, rig.batch);
+        rig.read(1, 1, true);
+        rig.run();
+        rig.answer(202);
+        rig.read(1, 1, true);
+        rig.uploader->retry_now(1);
+        rig.run();
+        CHECK(rig.uploader->find_hold(1).find("things.min_interval lets") == 0);
+    }
+    SUBCASE("nothing") {
+        rig.read(1, 1, true);
+        CHECK(rig.uploader->find_hold(1).empty());
+    }
+}
+
 TEST_CASE("after a redirect a new network, or an operator, is heard at once") {
     Rig rig;
     rig.add_device(1);
@@ -551,7 +726,7 @@ TEST_CASE("a downlink is handed over and the next one fetched, within bounds") {
     int answered = 0;
     while (!rig.https.open.empty() && answered < 1000) {
         Answer answer;
-        answer.status = 200;
+        answer.status = 202;
         answer.body = "[]";
         rig.https.answer(answer);
         rig.run();

@@ -31,7 +31,7 @@ Answer failed(TransportError error, int status = 0) {
 
 TEST_CASE("every status has its verdict") {
     for (int status = 200; status < 300; ++status)
-        CHECK(judge(answered(status), now_ms).next == Next::delivered);
+        CHECK((judge(answered(status), now_ms).next == Next::delivered) == (status == 202));
     for (int status = 300; status < 400; ++status) {
         const Verdict verdict = judge(answered(status), now_ms);
         CHECK(verdict.next == Next::misdirected);
@@ -75,6 +75,106 @@ TEST_CASE("a 2xx that is followed by a transport error is delivered, and told ap
     CHECK(classify(answer) == AnswerClass::delivered_with_error);
     CHECK(judge(failed(TransportError::broken, 503), now_ms).next == Next::retry);
     CHECK(judge(failed(TransportError::too_large, 401), now_ms).next == Next::park);
+}
+
+TEST_CASE("a success that another sign contradicts is none") {
+    struct Case {
+        int status;
+        std::string_view type, body;
+        Next next;
+    };
+    using namespace std::string_view_literals;
+    constexpr std::string_view json = "application/json", html = "text/html; charset=utf-8", none = "";
+    constexpr std::string_view pack = R"([{"bn":"urn:dev:DVNUUID:6f1c:"},{"n":"pump","vb":true}])";
+    for (const Case& c : std::vector<Case>{
+             {202, none, "", Next::delivered},
+             {202, json, pack, Next::delivered},
+             {202, "text/plain", "accepted", Next::delivered},
+             {202, html, "", Next::delivered}, // a type alone is not a page
+             {202, html, "<html><title>Log in</title></html>", Next::misdirected},
+             {202, html, R"({"error":"log in"})", Next::misdirected},
+             {202, "TEXT/HTML", "x", Next::misdirected},
+             {202, "application/xhtml+xml", "x", Next::misdirected},
+             {202, none, "<!DOCTYPE html>", Next::misdirected},
+             {202, none, "\xef\xbb\xbf \r\n<!doctype HTML PUBLIC>", Next::misdirected},
+             {202, none, "<!-- Wi-Fi --> <HTML lang=en>", Next::misdirected},
+             {202, none, "<?xml version=\"1.0\"?>\n<html xmlns=\"x\">", Next::misdirected},
+             {202, none, "\xff\xfe<\0h\0t\0m\0l\0>\0"sv, Next::misdirected},
+             {202, json, "<head>", Next::misdirected},
+             {202, none, "<htmlish>", Next::delivered},
+             {200, json, pack, Next::delivered},
+             {200, "text/plain", R"( [{"bn":"a:","n":"x","v":1.5e3,"t":-1},{"n":"y","vs":""}] )",
+              Next::delivered},
+             {201, none, pack, Next::delivered},
+             {200, html, pack, Next::misdirected},
+             {200, none, "", Next::misdirected},
+             {200, json, "[]", Next::misdirected}, // RFC 8428 asks for one record at least
+             {200, json, R"({"error":"down for maintenance"})", Next::misdirected},
+             {200, json, R"([{"error":"down for maintenance"}])", Next::misdirected},
+             {200, json, R"([{"n":"x","v":"1"}])", Next::misdirected},
+             {200, json, R"([{"n":"x","v":1,"vb":true}])", Next::misdirected},
+             {200, json, R"([{"n":"x","v":1,"must_":1}])", Next::misdirected},
+             {200, json, R"([{"n":"x","v":1})", Next::misdirected},
+             {200, json, R"([[]])", Next::misdirected},
+             {200, html, "<html>", Next::misdirected},
+             {200, none, "ok", Next::misdirected},
+             {203, none, pack, Next::delivered},
+             {204, none, "", Next::misdirected},
+             {205, none, "", Next::misdirected},
+             {206, json, R"([{"n":)", Next::misdirected},
+         }) {
+        Answer answer = answered(c.status);
+        answer.content_type = c.type;
+        answer.body = c.body;
+        const Verdict verdict = judge(answer, now_ms);
+        CHECK_MESSAGE(verdict.next == c.next, c.status << ' ' << c.type << ' ' << c.body);
+        CHECK((classify(answer) == AnswerClass::intercepted) == (c.next == Next::misdirected));
+        CHECK((verdict.scope == Scope::uplink) == (c.next == Next::misdirected));
+    }
+}
+
+TEST_CASE("an answer that broke off is a success only if what came of it can be one") {
+    Answer answer = failed(TransportError::broken, 202);
+    CHECK(judge(answer, now_ms).next == Next::delivered_with_error);
+    answer.body = "[{\"n\":";
+    CHECK(judge(answer, now_ms).next == Next::delivered_with_error);
+    answer.body = "<html><ti";
+    CHECK(judge(answer, now_ms).next == Next::misdirected);
+    answer.body.clear();
+    answer.content_type = "text/html";
+    CHECK(judge(answer, now_ms).next == Next::misdirected);
+    answer = failed(TransportError::broken, 200);
+    answer.body = R"([{"n":"x","v":1}])";
+    CHECK(judge(answer, now_ms).next == Next::retry);
+    CHECK(classify(answer) == AnswerClass::network);
+}
+
+TEST_CASE("the title of a page is told, shortened and printable") {
+    Answer answer = answered(200);
+    const auto reason = [&answer](std::string_view body) {
+        answer.body = body;
+        return judge(answer, now_ms).reason;
+    };
+    CHECK(reason("<html><head><TITLE>\n Hotel \x1b[31m  Wi-Fi\xe2\x80\xae </TITLE>") ==
+          "200 OK with an HTML page, \"Hotel [31m Wi-Fi\"");
+    CHECK(reason("<html><body>x") == "200 OK with an HTML page");
+    CHECK(reason("<html><title>" + std::string(100, 'x')) ==
+          "200 OK with an HTML page, \"" + std::string(60, 'x') + '"');
+    CHECK(reason("<html><title>caf\xc3\xa9\xff</title>") == "200 OK with an HTML page, \"caf\xc3\xa9\"");
+    CHECK(reason("{\"error\":1}") == "200 OK without a SenML pack, but with: {\"error\":1}");
+    CHECK(reason("") == "200 OK without a SenML pack");
+    const Explanation words = explain(answer, {"prod.dm.kpnthings.com", "boiler", "6f1c", now_ms, true});
+    CHECK(words.text().find("omething in between answers for the platform") != std::string::npos);
+}
+
+TEST_CASE("a pack that was not signed is a fault of this machine, not of the secret") {
+    const Verdict verdict = judge(failed(TransportError::not_signed), now_ms);
+    CHECK(verdict.next == Next::retry);
+    CHECK_FALSE(verdict.counts_for_breaker);
+    const Explanation words =
+        explain(failed(TransportError::not_signed), {"h", "boiler", "6f1c", now_ms, true});
+    CHECK(words.cause.find("could not compute the token") != std::string::npos);
+    CHECK(words.text().find("secret") == std::string::npos);
 }
 
 TEST_CASE("Retry-After is seconds or a date, at most an hour, and junk is ignored") {

@@ -26,6 +26,15 @@ class Outages(Scenario):
         """The newest value the device gave out."""
         return len(self.plc.reads)
 
+    def status(self):
+        return json.loads(self.gateway.run("status", "--json").stdout)
+
+    def send(self, code, *options):
+        """`send boiler` through the daemon, which answers long before a minute is over."""
+        done = self.gateway.run("send", "boiler", *options, seconds=20)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
     def catch_up(self, seconds=30):
         """Waits until everything served by now has arrived, and nothing in between is missing."""
         until = self.served()
@@ -59,7 +68,7 @@ class Outages(Scenario):
         for behaviour in ({"status": 503, "count": 3}, {"status": 429, "retry_after": "1", "count": 1},
                           {"status": 500, "count": 2}, {"status": 408, "count": 1}, {"kind": "close", "count": 2},
                           {"kind": "reset", "count": 2}, {"kind": "garbage", "count": 2}, {"kind": "truncated", "count": 1},
-                          {"kind": "lost", "count": 2}, {"kind": "accept", "body": "[{\"n\":", "count": 2}, {"kind": "accept", "status": 204, "count": 2},
+                          {"kind": "lost", "count": 2}, {"kind": "accept", "body": "[{\"n\":", "count": 2}, {"kind": "accept", "status": 201, "body": "[{\"bn\":\"other:\",\"n\":\"x\",\"v\":1}]", "count": 2},
                           {"kind": "silent", "count": 1}, {"kind": "accept", "delay_ms": 500, "count": 2},
                           {"status": 307, "location": "https://127.0.0.1:1/", "count": 1}):
             self.platform.behave(**behaviour)
@@ -67,6 +76,57 @@ class Outages(Scenario):
                   or all(b["used"] >= b["count"] for b in self.platform.control("GET", "/behaviour")["behaviours"]),
                   "every fault was met", 120)
         self.catch_up(120)
+
+    def test_what_is_not_the_platforms_answer_delivers_nothing(self):
+        self.begin()
+        page = "<html><head><title>Hotel\u202e Wi-Fi</title></head></html>"
+        for status, body, type_, words in ((200, page, "text/html", 'an HTML page, "Hotel Wi-Fi"'), (204, "", "", "204"),
+                                           (200, '{"error": "maintenance"}', "application/json", "maintenance"),
+                                           (202, page, "", "an HTML page")):
+            away = self.served()
+            self.platform.behave(kind="status", status=status, body=body, content_type=type_, count=0)
+            alarm = self.wait(lambda: next((a for a in self.status()["alarms"] if a["key"] == "uplink/misdirected"
+                                            and words in a["text"]), None), f"the alarm tells of {words}")
+            self.assertIn("omething in between answers for the platform", alarm["text"])
+            self.wait(lambda: self.served() >= away + 20, "polling goes on")
+            answer = json.loads(self.send(1, "--json").stdout)
+            self.assertFalse(answer["accepted"])
+            self.assertIn(words, answer["answer"])
+            queue = self.status()["queue"]
+            self.assertEqual((queue["dead"], sum(queue["dropped"].values())), (0, 0))
+            self.assertFalse(any("parked" in a["key"] for a in self.status()["alarms"]))
+            self.platform.behave_well()
+            self.send(0)
+            self.catch_up()
+        self.wait(lambda: not self.status()["alarms"], "the alarm ends")
+
+    def test_when_the_cause_of_an_outage_changes_alarm_journal_and_send_follow(self):
+        self.begin()
+        self.platform.behave(kind="down")
+        self.wait(lambda: any(a["key"] == "uplink" and "no connection" in a["text"] for a in self.status()["alarms"]),
+                  "the outage is told", 90)
+        self.platform.behave(kind="up")
+        self.platform.behave(kind="status", status=200, body="<html><title>Log in</title>", count=0)
+        answer = json.loads(self.send(1, "--json").stdout)
+        self.assertIn("Log in", answer["answer"])
+        self.assertEqual([a["key"] for a in self.status()["alarms"]], ["uplink/misdirected"])
+        self.assertIn("Log in", self.gateway.log())
+        self.platform.behave_well()
+        self.platform.behave(kind="down")
+        answer = json.loads(self.send(69, "--json").stdout)
+        self.assertIn("no connection", answer["answer"])
+        self.wait(lambda: [a["key"] for a in self.status()["alarms"]] == ["uplink"], "the alarm follows")
+        self.platform.behave(kind="up")
+        self.send(0)
+        self.catch_up()
+
+    def test_a_pause_that_the_platform_asks_for_is_told_at_once(self):
+        self.begin()
+        self.platform.behave(status=503, retry_after="600", count=0)
+        self.wait(lambda: not self.status()["uplink"]["healthy"], "the uplink pauses")
+        answer = self.send(69)
+        self.assertIn("503", answer.stderr)
+        self.assertIn("may leave in ", answer.stderr)
 
     def test_packs_are_halved_until_the_platform_takes_them(self):
         self.begin(max_age="3s")

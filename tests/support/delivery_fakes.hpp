@@ -73,6 +73,9 @@ public:
         Batch batch;
         batch.device = device;
         batch.lane = lane;
+        ++takes;
+        if (is_unreadable)
+            return handler(std::move(batch));
         for (auto& [sequence, item] : items[device]) {
             if (batch.readings.size() == most)
                 break;
@@ -138,7 +141,9 @@ public:
     std::vector<Reading> accepted;
     std::vector<std::pair<Reading, std::string>> dead;
     std::size_t appended = 0, settled_twice = 0;
-    bool is_on_flash = false; ///< what is taken comes with read_flash() only
+    int takes = 0;
+    bool is_unreadable = false; ///< counted, and yet nothing is handed out
+    bool is_on_flash = false;   ///< what is taken comes with read_flash() only
     std::vector<std::function<void()>> late;
 
 private:
