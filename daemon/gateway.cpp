@@ -152,6 +152,9 @@ UploadHooks Gateway::upload_hooks() {
     hooks.is_clock_plausible = [this] {
         return queue_.clock_trust().is_plausible();
     };
+    hooks.on_date = [this](std::int64_t date_ms, Milliseconds took) {
+        queue_.clock_trust().witness(date_ms, took);
+    };
     hooks.random = [this] {
         return std::uniform_real_distribution<double>(0, 1)(random_);
     };
@@ -167,6 +170,9 @@ RouterPorts Gateway::router_ports() {
             [this](const std::string& device) {
                 if (const auto id = ids_.find(device); id != ids_.end())
                     uploader_.request_post(id->second);
+            },
+            [this] {
+                return queue_.clock_trust().is_vouched();
             }};
 }
 
@@ -240,9 +246,12 @@ void Gateway::on_second() {
     queue_codes_.clear();
     for (const QueueAlarm& alarm : queue.alarms) {
         queue_codes_.emplace_back(alarm.code);
-        alarms_.raise("queue/" + queue_codes_.back(), alarm.text, "", queue_codes_.back() != "clock",
-                      wall_ms);
+        alarms_.raise("queue/" + queue_codes_.back(),
+                      queue_codes_.back() == "clock" ? clock_words() : alarm.text, "", true, wall_ms);
     }
+    // No pack leaves before the clock is believed, so that no answer of one can vouch for it.
+    if (queue_.clock_trust().needs_witness())
+        uploader_.ask_time();
     if (std::exchange(dead_before_, queue.books.dead) != queue.books.dead)
         end_dead_alarms();
     queued_history_.add(static_cast<double>(queue.queued), boot_ms);

@@ -159,6 +159,8 @@ private:
     void read_points(const DeviceConfig& device, std::vector<std::string> points,
                      const std::function<void(const std::string& json)>& done);
     void send_now(const DeviceConfig& device, const SharedReply& reply);
+    /// Why readings wait for their time, what to do, and what came of asking the platform.
+    [[nodiscard]] std::string clock_words();
     /// The second half of it, once its readings are queued.
     void post_now(const std::string& device, const SharedReply& reply);
     /// How the uploads stood when somebody asked for a post, and how long the answer may take.

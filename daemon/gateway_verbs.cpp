@@ -3,6 +3,7 @@
 #include "gateway_view.hpp"
 
 #include "platform/json.hpp"
+#include "queue/clock_trust.hpp"
 #include "read_report.hpp"
 #include "status/status_json.hpp"
 
@@ -243,6 +244,8 @@ void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> p
 }
 
 void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
+    if (!queue_.clock_trust().anchor()) // it would wait unseen
+        return reply->fail(exit_unavailable, clock_words());
     struct Gathered {
         std::size_t missing = 0, read = 0;
         std::string problem; // of the first point that could not be read
@@ -271,6 +274,11 @@ void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
                 else
                     post_now(name, reply);
             });
+}
+
+std::string Gateway::clock_words() {
+    const std::string& problem = uploader_.time_problem();
+    return queue_.clock_trust().explain_wait() + (problem.empty() ? "" : " Asked for its time: " + problem);
 }
 
 void Gateway::post_now(const std::string& device, const SharedReply& reply) {

@@ -5,6 +5,7 @@
 #include "config/manual.hpp"
 #include "config/schema.hpp"
 #include "config/summary.hpp"
+#include "platform/clock.hpp"
 #include "platform/json.hpp"
 #include "platform/socket_file.hpp"
 #include "polling/capacity.hpp"
@@ -73,6 +74,11 @@ int check(const Common& common, const CheckOptions& options) {
     for (const std::string& shortage :
          shortages(needs_of(make_work(*checked.config), plugins), limits_of_service(unit_folders())))
         print_line(stderr, "warning: {}", shortage);
+    // Of this machine, not of the configuration: no problem with a place in a file.
+    if (checked.config->time.require_sync && !SystemClock().is_synchronised())
+        print_line(stderr,
+                   "note: this machine's clock is not synchronised (timedatectl shows why). Here, readings "
+                   "would be held back: clock, until it is, or until the platform's answers agree with it");
     if (options.print)
         fmt::print("{}", print_config(*checked.config, load_options(common.config, plugins).find_plugin));
     else if (common.json)

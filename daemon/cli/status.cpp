@@ -67,7 +67,7 @@ void print_status(const std::string& json) {
     print_line("flash:    {} bytes used of {}, {:.1f} MB a day written", text_of(queue["file_bytes"]),
                text_of(queue["max_bytes"]), double(queue["disk_bytes_per_day"]) / 1e6);
     if (!bool(root["clock_trusted"]))
-        print_line("clock:    not synchronised; readings wait for their time");
+        print_line("clock:    readings are held back: clock not synchronised");
     for (const element source : root["sources"])
         print_line("source {:<16} {:<10} {} points, load {:.1f} %, {}", text_of(source["name"]),
                    text_of(source["plugin"]), text_of(source["points"]), double(source["load"]) * 100,

@@ -87,7 +87,8 @@ constexpr std::array queue_table{
 
 constexpr std::array time_table{
     Key{"require_sync", boolean, "true",
-        "Readings get their time once the system clock is synchronised; false: trust it always."},
+        "Readings get their time once the system clock is synchronised or the platform's answers agree "
+        "with it; false: trust it always."},
     Key{"unsynced", choice, "send_estimate", "Readings of a boot that never got a clock.", 0, 0,
         "send_estimate drop hold"},
 };

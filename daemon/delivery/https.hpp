@@ -32,6 +32,8 @@ inline constexpr std::size_t token_length = 64;
 struct Post {
     std::string body;
     std::string token; ///< of token_length; else the post is answered with `not_signed` and not sent
+    /// No post at all: a HEAD of the host's root, without token and body, for the Date of the answer.
+    bool asks_time = false;
 };
 
 /// One pool of connections for all devices; who may post when is the uploader's business.
@@ -61,6 +63,8 @@ public:
 /// an https URL, std::runtime_error if libcurl cannot start. Its destructor is stop(0).
 [[nodiscard]] std::unique_ptr<Https> make_https(HttpsSettings settings);
 
+/// The URL without path: "https://prod.dm.kpnthings.com/".
+[[nodiscard]] std::string root_of(const std::string& url);
 /// The host of a URL, for messages; empty if there is none.
 [[nodiscard]] std::string host_of(const std::string& url);
 

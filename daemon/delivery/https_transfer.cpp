@@ -102,14 +102,14 @@ Transfer::Transfer(SharedSettings settings, CURLSH* share)
     if (easy_ == nullptr)
         throw std::runtime_error("libcurl cannot make a handle");
     const std::string token = std::string(token_header).append(token_length, '0');
-    // Answers are too small to ask for compression; one that comes compressed all the same is read.
-    for (const char* header :
-         {token.c_str(), "Content-Type: application/json", "Expect:", "Accept-Encoding:"})
+    for (const char* header : {token.c_str(), "Content-Type: application/json"})
         headers_ = curl_slist_append(headers_, header);
-    set(easy_, CURLOPT_URL, settings_->url.c_str());
+    // Answers are too small to ask for compression; one that comes compressed all the same is read.
+    for (const char* header : {"Expect:", "Accept-Encoding:"}) {
+        headers_ = curl_slist_append(headers_, header);
+        bare_ = curl_slist_append(bare_, header);
+    }
     set(easy_, CURLOPT_USERAGENT, settings_->user_agent.c_str());
-    set(easy_, CURLOPT_POST, 1L);
-    set(easy_, CURLOPT_HTTPHEADER, headers_);
     set(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
     set(easy_, CURLOPT_PIPEWAIT, 1L);
     set(easy_, CURLOPT_ACCEPT_ENCODING, "");
@@ -130,6 +130,7 @@ Transfer::Transfer(SharedSettings settings, CURLSH* share)
 Transfer::~Transfer() {
     curl_easy_cleanup(easy_);
     curl_slist_free_all(headers_);
+    curl_slist_free_all(bare_);
 }
 
 Transfer& Transfer::of(CURL* easy) {
@@ -173,11 +174,21 @@ void Transfer::begin(Post post, Https::Handler handler, bool on_fresh_connection
     header_count_ = header_bytes_ = 0;
     is_over_limit_ = has_begun_handshake_ = false;
     detail_.front() = '\0';
-    char* const token = headers_->data + token_header.size();
-    std::fill_n(token, token_length, '0');
-    std::copy_n(post_.token.begin(), std::min(post_.token.size(), token_length), token);
-    curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(post_.body.size()));
-    curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, post_.body.data());
+    if (post_.asks_time) {
+        curl_easy_setopt(easy_, CURLOPT_URL, root_of(settings_->url).c_str()); // copied
+        curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, bare_);
+        curl_easy_setopt(easy_, CURLOPT_NOBODY, 1L); // HEAD
+    } else {
+        char* const token = headers_->data + token_header.size();
+        std::fill_n(token, token_length, '0');
+        std::copy_n(post_.token.begin(), std::min(post_.token.size(), token_length), token);
+        curl_easy_setopt(easy_, CURLOPT_URL, settings_->url.c_str());
+        curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
+        curl_easy_setopt(easy_, CURLOPT_NOBODY, 0L);
+        curl_easy_setopt(easy_, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(post_.body.size()));
+        curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, post_.body.data());
+    }
     curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, on_fresh_connection ? 1L : 0L);
 }
 
@@ -199,6 +210,7 @@ Answer Transfer::take_answer() {
     const bool is_before_request = error == TransportError::resolve || error == TransportError::connect ||
                                    error == TransportError::proxy || error == TransportError::certificate ||
                                    error == TransportError::tls;
+    answer_.is_verified = settings_->url.rfind("https://", 0) == 0;
     answer_.sent = !is_before_request && info<long>(easy_, CURLINFO_REQUEST_SIZE) > 0;
     answer_.duration = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - start_);
     return std::move(answer_);

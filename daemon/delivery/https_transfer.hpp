@@ -55,6 +55,7 @@ private:
     const SharedSettings settings_;
     CURL* easy_ = nullptr;
     curl_slist* headers_ = nullptr; ///< the first one holds the token
+    curl_slist* bare_ = nullptr;    ///< the same without token and content type
     std::array<char, CURL_ERROR_SIZE> detail_{};
     Post post_;
     Https::Handler handler_;

@@ -47,6 +47,7 @@ void UploadWork::on_answer(DeviceId id, const Answer& answer) {
     device->flight.reset();
     const Verdict verdict = judge(answer, clock_.wall_ms());
     const std::int64_t now = clock_.boot_ms();
+    tell_date(answer);
     ++totals_.answers.at(static_cast<std::size_t>(classify(answer)));
     device->stats.last_status = answer.status;
     device->stats.last_answer = verdict.reason;

@@ -15,6 +15,9 @@ constexpr std::size_t probe_readings = 10;
 // The queue counts readings that it cannot hand out yet (no wall time, flash not read): do not ask in a
 // circle.
 constexpr std::int64_t nothing_wait_ms = 1000;
+// Three answers in half a minute make the clock trusted (queue/clock_trust.hpp).
+constexpr std::int64_t ask_time_every_ms = 15'000;
+constexpr std::int64_t ask_time_later_ms = 60'000;
 constexpr PackLimits no_limits{std::numeric_limits<std::size_t>::max(),
                                std::numeric_limits<std::size_t>::max()};
 
@@ -152,6 +155,38 @@ void UploadWork::send(DeviceUpload& device, Flight flight, std::string body) {
         });
     };
     https_.post({std::move(body), std::move(token)}, std::move(handler));
+}
+
+void UploadWork::ask_time() {
+    if (is_closed_ || is_asking_time_ || clock_.boot_ms() < ask_time_again_ms_)
+        return;
+    is_asking_time_ = true;
+    Post question;
+    question.asks_time = true;
+    https_.post(std::move(question), [weak = weak_from_this(), &loop = loop_](Answer answer) {
+        boost::asio::post(loop, [weak, answer = std::move(answer)] {
+            if (const auto self = weak.lock())
+                self->on_time_answer(answer);
+        });
+    });
+}
+
+/// It says nothing about devices, and is no probe of the breaker: nothing waits for it but the clock.
+void UploadWork::on_time_answer(const Answer& answer) {
+    is_asking_time_ = false;
+    const bool has_date = answer.error == TransportError::none && parse_http_date(answer.date);
+    ask_time_again_ms_ = clock_.boot_ms() + (has_date ? ask_time_every_ms : ask_time_later_ms);
+    Circumstances around{host_, {}, {}, clock_.wall_ms(), hooks_.is_clock_plausible()};
+    time_problem_ = has_date                               ? std::string()
+                    : answer.error == TransportError::none ? host_ + " answered without telling the time."
+                                                           : explain(answer, around).text();
+    tell_date(answer);
+}
+
+void UploadWork::tell_date(const Answer& answer) {
+    const auto date = parse_http_date(answer.date);
+    if (hooks_.on_date && answer.is_verified && answer.error == TransportError::none && date)
+        hooks_.on_date(*date * 1000, answer.duration);
 }
 
 /// Without this the breaker would wait for the answer to a probe that never left.

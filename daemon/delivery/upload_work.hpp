@@ -37,6 +37,8 @@ public:
     void request_post(DeviceId device);
     /// Ends every wait of the device, also of a parked one.
     void retry_now(DeviceId device);
+    void ask_time();
+    [[nodiscard]] const std::string& time_problem() const { return time_problem_; }
     /// An interface came up: waits for the network end, spread over a moment.
     void on_link_up();
     /// Sends what is left, for so long at most, then calls `done` once.
@@ -79,6 +81,8 @@ private:
     /// Signs, and hands over to the upload thread; the answer comes back over the loop, unless the uploader
     /// has gone meanwhile.
     void send(DeviceUpload& device, Flight flight, std::string body);
+    void on_time_answer(const Answer& answer);
+    void tell_date(const Answer& answer);
     void release(DeviceUpload& device);
     void release_unsent(DeviceUpload& device);
 
@@ -140,6 +144,9 @@ private:
     std::int64_t timer_ms_ = 0; ///< what it is set to; 0: not set
     std::size_t in_flight_ = 0; ///< devices that take readings or wait for an answer
     bool is_tick_posted_ = false;
+    bool is_asking_time_ = false;
+    std::int64_t ask_time_again_ms_ = 0;
+    std::string time_problem_;
     bool is_down_told_ = false, is_misdirected_told_ = false; ///< alarms that are raised
     bool is_flushing_ = false;                                ///< shutdown has begun
     bool is_closed_ = false;                                  ///< nothing may start any more

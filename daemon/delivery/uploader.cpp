@@ -41,6 +41,14 @@ void Uploader::retry_now(DeviceId device) {
     work_->retry_now(device);
 }
 
+void Uploader::ask_time() {
+    work_->ask_time();
+}
+
+const std::string& Uploader::time_problem() const {
+    return work_->time_problem();
+}
+
 void Uploader::on_link_up() {
     work_->on_link_up();
 }

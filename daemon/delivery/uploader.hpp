@@ -34,8 +34,8 @@ struct UploadDevice {
 /// What the uploader calls, always on the loop. None may be empty.
 struct UploadHooks {
     FindSeries find_series;
-    /// A complete answer that accepts had a body. Its readings are settled right after this returns, so that a command
-    /// that is stored here is never settled later than they are. Must not remove a device.
+    /// A complete answer that accepts had a body. Its readings are settled right after this returns, so that
+    /// a command that is stored here is never settled later than they are. Must not remove a device.
     std::function<void(DeviceId, const std::string& body)> on_answer;
     /// A 202 broke off or was too long. The pack is accepted, but a downlink in it is lost.
     std::function<void(DeviceId, const std::string& reason)> on_broken_answer;
@@ -45,6 +45,8 @@ struct UploadHooks {
     std::function<bool()> is_clock_plausible;
     /// Uniform in [0, 1).
     std::function<double()> random;
+    /// A whole answer over verified TLS carried the platform's time. May be empty.
+    std::function<void(std::int64_t date_ms, Milliseconds took)> on_date;
 };
 
 class UploadWork;
@@ -75,6 +77,11 @@ public:
     void request_post(DeviceId device);
     /// An operator asks: forget waits, try this device now.
     void retry_now(DeviceId device);
+    /// Asks the platform for its time with a request that carries no reading and no token, for on_date; cheap
+    /// to call each second: it asks every 15 s, or 60 s after one that came to nothing.
+    void ask_time();
+    /// Why the last such request came to nothing; empty if it did not.
+    [[nodiscard]] const std::string& time_problem() const;
     /// The network came up: try at once.
     void on_link_up();
 

@@ -33,6 +33,7 @@ enum class TransportError : std::uint8_t {
 struct Answer {
     int status = 0; ///< 0: none was seen
     TransportError error = TransportError::none;
+    bool is_verified = false; ///< over TLS, so that it is the platform's own
     bool sent = false;        ///< at least a part of the request may have reached the platform
     std::string detail;       ///< the library's words for the error, or empty
     std::string body;         ///< up to the limit

@@ -26,8 +26,7 @@ public:
 };
 
 /// The real ones.
-/// Reads the kernel at each call and never fails. Only is_synchronised() may block, for half a second at most
-/// and rarely (see TimeService), and only where adjtimex(2) is forbidden.
+/// Reads the kernel at each call; never fails, never waits (see TimeService).
 class SystemClock : public Clock {
 public:
     [[nodiscard]] std::int64_t wall_ms() const override;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/time_service.hpp"
 
+#include <chrono>
+#include <system_error>
+
 #include <sys/timex.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
@@ -13,7 +16,7 @@ bool ask_timedated() {
     sd_bus* bus = nullptr;
     if (sd_bus_open_system(&bus) < 0)
         return false;
-    // Half a second: the loop may be the one that asks, and the default is 25 s.
+    // Half a second: the end of the process may wait for it, and the default is 25 s.
     sd_bus_set_method_call_timeout(bus, 500'000);
     int answer = 0;
     const int result =
@@ -33,17 +36,23 @@ bool TimeService::is_synchronised(std::int64_t boot_ms) const {
 }
 
 bool TimeService::ask_systemd(std::int64_t boot_ms) const {
-    std::int64_t due = ask_again_ms_.load();
-    // Whoever wins the exchange asks; the others take the last answer meanwhile.
-    // The 10 s cover the asking itself, which takes half a second at worst; the end sets the true time of the
-    // next.
-    if (boot_ms < due || !ask_again_ms_.compare_exchange_strong(due, boot_ms + 10'000))
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || boot_ms < ask_again_ms_.load() ||
+        (asking_.valid() && asking_.wait_for(std::chrono::seconds(0)) != std::future_status::ready))
         return is_synchronised_.load();
-    // systemd-timesyncd leaves this file; asking timedated is what works with other services, and costs more.
-    const bool answer = access("/run/systemd/timesync/synchronized", F_OK) == 0 || ask_timedated();
-    is_synchronised_.store(answer);
-    ask_again_ms_.store(boot_ms + (answer ? 60'000 : 5'000));
-    return answer;
+    const auto ask = [this, boot_ms] {
+        // systemd-timesyncd leaves this file; asking timedated is what works with other services, and costs
+        // more.
+        const bool answer = access("/run/systemd/timesync/synchronized", F_OK) == 0 || ask_timedated();
+        is_synchronised_.store(answer);
+        ask_again_ms_.store(boot_ms + (answer ? 60'000 : 5'000));
+    };
+    try {
+        asking_ = std::async(std::launch::async, ask);
+    } catch (const std::system_error&) {
+        ask_again_ms_.store(boot_ms + 5'000); // no more threads: the last answer counts on
+    }
+    return is_synchronised_.load();
 }
 
 } // namespace things

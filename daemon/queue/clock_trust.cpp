@@ -3,7 +3,10 @@
 
 #include "platform/clock.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdlib>
 
 namespace things {
 
@@ -11,6 +14,11 @@ namespace {
 
 constexpr std::int64_t step_ms = 1000; // more than this is a step, not a drift
 constexpr std::int64_t slew_ms = 1;    // a second; NTP slews by at most half of it
+// Readings that are a few seconds off serve; a clock that is hours off is what this keeps out.
+constexpr std::int64_t tolerance_ms = 5000;
+constexpr int agreements_needed = 3;
+constexpr std::int64_t agreeing_for_ms = 30'000;
+constexpr std::int64_t vouched_for_ms = 3'600'000;
 
 } // namespace
 
@@ -29,9 +37,9 @@ ClockEvent ClockTrust::update() {
     const std::int64_t boot = clock_.boot_ms();
     const std::int64_t wall = clock_.wall_ms();
     const std::int64_t anchor = anchor_.load(std::memory_order_relaxed);
-    const bool is_synchronised = clock_.is_synchronised();
-    const bool was_set = is_synchronised || anchor != none;
-    if ((require_sync_ && !is_synchronised) || wall < (was_set ? floor_ms_ : floor_ms()))
+    const bool is_right = is_vouched();
+    const bool was_set = is_right || anchor != none;
+    if ((require_sync_ && !is_right) || wall < (was_set ? floor_ms_ : floor_ms()))
         return ClockEvent::none;
     const std::int64_t measured = wall - boot;
     if (anchor == none) {
@@ -49,6 +57,47 @@ ClockEvent ClockTrust::update() {
         anchor_ = anchor + std::clamp(off, -slew_ms, slew_ms);
     }
     return ClockEvent::none;
+}
+
+void ClockTrust::witness(std::int64_t date_ms, Milliseconds took) {
+    const std::int64_t boot = clock_.boot_ms();
+    const std::int64_t wall = clock_.wall_ms();
+    // Written somewhere between our question and the answer, and cut to whole seconds.
+    if (date_ms + 1000 + tolerance_ms < wall - took.count() || date_ms - tolerance_ms > wall) {
+        agreements_ = 0;
+        vouched_until_boot_ms_ = 0;
+        platform_ahead_ms_ = date_ms - wall;
+        return;
+    }
+    platform_ahead_ms_.reset();
+    if (agreements_ == 0)
+        first_agreement_boot_ms_ = boot;
+    agreements_ = std::min(agreements_ + 1, agreements_needed);
+    if (agreements_ == agreements_needed && boot - first_agreement_boot_ms_ >= agreeing_for_ms)
+        vouched_until_boot_ms_ = boot + vouched_for_ms;
+}
+
+bool ClockTrust::is_vouched() const {
+    return clock_.is_synchronised() || clock_.boot_ms() < vouched_until_boot_ms_;
+}
+
+bool ClockTrust::needs_witness() const {
+    return require_sync_ && anchor_.load(std::memory_order_relaxed) == none && !clock_.is_synchronised();
+}
+
+std::string ClockTrust::explain_wait() const {
+    std::string why = "not synchronised";
+    if (!is_plausible())
+        why = "wrong, since it is before a time that has been already";
+    else if (platform_ahead_ms_)
+        why += fmt::format(", and {} s {} the platform's", std::llabs(*platform_ahead_ms_) / 1000,
+                           *platform_ahead_ms_ > 0 ? "behind" : "ahead of");
+    return "Readings are held back: clock " + why +
+           ". They are kept and get their time once it is right. Set it (timedatectl) and let it reach a "
+           "time server "
+           "(UDP port 123). It is believed as well when the platform's answers agree with it for half a "
+           "minute, or "
+           "with time.require_sync: false.";
 }
 
 std::optional<std::int64_t> ClockTrust::anchor() const {

@@ -9,8 +9,11 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 
-// Decides whether the system clock may be believed, and stamps readings. Until it may, stamps count
+// Decides whether the system clock may be believed, and stamps readings. It may while it is synchronised, or
+// while the platform's answers over verified TLS agree with it: three in a row, over half a minute at least,
+// each within five seconds; that holds for an hour after the last one. Until then, stamps count
 // CLOCK_BOOTTIME; afterwards they are boot time + an offset ("anchor") that follows the system clock: slewing
 // by at most 1 ms a second, anew after a step of more than one second. So a stamp never goes back but by a
 // real step, and a clock that loses its synchronisation goes on at the last good offset.
@@ -35,9 +38,16 @@ public:
     /// The time of a reading taken now. Any thread; costs one reading of the clock.
     [[nodiscard]] Stamp now() const;
     /// Looks at the clock; to be called about once a second. Loop only.
-    /// `trusted` once, when the clock is first believed; `stepped` at each step after that. May block as
-    /// Clock::is_synchronised does.
+    /// `trusted` once, when the clock is first believed; `stepped` at each step after that.
     ClockEvent update();
+    /// The platform answered just now, after `took`, and its clock said `date_ms` (whole seconds). Loop only.
+    void witness(std::int64_t date_ms, Milliseconds took);
+    /// Whether somebody vouches for the clock at this moment: NTP or the platform. Loop only.
+    [[nodiscard]] bool is_vouched() const;
+    /// Whether somebody has to be asked for the time, since nobody vouches for the clock. Loop only.
+    [[nodiscard]] bool needs_witness() const;
+    /// While the clock is not believed: why, and what to do. Loop only.
+    [[nodiscard]] std::string explain_wait() const;
 
     /// Milliseconds to add to boot time, or none while the clock is not trusted. Any thread.
     [[nodiscard]] std::optional<std::int64_t> anchor() const;
@@ -67,6 +77,10 @@ private:
     std::atomic<std::int64_t> anchor_{none};
     std::int64_t last_step_ms_ = 0;
     std::int64_t slewed_boot_ms_ = 0; ///< when the anchor last followed the clock
+    int agreements_ = 0;              ///< of the platform's clock with ours, in a row
+    std::int64_t first_agreement_boot_ms_ = 0;
+    std::int64_t vouched_until_boot_ms_ = 0;        ///< by the platform
+    std::optional<std::int64_t> platform_ahead_ms_; ///< of ours, when it disagreed last; none: it agrees
 };
 
 } // namespace things

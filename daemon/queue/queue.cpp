@@ -15,6 +15,7 @@ namespace {
 constexpr std::int64_t damage_told_ms = 86'400'000; // a person should see it, though it mends itself
 constexpr std::int64_t flood_told_ms = 60'000;      // after the last one
 constexpr std::int64_t clock_every_ms = 1000;
+constexpr std::int64_t clock_told_ms = 5000;
 constexpr std::int64_t look_every_ms = 2000; // at whether the database is still where it was
 constexpr std::int64_t sample_every_ms = 60'000;
 constexpr std::size_t samples_kept = 60;
@@ -52,7 +53,7 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     if (!content.damage.empty())
         tell_damage(was_damaged);
     recover(std::move(content));
-    last_commit_ms_ = clock_.boot_ms();
+    last_commit_ms_ = started_ms_ = clock_.boot_ms();
     on_clock(trust_->update());
     if (books_.queued() > 0)
         log::info("queue: {} readings wait from before", books_.queued());
@@ -178,11 +179,9 @@ QueueStatus Queue::Impl::status() const {
     s.clock_trusted = trust_->anchor().has_value();
     for (const auto& [code, text] : alarms_)
         s.alarms.push_back({code, text});
-    if (!s.clock_trusted)
-        s.alarms.push_back(
-            {"clock",
-             "The system clock is not synchronised (timedatectl shows why); readings wait for their time. "
-             "time.require_sync: false would trust it as it is"});
+    // A moment after the start the answer of systemd is not there yet.
+    if (!s.clock_trusted && clock_.boot_ms() - started_ms_ >= clock_told_ms)
+        s.alarms.push_back({"clock", trust_->explain_wait()});
     return s;
 }
 

@@ -258,6 +258,7 @@ private:
     std::int64_t settled_since_ms_ = 0; ///< boot time at which the first of them was
     bool any_change_ = false;           ///< books or numbers changed
     std::int64_t last_commit_ms_ = 0;   ///< boot time of the last start
+    std::int64_t started_ms_ = 0;       ///< boot time
     std::vector<std::function<void(bool)>> waiters_, served_waiters_;
     std::size_t saved_devices_ = 0, saved_series_ = 0; ///< catalogue entries on flash
     std::size_t hot_devices_ = 0, hot_series_ = 0;     ///< catalogue entries in the hot log

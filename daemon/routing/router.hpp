@@ -40,6 +40,8 @@ struct RouterPorts {
     /// Posts something for the device at once, to be handed its next downlink; where no outcome does that
     /// soon.
     std::function<void(const std::string& device)> fetch_next;
+    /// Whether our clock may be held against the times in a downlink; empty: while it is synchronised.
+    std::function<bool()> is_clock_vouched = {};
 };
 
 /// For metrics. Count up from the start of the process.

@@ -75,7 +75,10 @@ public:
 
 private:
     [[nodiscard]] const DeviceConfig* find_name(const std::string& name) const;
-    [[nodiscard]] bool is_clock_trusted() const { return !require_sync_ || ports_.clock.is_synchronised(); }
+    [[nodiscard]] bool is_clock_trusted() const {
+        return !require_sync_ ||
+               (ports_.is_clock_vouched ? ports_.is_clock_vouched() : ports_.clock.is_synchronised());
+    }
     Desk& desk(const std::string& dvnuuid);
     /// Reads the store's memory, not flash; once a device.
     void remember(Desk& desk, const DeviceConfig& device, const std::vector<Command>& unfinished);

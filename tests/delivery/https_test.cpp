@@ -363,6 +363,37 @@ TEST_CASE("the content type comes through") {
     CHECK(next_of(answer) == Next::misdirected);
 }
 
+TEST_CASE("the platform is asked for its time without token and reading, between posts") {
+    std::vector<std::string> heads;
+    TlsServer server(localhost(), [&](TestConnection& connection) {
+        while (const auto request = connection.read_request()) {
+            heads.push_back(request->head + request->body);
+            connection.write(request->has("HEAD") ? "HTTP/1.1 404 \r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+                                                    "Content-Length: 100\r\n\r\n"
+                                                  : http_answer(202));
+        }
+    });
+    const auto https = make_https(settings_for(server));
+    CHECK(post(*https).status == 202);
+    Answers answers;
+    Post question;
+    question.asks_time = true;
+    https->post(question, answers.handler());
+    const Answer answer = answers.wait(1).front();
+    CHECK(answer.error == TransportError::none);
+    CHECK(answer.is_verified);
+    CHECK(answer.date == "Tue, 14 Nov 2023 22:13:20 GMT");
+    CHECK(post(*https).status == 202);
+    https->stop(Milliseconds(0));
+    REQUIRE(heads.size() == 3);
+    CHECK(heads[1].find("HEAD / HTTP/1.1\r\n") == 0);
+    CHECK(heads[1].find("Token") == std::string::npos);
+    CHECK(heads[1].find("Content-") == std::string::npos);
+    CHECK(heads[2].find("POST /ingestion/ip/senml/v1") == 0);
+    CHECK(heads[2].find(token) != std::string::npos);
+    CHECK(server.accepted() == 1);
+}
+
 TEST_CASE("a pack without a token is never sent") {
     TlsServer server(localhost(), serving(http_answer(401)));
     const auto https = make_https(settings_for(server));

@@ -646,6 +646,55 @@ TEST_CASE("a parked device whose backlog cannot be read does not spin") {
     CHECK(rig.backlog.left() == 0);
 }
 
+TEST_CASE("every answer tells the platform's time, and it can be asked for alone") {
+    Rig rig;
+    rig.add_device(1);
+    rig.uploader->ask_time();
+    rig.uploader->ask_time(); // one at a time
+    REQUIRE(rig.https.open.size() == 1);
+    CHECK(rig.https.open[0].post.asks_time);
+    CHECK(rig.https.open[0].post.token.empty());
+    Answer answer;
+    answer.status = 404;
+    answer.is_verified = true;
+    answer.date = "Tue, 14 Nov 2023 22:13:20 GMT";
+    answer.duration = Milliseconds(40);
+    rig.https.answer(answer);
+    rig.run();
+    REQUIRE(rig.dates == std::vector<std::int64_t>{1'700'000'000'000});
+    CHECK(rig.uploader->totals().is_uplink_open); // no post of a device
+    rig.pass(14'000);
+    rig.uploader->ask_time();
+    CHECK(rig.https.open.empty());
+    rig.pass(1000);
+    rig.uploader->ask_time();
+    REQUIRE(rig.https.open.size() == 1);
+    SUBCASE("not verified") {
+        answer.is_verified = false;
+        rig.https.answer(answer);
+        rig.run();
+        CHECK(rig.dates.size() == 1);
+    }
+    SUBCASE("no answer") {
+        rig.https.fail(TransportError::resolve, false);
+        rig.run();
+        CHECK(rig.dates.size() == 1);
+        CHECK(rig.uploader->time_problem().find("no address") != std::string::npos);
+        rig.pass(59'000);
+        rig.uploader->ask_time();
+        CHECK(rig.https.open.empty());
+    }
+    SUBCASE("with a post") {
+        rig.https.answer(answer);
+        rig.read(1, 1, true);
+        rig.run();
+        answer.status = 202;
+        rig.https.answer(answer);
+        rig.run();
+        CHECK(rig.dates.size() == 3);
+    }
+}
+
 TEST_CASE("what holds a post back although an operator asks is told") {
     Rig rig;
     rig.add_device(1);

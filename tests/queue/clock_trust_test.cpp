@@ -71,6 +71,69 @@ TEST_CASE("small corrections are slewed, large ones are steps") {
     CHECK(trust.now().ms == clock.wall);
 }
 
+TEST_CASE("the platform vouches for a clock that nobody synchronises") {
+    FakeClock clock;
+    clock.synchronised = false;
+    ClockTrust trust(clock, true, 1'000'000);
+    const auto answer = [&](std::int64_t off_ms, Milliseconds took = Milliseconds(100)) {
+        // A Date header has whole seconds, of the middle of the exchange.
+        trust.witness((clock.wall - took.count() / 2 + off_ms) / 1000 * 1000, took);
+        return trust.update();
+    };
+    CHECK(trust.update() == ClockEvent::none);
+    CHECK(trust.needs_witness());
+    CHECK(trust.explain_wait().find("held back: clock") != std::string::npos);
+    SUBCASE("three answers over half a minute") {
+        CHECK(answer(0) == ClockEvent::none);
+        clock.advance(15'000);
+        CHECK(answer(4000) == ClockEvent::none);
+        clock.advance(15'000);
+        CHECK(answer(-4000, seconds(20)) == ClockEvent::trusted);
+        CHECK(trust.now() == Stamp{clock.wall, Stamp::Clock::wall});
+        CHECK_FALSE(trust.needs_witness());
+        CHECK(trust.is_vouched());
+        clock.wall += 3000; // still within what the platform says: followed
+        CHECK(trust.update() == ClockEvent::stepped);
+        clock.wall += 7'200'000; // somebody sets it by hand: not followed once the platform disagrees
+        CHECK(answer(-7'200'000) == ClockEvent::none);
+        CHECK_FALSE(trust.is_vouched());
+        CHECK(trust.now().ms == clock.wall - 7'200'000);
+    }
+    SUBCASE("not at once, however many there are") {
+        for (int i = 0; i < 20; ++i) {
+            CHECK(answer(0) == ClockEvent::none);
+            clock.advance(1000);
+        }
+    }
+    SUBCASE("not after one that disagrees") {
+        CHECK(answer(0) == ClockEvent::none);
+        clock.advance(40'000);
+        CHECK(answer(3'600'000) == ClockEvent::none);
+        CHECK(trust.explain_wait().find("3600 s behind the platform's") != std::string::npos);
+        CHECK(answer(0) == ClockEvent::none);
+        CHECK(answer(0) == ClockEvent::none);
+        clock.advance(30'000);
+        CHECK(answer(0) == ClockEvent::trusted);
+    }
+    SUBCASE("not before the floor") {
+        clock.wall = 900'000;
+        for (int i = 0; i < 5; ++i) {
+            CHECK(answer(0) == ClockEvent::none);
+            clock.advance(15'000);
+        }
+        CHECK(trust.explain_wait().find("clock wrong") != std::string::npos);
+    }
+    SUBCASE("for an hour after its last answer") {
+        for (int i = 0; i < 3; ++i) {
+            static_cast<void>(answer(0));
+            clock.advance(15'000);
+        }
+        clock.advance(3'600'000);
+        CHECK_FALSE(trust.is_vouched());
+        CHECK(trust.now() == Stamp{clock.wall, Stamp::Clock::wall}); // the last good offset goes on
+    }
+}
+
 TEST_CASE("without require_sync any plausible clock is believed") {
     FakeClock clock;
     clock.synchronised = false;

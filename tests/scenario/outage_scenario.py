@@ -2,10 +2,16 @@
 """An outage is caught up: whatever the platform or the network did, nothing is missing afterwards."""
 
 import json
+import os
+import pathlib
+import struct
+import urllib.error
 import urllib.request
 
 from scenario import BOILER, CHILLER, SECRETS, Scenario, main
-from support.gateway import free_port
+from support.gateway import Gateway, free_port
+
+SHIMS = pathlib.Path(os.environ.get("THINGS_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")) / "tests"
 
 COUNTING = """
 sources:
@@ -127,6 +133,34 @@ class Outages(Scenario):
         answer = self.send(69)
         self.assertIn("503", answer.stderr)
         self.assertIn("may leave in ", answer.stderr)
+
+    def test_a_clock_that_nobody_synchronises_is_told_and_then_vouched_for_by_the_platform(self):
+        self.plc.count_at(0)
+        clock = self.folder / "clock"
+        clock.write_bytes(struct.pack("qq", 3_600_000, 0))  # an hour fast, not synchronised
+        port = free_port()
+        self.gateway = Gateway(self.folder, self.yaml(COUNTING, time="require_sync: true", web_port=port), start=False)
+        self.addCleanup(self.gateway.__exit__)
+        self.gateway.environment = {"LD_PRELOAD": str(SHIMS / "fake_clock.so"), "FAKE_CLOCK": str(clock)}
+        self.gateway.start()
+
+        def health():
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz").read().decode()
+            except urllib.error.HTTPError as error:
+                return f"{error.code} {error.read().decode()}"
+
+        self.wait(lambda: "3600 s ahead of the platform's" in health(), "the alarm tells how far off it is", 30)
+        self.assertTrue(health().startswith("503 Readings are held back: clock not synchronised"), health())
+        self.assertIn("held back: clock", self.gateway.run("status").stdout)
+        self.assertIn("held back: clock", self.send(69).stderr)
+        self.assertIn("held back: clock", self.gateway.run("check").stderr)
+        self.assertEqual((self.platform.count(), self.platform.refused()), (0, []))
+        with open(clock, "r+b") as file:
+            file.write(struct.pack("qq", 0, 0))  # right, but still nobody says so
+        self.wait_for_counter(3, seconds=90)
+        self.catch_up()
+        self.assertEqual(health(), "ok\n")
 
     def test_packs_are_halved_until_the_platform_takes_them(self):
         self.begin(max_age="3s")

@@ -74,8 +74,8 @@ class Scenario(unittest.TestCase):
         """Values of a counting point the platform has, in order of arrival."""
         return [int(r["value"]) for r in self.platform.accepted(device=device, name=name)]
 
-    def wait_for_counter(self, at_least, **more):
-        self.wait(lambda: (self.counters(**more) or [0])[-1] >= at_least, f"counter {at_least} has arrived")
+    def wait_for_counter(self, at_least, seconds=20, **more):
+        self.wait(lambda: (self.counters(**more) or [0])[-1] >= at_least, f"counter {at_least} has arrived", seconds)
 
     def assert_nothing_missing(self, until, device=BOILER, name="counter", since=1):
         """Every value since..until of a counting point has arrived; repeats are allowed."""

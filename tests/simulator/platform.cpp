@@ -47,6 +47,11 @@ const std::string& label_of(const Device& device) {
 Platform::Platform(PlatformOptions options) : options_(options), ledger_(options_.keep) {}
 
 Answer Platform::answer(const Request& request, double now) {
+    if (request.method == "HEAD") { // somebody asks for the time: nothing is taken, counted or spoilt
+        Answer time;
+        time.bytes = render(404, "", "", {}, request.keep_alive);
+        return time;
+    }
     ++statistics_.requests;
     statistics_.bytes += request.body.size();
     statistics_.largest_body = std::max<std::uint64_t>(statistics_.largest_body, request.body.size());

@@ -39,6 +39,9 @@ struct UploaderRig {
         hooks.is_clock_plausible = [] {
             return true;
         };
+        hooks.on_date = [this](std::int64_t date_ms, Milliseconds) {
+            dates.push_back(date_ms);
+        };
         hooks.random = [this] {
             return random;
         };
@@ -90,6 +93,7 @@ struct UploaderRig {
     std::vector<std::string> bodies;
     std::vector<std::string> broken; ///< reasons of answers that could not be read to their end
     std::vector<UploadAlarm> alarms, recovered;
+    std::vector<std::int64_t> dates; ///< what the platform's clock said
     std::unique_ptr<Uploader> uploader;
     double random = 0.5;
     bool fetches = false;
