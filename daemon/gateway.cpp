@@ -50,15 +50,9 @@ QueueOptions queue_options(const Config& config) {
 
 } // namespace
 
-HttpsSettings Gateway::https_settings(const ThingsConfig& things) {
-    HttpsSettings settings;
-    settings.url = things.url;
-    settings.ca_file = things.ca_file;
-    settings.proxy = things.proxy;
+HttpsSettings Gateway::upload_settings(const ThingsConfig& things) {
+    HttpsSettings settings = https_settings(things);
     settings.user_agent = "kpn-things-gateway/" THINGS_VERSION;
-    settings.connect_timeout = things.connect_timeout;
-    settings.timeout = things.timeout;
-    settings.parallel = things.parallel;
     return settings;
 }
 
@@ -66,7 +60,7 @@ Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
     : clock_(clock), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_),
       started_ms_(clock.wall_ms()), queue_(loop_.get_executor(), clock, queue_options(config_.config)),
-      https_(make_https(https_settings(config_.config.things))),
+      https_(make_https(upload_settings(config_.config.things))),
       uploader_(loop_, clock, queue_, *https_, config_.config.things, config_.config.batch, upload_hooks()),
       links_(loop_, [this] { uploader_.on_link_up(); }), router_(router_ports(), config_.config),
       sources_(

@@ -78,7 +78,7 @@ public:
 private:
     // set-up
     // set-up: what each stage may ask of the others. The hooks refer to this object and end with their stage.
-    [[nodiscard]] static HttpsSettings https_settings(const ThingsConfig& things);
+    [[nodiscard]] static HttpsSettings upload_settings(const ThingsConfig& things);
     [[nodiscard]] UploadHooks upload_hooks();
     [[nodiscard]] RouterPorts router_ports();
     [[nodiscard]] SourceHooks source_hooks();

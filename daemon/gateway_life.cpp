@@ -135,7 +135,7 @@ bool Gateway::apply(CheckedConfig next) {
     queue_.configure(next.config.queue, next.config.time,
                      static_cast<std::size_t>(next.config.batch.max_records));
     if (next.config.things != config_.config.things)
-        https_->configure(https_settings(next.config.things));
+        https_->configure(upload_settings(next.config.things));
     uploader_.configure(next.config.things, next.config.batch);
     add_devices(next.config);
     config_ = std::move(next);

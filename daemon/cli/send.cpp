@@ -43,13 +43,7 @@ void print_request(const Config& config, const std::string& body, const std::str
 }
 
 Answer post(const Config& config, const std::string& body, const std::string& token) {
-    HttpsSettings settings;
-    settings.url = config.things.url;
-    settings.ca_file = config.things.ca_file;
-    settings.proxy = config.things.proxy;
-    settings.connect_timeout = config.things.connect_timeout;
-    settings.timeout = config.things.timeout;
-    const std::unique_ptr<Https> https = make_https(settings);
+    const std::unique_ptr<Https> https = make_https(https_settings(config.things));
     auto promise = std::make_shared<std::promise<Answer>>(); // with the upload thread
     std::future<Answer> answer = promise->get_future();
     https->post({body, token}, [promise](Answer a) { promise->set_value(std::move(a)); });
@@ -153,7 +147,7 @@ int send(const Common& common, const SendOptions& options) {
         print_request(*config, body, token);
         return done;
     }
-    return print_answer(common, *config, *device, post(*config, body, token));
+    return print_answer(common, *config, *device, post(*known, body, token));
 }
 
 } // namespace things::cli

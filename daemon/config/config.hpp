@@ -41,13 +41,20 @@ private:
     std::string text_;
 };
 
+/// How to prove to the proxy who we are; `any`: the best way that it offers.
+enum class ProxyAuth : std::uint8_t { any, basic, digest, ntlm, negotiate };
+
 /// `things`: the platform and how it is talked to. `parallel` is 1 to 256 posts in flight, at most one a
 /// device; `connect_timeout` is never above `timeout`, `retry_initial` never above `retry_max`. Of
 /// `min_interval` and `downlink_poll` 0 means: no such rule.
 struct ThingsConfig {
     std::string url = "https://prod.dm.kpnthings.com/ingestion/ip/senml/v1";
     std::string ca_file; ///< empty: the system's trust store
-    std::string proxy;   ///< empty: none, or the environment's
+    std::string proxy;   ///< without user and password; empty: none, or the environment's
+    std::string proxy_user;
+    Secret proxy_password;
+    std::string proxy_password_origin; ///< as DeviceConfig::secret_origin
+    ProxyAuth proxy_auth = ProxyAuth::any;
     Milliseconds connect_timeout = seconds(10);
     Milliseconds timeout = seconds(30);
     int parallel = 8;

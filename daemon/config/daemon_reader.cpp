@@ -2,10 +2,12 @@
 #include "config/daemon_reader.hpp"
 
 #include "config/scalar.hpp"
+#include "config/secrets.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <functional>
 
 namespace things {
@@ -53,13 +55,86 @@ void read_retry(Section& section, ThingsConfig& config, Problems& problems) {
                                    duration_text(config.retry_initial.count())));
 }
 
-void read_things(Section& section, ThingsConfig& config, Problems& problems) {
+/// "%40" for "@"; none if a % has no two digits behind it.
+std::optional<std::string> percent_decoded(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        unsigned byte = 0;
+        const char* const digits = text.data() + i + 1;
+        if (text.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2)
+            return std::nullopt;
+        out += static_cast<char>(byte);
+        i += 2;
+    }
+    return out;
+}
+
+/// Takes user and password out of the address, so that they stand in no message that shows it. False if it
+/// cannot be told where they end: a `#`, `/` or `@` in a password.
+bool split_proxy(ThingsConfig& config) {
+    constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                         "-._~!$&'()*+,;=:%"; // RFC 3986 3.2.1
+    const std::size_t at = config.proxy.find('@');
+    if (at == std::string::npos)
+        return true;
+    const std::size_t scheme = config.proxy.find("://");
+    const std::size_t from = scheme == std::string::npos ? 0 : scheme + 3;
+    if (from > at || config.proxy.find('@', at + 1) != std::string::npos)
+        return false;
+    const std::string_view info = std::string_view(config.proxy).substr(from, at - from);
+    const std::size_t colon = std::min(info.find(':'), info.size());
+    const auto user = percent_decoded(info.substr(0, colon));
+    const auto password = percent_decoded(info.substr(std::min(colon + 1, info.size())));
+    if (info.find_first_not_of(allowed) != std::string_view::npos || !user || !password)
+        return false;
+    config.proxy_user = *user;
+    config.proxy_password = Secret(*password);
+    config.proxy_password_origin = password->empty() ? "" : "text";
+    config.proxy.erase(from, at + 1 - from);
+    return true;
+}
+
+void read_proxy(Section& section, ThingsConfig& config, const LoadOptions& options, Problems& problems) {
+    section.read("proxy", config.proxy);
+    const bool is_split = split_proxy(config);
+    const bool has_keys = section.has("proxy_user") || section.has("proxy_password");
+    if (!is_split || (has_keys && !config.proxy_user.empty())) {
+        // Never with the text: it holds a password.
+        problems.error(
+            section.place("proxy"),
+            is_split ? "proxy: a user name stands in it and in a key of its own; leave it out here"
+                     : "proxy: it cannot be told where the user name and the password in it end; give them "
+                       "as proxy_user and proxy_password: {file: F}, and here the address alone");
+        config.proxy.clear();
+    }
+    section.read("proxy_user", config.proxy_user);
+    if (const std::optional<std::size_t> choice = section.choice("proxy_auth"))
+        config.proxy_auth = static_cast<ProxyAuth>(*choice);
+    const Node* node = section.node("proxy_password");
+    if (node == nullptr)
+        return;
+    std::optional<FoundSecret> found = FoundSecret{stand_in_secret, "text"};
+    if (options.read_secrets)
+        found = read_secret(*node, "proxy_password", options, problems);
+    if (!found)
+        return;
+    config.proxy_password = Secret(std::move(found->text));
+    config.proxy_password_origin = found->origin;
+    if (config.proxy_user.empty())
+        problems.error(section.place("proxy_password"), "proxy_password: without proxy_user it has no use");
+}
+
+void read_things(Section& section, ThingsConfig& config, const LoadOptions& options, Problems& problems) {
     section.read("url", config.url);
     check_url(section, config.url, problems);
     std::filesystem::path ca_file;
     section.read("ca_file", ca_file);
     config.ca_file = ca_file.string();
-    section.read("proxy", config.proxy);
+    read_proxy(section, config, options, problems);
     section.read("connect_timeout", config.connect_timeout);
     section.read("timeout", config.timeout);
     section.read("parallel", config.parallel);
@@ -170,9 +245,11 @@ void read_time(Section& section, TimeConfig& config) {
 
 } // namespace
 
-void read_daemon_sections(Section& main, Config& config, Problems& problems) {
+void read_daemon_sections(Section& main, Config& config, const LoadOptions& options, Problems& problems) {
     with_section(main.node("things"), "things", things_keys(), problems,
-                 [&config, &problems](Section& section) { read_things(section, config.things, problems); });
+                 [&config, &options, &problems](Section& section) {
+                     read_things(section, config.things, options, problems);
+                 });
     with_section(main.node("batch"), "batch", batch_keys(), problems, [&config](Section& section) {
         section.read("max_age", config.batch.max_age);
         section.read("max_records", config.batch.max_records);

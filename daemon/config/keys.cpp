@@ -47,6 +47,12 @@ constexpr std::array things_table{
                     "Certificates to trust instead of the system's; verification is always on."}),
     may_be_null(
         Key{"proxy", text, "null", "Proxy such as http://proxy:3128; null: none, or the environment's."}),
+    may_be_null(Key{"proxy_user", text, "null", "User name for the proxy."}),
+    may_be_null(Key{"proxy_password", section, "null",
+                    "Password for the proxy: {file: F}, {credential: C}, {env: E} or the text."}),
+    Key{"proxy_auth", choice, "any",
+        "How to log in at the proxy: any (the best way that it offers), basic, digest, ntlm or negotiate.", 0,
+        0, "any basic digest ntlm negotiate"},
     Key{"connect_timeout", duration, "10s", "How long a connection may take.", 100, 10 * minute},
     Key{"timeout", duration, "30s", "How long a whole post may take.", second, hour},
     Key{"parallel", integer, "8", "Posts in flight, at most one a device.", 1, 256},

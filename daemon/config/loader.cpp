@@ -155,7 +155,7 @@ bool Loader::read_main() {
     included_.insert(real_path(file_));
     Section section("the main file", start, entries_of(*root), main_keys(), problems_);
     section.check_names();
-    read_daemon_sections(section, config_, problems_);
+    read_daemon_sections(section, config_, options_, problems_);
     if (const Node* profiles = section.node("profiles"))
         profiles_.add(*profiles);
     add_parts(section, *root);

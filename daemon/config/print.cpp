@@ -60,14 +60,13 @@ void add_settings(Words& words, const std::vector<Setting>& settings, const Plug
             fmt::format("{}: {}", setting.key, yaml_setting(setting, find_key(plugin, setting.key, level))));
 }
 
-/// A proxy's address without the password in it.
-std::string masked_address(const std::string& address) {
-    const std::size_t scheme = address.find("://");
-    const std::size_t from = scheme == std::string::npos ? 0 : scheme + 3;
-    const std::size_t at = address.rfind('@'), colon = address.find(':', from);
-    if (at == std::string::npos || colon >= at)
-        return address;
-    return address.substr(0, colon + 1) + "MASKED" + address.substr(at);
+std::string secret_text(const std::string& origin) {
+    const std::size_t space = origin.find(' ');
+    // Only a secret that stands in the file itself has no name to print.
+    if (space == std::string::npos)
+        return masked;
+    const std::string kind = origin.substr(0, space), name = origin.substr(space + 1);
+    return fmt::format("{{{}: {}}}", kind, kind == "file" ? path_text(name) : yaml_text(name));
 }
 
 std::string web_text(const WebConfig& web) {
@@ -88,8 +87,14 @@ std::string daemon_text(const Config& config) {
     const ThingsConfig& things = config.things;
     std::string out = fmt::format("things:\n  url: {}\n", yaml_text(things.url));
     out += fmt::format("  ca_file: {}\n", things.ca_file.empty() ? "null" : path_text(things.ca_file));
+    const auto optional = [](const std::string& text) {
+        return text.empty() ? std::string("null") : yaml_text(text);
+    };
     out +=
-        fmt::format("  proxy: {}\n", things.proxy.empty() ? "null" : yaml_text(masked_address(things.proxy)));
+        fmt::format("  proxy: {}\n  proxy_user: {}\n  proxy_password: {}\n  proxy_auth: {}\n",
+                    optional(things.proxy), optional(things.proxy_user),
+                    things.proxy_password_origin.empty() ? "null" : secret_text(things.proxy_password_origin),
+                    choice_text(things_keys(), "proxy_auth", static_cast<std::size_t>(things.proxy_auth)));
     out += fmt::format("  connect_timeout: {}\n  timeout: {}\n  parallel: {}\n",
                        duration(things.connect_timeout), duration(things.timeout), things.parallel);
     out += fmt::format("  retry: {{initial: {}, max: {}}}\n", duration(things.retry_initial),
@@ -126,16 +131,6 @@ std::string source_text(const SourceConfig& source, const PluginDescription* plu
     words.push_back(fmt::format("allow_overload: {}", boolean(source.allow_overload)));
     add_settings(words, source.settings, plugin, Level::source);
     return fmt::format("  {}: {{{}}}\n", yaml_text(source.name), fmt::join(words, ", "));
-}
-
-std::string secret_text(const DeviceConfig& device) {
-    const std::size_t space = device.secret_origin.find(' ');
-    // Only a secret that stands in the file itself has no name to print.
-    if (space == std::string::npos)
-        return masked;
-    const std::string kind = device.secret_origin.substr(0, space),
-                      name = device.secret_origin.substr(space + 1);
-    return fmt::format("{{{}: {}}}", kind, kind == "file" ? path_text(name) : yaml_text(name));
 }
 
 std::string report_text(const Report& report) {
@@ -217,7 +212,7 @@ private:
 
 std::string device_text(const DeviceConfig& device, const Plugins& plugins) {
     std::string out = fmt::format("  - name: {}\n    dvnuuid: {}\n    secret: {}\n", yaml_text(device.name),
-                                  yaml_text(device.dvnuuid), secret_text(device));
+                                  yaml_text(device.dvnuuid), secret_text(device.secret_origin));
     if (!device.source.empty())
         out += fmt::format("    source: {}\n", yaml_text(device.source));
     out += fmt::format("    interval: {}\n    commands: {}\n", duration(device.interval),

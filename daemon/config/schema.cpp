@@ -251,7 +251,7 @@ std::string config_schema(const std::vector<const PluginDescription*>& plugins) 
     const auto by_name = [](std::string_view name) {
         return fmt::format(R"("type":"object","additionalProperties":{{{}}})", ref(name));
     };
-    const Forms things_forms{{"retry", section(retry_keys(), {})}};
+    const Forms things_forms{{"retry", section(retry_keys(), {})}, {"proxy_password", ref("secret")}};
     const Forms forms{
         {"include", R"("anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}])"},
         {"things", section(things_keys(), things_forms)},

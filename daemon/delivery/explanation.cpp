@@ -49,6 +49,17 @@ Advice advise_on_network(const Answer& answer, const Circumstances& around) {
                 "Allow outgoing TCP to the port of things.url (443 if it names none), or set things.proxy." +
                     nothing_lost};
     case TransportError::proxy:
+        if (answer.proxy_status == 407)
+            return {
+                "The proxy wants a user name and a password (407), or does not accept those it got" +
+                    (answer.proxy_offers.empty() ? "." : "; it offers: " + answer.proxy_offers + "."),
+                "Set things.proxy_user and things.proxy_password; things.proxy_auth if only one way works." +
+                    nothing_lost};
+        if (answer.proxy_status != 0)
+            return {fmt::format("The proxy answered {} and lets nobody through to {}.", answer.proxy_status,
+                                around.host),
+                    "Ask who runs the proxy to allow " + around.host + " by CONNECT, or check things.proxy." +
+                        nothing_lost};
         return {"The proxy could not be found or does not let us through.",
                 "Check things.proxy, or https_proxy and no_proxy of the service's environment." +
                     nothing_lost};

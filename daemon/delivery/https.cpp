@@ -292,6 +292,20 @@ std::unique_ptr<Https> make_https(HttpsSettings settings) {
     return std::make_unique<CurlHttps>(std::move(settings));
 }
 
+HttpsSettings https_settings(const ThingsConfig& things) {
+    HttpsSettings settings;
+    settings.url = things.url;
+    settings.ca_file = things.ca_file;
+    settings.proxy = things.proxy;
+    settings.proxy_user = things.proxy_user;
+    settings.proxy_password = things.proxy_password;
+    settings.proxy_auth = things.proxy_auth;
+    settings.connect_timeout = things.connect_timeout;
+    settings.timeout = things.timeout;
+    settings.parallel = things.parallel;
+    return settings;
+}
+
 std::string root_of(const std::string& url) {
     return url.substr(0, url.find('/', url.find("//") + 2)) + '/';
 }

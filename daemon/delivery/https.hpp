@@ -15,6 +15,9 @@ struct HttpsSettings {
     std::string url;     ///< https only
     std::string ca_file; ///< empty: the system's trust store
     std::string proxy;   ///< empty: https_proxy and no_proxy of the environment
+    std::string proxy_user;
+    Secret proxy_password;
+    ProxyAuth proxy_auth = ProxyAuth::any;
     std::string user_agent = "kpn-things-gateway";
     Milliseconds connect_timeout = seconds(10);
     Milliseconds timeout = seconds(30);
@@ -63,6 +66,8 @@ public:
 /// an https URL, std::runtime_error if libcurl cannot start. Its destructor is stop(0).
 [[nodiscard]] std::unique_ptr<Https> make_https(HttpsSettings settings);
 
+/// What the configuration says, for the daemon and for `send` alike.
+[[nodiscard]] HttpsSettings https_settings(const ThingsConfig& things);
 /// The URL without path: "https://prod.dm.kpnthings.com/".
 [[nodiscard]] std::string root_of(const std::string& url);
 /// The host of a URL, for messages; empty if there is none.

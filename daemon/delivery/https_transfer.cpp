@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -75,6 +78,13 @@ void set_up_tls(CURL* easy, const HttpsSettings& settings, CURLSH* share) {
     }
     if (!settings.proxy.empty())
         set(easy, CURLOPT_PROXY, settings.proxy.c_str());
+    if (!settings.proxy_user.empty()) {
+        set(easy, CURLOPT_PROXYUSERNAME, settings.proxy_user.c_str());
+        set(easy, CURLOPT_PROXYPASSWORD, settings.proxy_password.reveal().c_str());
+    }
+    static constexpr unsigned long ways[] = {CURLAUTH_ANY, CURLAUTH_BASIC, CURLAUTH_DIGEST, CURLAUTH_NTLM,
+                                             CURLAUTH_NEGOTIATE};
+    set(easy, CURLOPT_PROXYAUTH, static_cast<long>(ways[static_cast<std::size_t>(settings.proxy_auth)]));
     set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
@@ -195,7 +205,51 @@ void Transfer::begin(Post post, Https::Handler handler, bool on_fresh_connection
 void Transfer::note_result(CURLcode code) {
     answer_.error = classify(code);
     if (code != CURLE_OK)
-        answer_.detail = detail_.front() != '\0' ? detail_.data() : curl_easy_strerror(code);
+        answer_.detail = without_secrets(detail_.front() != '\0' ? detail_.data() : curl_easy_strerror(code));
+    if (answer_.error == TransportError::proxy)
+        note_proxy();
+}
+
+/// A proxy of the environment may have a password in its address, and libcurl quotes what it cannot parse.
+std::string Transfer::without_secrets(std::string text) const {
+    std::vector<std::string> secrets = {post_.token, settings_->proxy_password.reveal()};
+    for (const char* name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) {
+        const char* const value = getenv(name);
+        const std::string_view address = value == nullptr ? "" : value;
+        const std::size_t at = address.rfind('@');
+        if (at == std::string_view::npos)
+            continue;
+        const std::size_t scheme = address.find("://");
+        const std::size_t from = scheme < at ? scheme + 3 : 0;
+        secrets.emplace_back(address.substr(from, at - from));
+        // The password alone, and what is left of it where it was taken for something else.
+        const std::string user_info = secrets.back();
+        for (std::size_t i = 0; i < user_info.size(); ++i)
+            if (std::string_view(":/?#@").find(user_info[i]) != std::string_view::npos)
+                secrets.push_back(user_info.substr(i + 1));
+    }
+    // Longest first: a part of one must not hide the rest of it.
+    std::sort(secrets.begin(), secrets.end(),
+              [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
+    constexpr std::string_view masked = "MASKED";
+    for (const std::string& secret : secrets)
+        for (std::size_t at = 0; !secret.empty() && (at = text.find(secret, at)) != std::string::npos;
+             at += masked.size())
+            text.replace(at, secret.size(), masked);
+    return text;
+}
+
+/// What the proxy answered in the place of a tunnel, and how it wants to be logged in at.
+void Transfer::note_proxy() {
+    answer_.proxy_status = static_cast<int>(info<long>(easy_, CURLINFO_HTTP_CONNECTCODE));
+    const auto offered = static_cast<unsigned long>(info<long>(easy_, CURLINFO_PROXYAUTH_AVAIL));
+    static constexpr std::pair<unsigned long, const char*> ways[] = {{CURLAUTH_BASIC, "basic"},
+                                                                     {CURLAUTH_DIGEST, "digest"},
+                                                                     {CURLAUTH_NTLM, "ntlm"},
+                                                                     {CURLAUTH_NEGOTIATE, "negotiate"}};
+    for (const auto& [bit, name] : ways)
+        if ((offered & bit) != 0)
+            answer_.proxy_offers += (answer_.proxy_offers.empty() ? "" : ", ") + std::string(name);
 }
 
 void Transfer::note_cancelled(const char* why) {

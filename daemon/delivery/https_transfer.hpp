@@ -49,6 +49,9 @@ private:
     /// TCP is connected, to the host or to an https proxy, and TLS begins.
     static CURLcode on_handshake(CURL* easy, void* context, void* self);
     [[nodiscard]] bool says(const char* word) const;
+    /// The library's words without what nobody may read in a log.
+    [[nodiscard]] std::string without_secrets(std::string text) const;
+    void note_proxy();
     [[nodiscard]] TransportError find_timeout_phase() const;
     [[nodiscard]] TransportError classify(CURLcode code) const;
 

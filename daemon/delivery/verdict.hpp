@@ -37,6 +37,8 @@ struct Answer {
     bool sent = false;        ///< at least a part of the request may have reached the platform
     std::string detail;       ///< the library's words for the error, or empty
     std::string body;         ///< up to the limit
+    int proxy_status = 0;     ///< of a proxy that makes no tunnel; 0: none
+    std::string proxy_offers; ///< "basic, digest": how that proxy wants to be logged in at; or empty
     std::string retry_after;  ///< header as received, or empty
     std::string date;         ///< header as received, or empty
     std::string location;     ///< header as received, or empty

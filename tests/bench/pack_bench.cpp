@@ -133,9 +133,8 @@ void measure_uploader(const char* what, Https& https, std::size_t count, int dev
                       [](const UploadAlarm&) {},
                       [](const UploadAlarm&) {},
                       [] { return true; },
-                      [] {
-                          return 0.5;
-                      }};
+                      [] { return 0.5; },
+                      {}};
     Uploader uploader(loop, clock, backlog, https, things, batch, std::move(hooks));
     for (int id = 0; id < devices; ++id)
         uploader.update({static_cast<DeviceId>(id), "d", dvnuuid, secret});

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/summary.hpp"
 #include "support/config_files.hpp"
+#include "support/plugin_keys.hpp"
 
 #include <doctest/doctest.h>
 
@@ -169,5 +171,50 @@ TEST_CASE("a secret that took another key's place is not shown") {
         CAPTURE(problems);
         CHECK(problems.find("(a text of 30 letters and digits)") != std::string::npos);
         CHECK(problems.find(good) == std::string::npos);
+    }
+}
+
+TEST_CASE(
+    "user and password of a proxy are keys of their own, or are told from its address, and never shown") {
+    struct Case {
+        std::string_view yaml, proxy, user, password, printed;
+    };
+    for (const Case& c : std::vector<Case>{
+             {"proxy: http://proxy:3128, proxy_user: me, proxy_password: {file: s}", "http://proxy:3128",
+              "me", "p#/@:% ", "{file: "},
+             {"proxy: http://proxy:3128, proxy_user: me, proxy_password: hunter2, proxy_auth: digest",
+              "http://proxy:3128", "me", "hunter2", "MASKED"},
+             {"proxy: 'http://me:hunter2@proxy:3128'", "http://proxy:3128", "me", "hunter2", "MASKED"},
+             {"proxy: 'me:hun%23ter%40@proxy:3128'", "proxy:3128", "me", "hun#ter@", "MASKED"},
+             {"proxy: http://me@proxy", "http://proxy", "me", "", "null"},
+             {"proxy: http://proxy:3128", "http://proxy:3128", "", "", "null"}}) {
+        CAPTURE(c.yaml);
+        ConfigFiles files;
+        files.write("s", "p#/@:% x\n");
+        const Loaded loaded = files.load("things: {" + std::string(c.yaml) + "}\n");
+        REQUIRE(loaded.config);
+        const ThingsConfig& things = loaded.config->things;
+        CHECK(things.proxy == c.proxy);
+        CHECK(things.proxy_user == c.user);
+        CHECK(things.proxy_password.reveal().rfind(c.password, 0) == 0);
+        const std::string printed = print_config(*loaded.config, find_test_plugin);
+        CHECK(printed.find("proxy_password: " + std::string(c.printed)) != std::string::npos);
+        CHECK(printed.find("hunter2") == std::string::npos);
+    }
+}
+
+TEST_CASE("a proxy whose password cannot be told from its address is refused unseen, with the cure") {
+    for (const char* proxy :
+         {"http://me:hunter2#x@proxy:3128", "http://me:hunter2/x@proxy:3128", "http://me:hunter2?x@proxy",
+          "http://me:hunter2@x@proxy", "http://me:hunter2 x@proxy", "http://me:hunter2%4@proxy",
+          "me:hunter2\\x@proxy", "http:/me:hunter2[@proxy"}) {
+        ConfigFiles files;
+        const Loaded loaded = files.load("things: {proxy: '" + std::string(proxy) + "'}\n");
+        CAPTURE(proxy);
+        CHECK_FALSE(loaded.config);
+        const std::string problems = files.problems(loaded);
+        CHECK(problems.find("gateway.yaml:1:17: error: proxy: it cannot be told") == 0);
+        CHECK(problems.find("proxy_password: {file: F}") != std::string::npos);
+        CHECK(problems.find("hunter2") == std::string::npos);
     }
 }

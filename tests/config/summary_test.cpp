@@ -74,22 +74,6 @@ TEST_CASE("the printed configuration loads again as the same and shows no secret
     }
 }
 
-TEST_CASE("the password of a proxy is masked") {
-    for (const auto& [proxy, printed] : std::vector<std::pair<std::string, std::string>>{
-             {"http://me:hunter2@proxy:3128", "http://me:MASKED@proxy:3128"},
-             {"me:hunter2@proxy:3128", "me:MASKED@proxy:3128"},
-             {"http://me:hunter2@h@proxy", "http://me:MASKED@proxy"},
-             {"http://me@proxy:3128", "http://me@proxy:3128"},
-             {"http://proxy:3128", "http://proxy:3128"}}) {
-        Config config;
-        config.things.proxy = proxy;
-        const std::string all = print_config(config, find_test_plugin);
-        CAPTURE(all);
-        CHECK(all.find(printed) != std::string::npos);
-        CHECK(all.find("hunter2") == std::string::npos);
-    }
-}
-
 TEST_CASE("uploads and bytes follow from intervals and batch limits") {
     Config config;
     DeviceConfig device;

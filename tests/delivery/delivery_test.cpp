@@ -87,9 +87,8 @@ TEST_CASE("readings of many devices reach a moody platform over TLS, each exactl
                       [](const UploadAlarm&) {},
                       [](const UploadAlarm&) {},
                       [] { return true; },
-                      [] {
-                          return 0.9;
-                      }};
+                      [] { return 0.9; },
+                      {}};
     Uploader uploader(loop, clock, backlog, *https, things, batch, std::move(hooks));
     for (DeviceId id = 0; id < devices; ++id) {
         const std::string uuid = "uuid-" + std::to_string(id);

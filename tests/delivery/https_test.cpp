@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "delivery/https.hpp"
 
+#include "delivery/explanation.hpp"
+
 #include "support/tls_server.hpp"
 
 #include <doctest/doctest.h>
@@ -497,6 +499,65 @@ TEST_CASE("a proxy that refuses is named as such") {
     CHECK_FALSE(answer.sent);
     CHECK(asked.rfind("CONNECT platform.example:443 ", 0) == 0);
     CHECK(asked.find(token) == std::string::npos);
+}
+
+TEST_CASE("what a proxy that wants a password offers is told, and the password never") {
+    std::vector<std::string> heads;
+    TlsServer proxy({},
+                    [&heads](TestConnection& connection) {
+                        while (const auto head = connection.read_head()) {
+                            heads.push_back(*head);
+                            connection.write("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\n"
+                                             "Proxy-Authenticate: Digest realm=x, nonce=y\r\n"
+                                             "Content-Length: 0\r\n\r\n");
+                        }
+                    },
+                    {true, 0});
+    HttpsSettings settings = settings_for(proxy);
+    settings.url = "https://platform.example/x";
+    settings.proxy = "http://127.0.0.1:" + std::to_string(proxy.port());
+    SUBCASE("no user") {}
+    SUBCASE("a wrong one") {
+        settings.proxy_user = "me";
+        settings.proxy_password = Secret("hunter2#/@:%");
+    }
+    SUBCASE("one way only") {
+        settings.proxy_user = "me";
+        settings.proxy_password = Secret("hunter2");
+        settings.proxy_auth = ProxyAuth::basic;
+    }
+    const Answer answer = post(*make_https(settings));
+    CHECK(answer.error == TransportError::proxy);
+    CHECK(answer.proxy_status == 407);
+    CHECK(answer.proxy_offers == "basic, digest");
+    const std::string words = explain(answer, {"platform.example", "d", "u", 0, true}).text();
+    CHECK(words.find("it offers: basic, digest") != std::string::npos);
+    CHECK(words.find("things.proxy_user") != std::string::npos);
+    CHECK(words.find("hunter2") == std::string::npos);
+    std::string all;
+    for (const std::string& head : heads)
+        all += head;
+    CHECK(all.find("hunter2") == std::string::npos);
+    if (settings.proxy_auth == ProxyAuth::basic)
+        CHECK(all.find("Proxy-Authorization: Basic bWU6aHVudGVyMg==") != std::string::npos);
+    else if (!settings.proxy_user.empty()) // the better one of those offered
+        CHECK(all.find("Proxy-Authorization: Digest ") != std::string::npos);
+    else
+        CHECK(all.find("Proxy-Authorization") == std::string::npos);
+}
+
+TEST_CASE("a password in the environment's proxy is in no message of the library") {
+    TlsServer server(localhost(), serving(http_answer(202)));
+    const HttpsSettings settings = settings_for(server);
+    for (const char* proxy : {"http://me:hunter2#x@127.0.0.1:1", "http://me:hunter2/x@127.0.0.1:1",
+                              "http://me:hunter2@x@127.0.0.1:1", "http://me:hunter2@no.test:1",
+                              "http://me:hunter2 x@127.0.0.1:1", "nonsense://me:hunter2@127.0.0.1:1"}) {
+        setenv("https_proxy", proxy, 1);
+        const Answer answer = post(*make_https(settings));
+        unsetenv("https_proxy");
+        CHECK(answer.error != TransportError::none);
+        CHECK_MESSAGE(answer.detail.find("hunter2") == std::string::npos, answer.detail);
+    }
 }
 
 TEST_CASE("only https URLs are taken") {
