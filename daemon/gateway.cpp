@@ -56,7 +56,7 @@ HttpsSettings Gateway::upload_settings(const ThingsConfig& things) {
     return settings;
 }
 
-Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
+Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload, const std::string& refusal)
     : clock_(clock), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_),
       started_ms_(clock.wall_ms()), queue_(loop_.get_executor(), clock, queue_options(config_.config)),
@@ -81,6 +81,7 @@ Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload)
     queue_.on_available([this](DeviceId device) { uploader_.notify(device); });
     if (config_.config.web.on)
         web_.emplace(loop_, config_.config.web, pages());
+    on_refusal(refusal);
     add_verbs();
 }
 

@@ -52,13 +52,18 @@ struct CheckedConfig {
 /// on the loop, and `start` and `run` on the thread that made it.
 class Gateway : private Bus {
 public:
-    /// Loads and checks the configuration anew; logs what is wrong and returns nothing then. Called on a
-    /// thread of its own.
-    using Reload = std::function<std::optional<CheckedConfig>()>;
+    /// What became of a load: the configuration, or why there is none: its first error with its place.
+    struct Reloaded {
+        std::optional<CheckedConfig> config;
+        std::string refusal;
+    };
+    /// Loads and checks the configuration anew; logs what is wrong. Called on a thread of its own.
+    using Reload = std::function<Reloaded()>;
 
     /// Opens the queue. Throws std::runtime_error if it cannot be had.
     /// Blocks for the queue's recovery: milliseconds, minutes with a damaged one. `clock` outlives it.
-    Gateway(CheckedConfig config, const Clock& clock, Reload reload);
+    /// `refusal`: what is wrong with the configuration on disk, if `config` is an older one.
+    Gateway(CheckedConfig config, const Clock& clock, Reload reload, const std::string& refusal = {});
     ~Gateway() override;
     Gateway(const Gateway&) = delete;
     Gateway& operator=(const Gateway&) = delete;
@@ -134,8 +139,11 @@ private:
     // A reload is checked on a thread of its own, then applied on the loop; one that comes meanwhile follows
     // it.
     void begin_reload();
-    void end_reload(std::optional<CheckedConfig> next);
+    void end_reload(Reloaded next);
     void finish_reload();
+    /// An urgent alarm until a reload succeeds: the next start would have nothing but the older
+    /// configuration.
+    void on_refusal(const std::string& refusal);
     // Stop: sources end and deliver, commands end, what is left is posted for a moment, all is committed, the
     // loop ends.
     void begin_stop();

@@ -183,13 +183,23 @@ void Gateway::begin_reload() {
     }
 }
 
-void Gateway::end_reload(std::optional<CheckedConfig> next) {
+void Gateway::on_refusal(const std::string& refusal) {
+    if (refusal.empty())
+        return alarms_.clear("config");
+    alarms_.raise(
+        "config", "The configuration on disk has errors and would not start: " + refusal,
+        "kpn-things-gateway check lists all of them. Mend them, then: systemctl reload kpn-things-gateway",
+        true, clock_.wall_ms());
+}
+
+void Gateway::end_reload(Reloaded next) {
     reloader_.join();
     if (is_stopping_)
         return;
-    if (!next)
+    on_refusal(next.refusal);
+    if (!next.config)
         log::error("reload refused: the configuration has the errors above; the old one goes on");
-    if (!next || !apply(std::move(*next)))
+    if (!next.config || !apply(std::move(*next.config)))
         finish_reload(); // else end_apply() does
 }
 

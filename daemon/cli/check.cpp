@@ -60,8 +60,15 @@ std::vector<std::filesystem::path> unit_folders() {
 
 int check(const Common& common, const CheckOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
+    CheckRules rules;
+    std::filesystem::path file = common.config;
+    if (common.config == "-" || !options.base.empty()) {
+        rules.text_from = common.config;
+        file = options.base / (common.config == "-" ? "standard-input" : common.config.filename());
+    }
     // Secrets are read as well: a file that is missing, or open to all, is a mistake like any other.
-    const Checked checked = check_config(common.config, plugins, Secrets::to_check);
+    const Checked checked =
+        check_config(file, plugins, options.no_secrets ? Secrets::elsewhere : Secrets::to_check, rules);
     print_problems(plugins);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
@@ -70,21 +77,24 @@ int check(const Common& common, const CheckOptions& options) {
             fmt::print("{}\n", problems_json(checked.problems));
         return configuration;
     }
-    try_side_doors(*checked.config);
-    for (const std::string& shortage :
-         shortages(needs_of(make_work(*checked.config), plugins), limits_of_service(unit_folders())))
-        print_line(stderr, "warning: {}", shortage);
-    // Of this machine, not of the configuration: no problem with a place in a file.
-    if (checked.config->time.require_sync && !SystemClock().is_synchronised())
-        print_line(stderr,
-                   "note: this machine's clock is not synchronised (timedatectl shows why). Here, readings "
-                   "would be held back: clock, until it is, or until the platform's answers agree with it");
+    if (!options.no_secrets) { // else this is not the gateway
+        try_side_doors(*checked.config);
+        for (const std::string& shortage :
+             shortages(needs_of(make_work(*checked.config), plugins), limits_of_service(unit_folders())))
+            print_line(stderr, "warning: {}", shortage);
+        // Of this machine, not of the configuration: no problem with a place in a file.
+        if (checked.config->time.require_sync && !SystemClock().is_synchronised())
+            print_line(
+                stderr,
+                "note: this machine's clock is not synchronised (timedatectl shows why). Here, readings "
+                "would be held back: clock, until it is, or until the platform's answers agree with it");
+    }
     if (options.print)
-        fmt::print("{}", print_config(*checked.config, load_options(common.config, plugins).find_plugin));
+        fmt::print("{}", print_config(*checked.config, load_options(file, plugins).find_plugin));
     else if (common.json)
         fmt::print("{}\n", summary_json(*checked.config, checked.plans));
     else
-        fmt::print("{}", summary_text(*checked.config, checked.plans));
+        fmt::print("{}", summary_text(*checked.config, checked.plans, {options.plan, options.points}));
     return done;
 }
 

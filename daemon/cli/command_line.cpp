@@ -107,10 +107,17 @@ private:
     void add_json(CLI::App* sub) { sub->add_flag("--json", common_.json, "JSON on standard output"); }
 
     void add_daemon() {
-        add(app_, "run", "The daemon, in the foreground", [this] { return run_daemon(common_); });
-        CLI::App* sub = add(app_, "check", "Validate the configuration; print a summary and the bus plan",
-                            [this] { return check(common_, check_); });
+        CLI::App* sub =
+            add(app_, "run", "The daemon, in the foreground", [this] { return run_daemon(common_, run_); });
+        sub->add_flag("--last-good", run_.last_good,
+                      "When the configuration is refused, start with the one last accepted");
+        sub = add(app_, "check", "Validate the configuration; print a summary",
+                  [this] { return check(common_, check_); });
         sub->add_flag("--print", check_.print, "Print the merged configuration, secrets masked");
+        sub->add_flag("--plan", check_.plan, "List the requests of each source");
+        sub->add_flag("--points", check_.points, "List the points of each device");
+        sub->add_flag("--no-secrets", check_.no_secrets, "Look for no secret: this is not the gateway");
+        sub->add_option("--base", check_.base, "Folder that relative names in the main file are meant from");
         add_json(sub);
         sub = add(app_, "schema", "JSON Schema of the configuration, for editors",
                   [this] { return schema(common_, schema_); });
@@ -248,6 +255,7 @@ private:
         return usage;
     };
     Common common_;
+    RunOptions run_;
     CheckOptions check_;
     SchemaOptions schema_;
     ReadOptions read_;

@@ -22,9 +22,18 @@ struct Common {
 };
 
 // What each subcommand may be asked; the help texts of command_line.cpp say the same to the user.
-/// `print`: the merged configuration instead of the summary, secrets masked.
+/// `last_good`: with the configuration that was last accepted when the one on disk is refused.
+struct RunOptions {
+    bool last_good = false;
+};
+/// `print`: the merged configuration instead of the summary, secrets masked. `plan` and `points`: each
+/// request and each point as well. `no_secrets` and `base`: for another machine, whose secrets are not here
+/// and in whose folder relative names are meant.
 struct CheckOptions {
     bool print = false;
+    bool plan = false, points = false;
+    bool no_secrets = false;
+    std::filesystem::path base;
 };
 /// `json` (a JSON Schema for editors) or `man` (the manual page).
 struct SchemaOptions {
@@ -88,7 +97,7 @@ struct ProvisionOptions {
 // socket and open bus or queue themselves where none runs.
 /// Returns when the daemon has ended: `done` after a signal, `failed` if it ended by itself or could not
 /// start.
-int run_daemon(const Common& common);
+int run_daemon(const Common& common, const RunOptions& options);
 int check(const Common& common, const CheckOptions& options);
 int read(const Common& common, const ReadOptions& options);
 int write(const Common& common, const WriteOptions& options);

@@ -46,7 +46,7 @@ std::string audit_of_closed_queue(const Config& config, const CommandsOptions& o
 
 int commands_list(const Common& common, const CommandsOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     const std::string request = JsonWriter()

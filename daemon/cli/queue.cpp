@@ -139,7 +139,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
         return usage;
     }
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     // Else a slip in the name would look like a device without dead letters.
@@ -178,7 +178,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
 
 int queue_list(const Common& common) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     const DaemonAnswer answer =
@@ -197,7 +197,7 @@ int queue_list(const Common& common) {
 
 int queue_show(const Common& common, const LetterOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     if (!options.device.empty() && !find_device(*config, options.device))

@@ -92,7 +92,7 @@ bool print_report(const std::string& report, bool senml) {
 
 int read(const Common& common, const ReadOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     const DeviceConfig* device = find_device(*config, options.device);

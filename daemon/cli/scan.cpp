@@ -137,7 +137,7 @@ bool is_owned(const DaemonAnswer& answer) {
 
 int scan(const Common& common, const ScanOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     if (!is_known(*config, options.source))

@@ -99,7 +99,7 @@ int print_daemon(const Common& common, const std::string& result) {
 
 int send(const Common& common, const SendOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     const DeviceConfig* device = find_device(*config, options.device);

@@ -3,6 +3,7 @@
 #include "cli/print.hpp"
 
 #include "config/nearest.hpp"
+#include "control/client.hpp"
 #include "platform/log.hpp"
 
 #include <fmt/format.h>
@@ -80,6 +81,7 @@ SourcePlan read_plan(const std::string& source, const std::vector<std::string>& 
         // Only the line about the whole source has it.
         if (object["cycle_ms"].get(cycle) != simdjson::SUCCESS) {
             plan.lines.push_back(plan_line(object));
+            plan.rows.push_back(simdjson::minify(object));
             continue;
         }
         plan.cycle_ms = cycle;
@@ -160,14 +162,18 @@ LoadOptions load_options(const fs::path& file, PluginDirectory& plugins) {
     return options;
 }
 
-Checked check_config(const fs::path& file, PluginDirectory& plugins, Secrets secrets, Severity overload) {
+Checked check_config(const fs::path& file, PluginDirectory& plugins, Secrets secrets,
+                     const CheckRules& rules) {
     LoadOptions options = load_options(file, plugins);
-    options.read_secrets = secrets != Secrets::not_at_all;
+    options.read_secrets = secrets == Secrets::to_send || secrets == Secrets::to_check;
+    options.look_for_secrets = secrets != Secrets::elsewhere;
+    options.damage = rules.damage;
+    options.text_from = rules.text_from;
     options.is_service = secrets == Secrets::to_send;
     Loaded loaded = load(file, options);
     Checked checked{std::move(loaded.config), std::move(loaded.problems), {}};
     if (checked.config) {
-        check_sources(*checked.config, plugins, overload, checked);
+        check_sources(*checked.config, plugins, rules.overload, checked);
         const bool wrong = std::any_of(checked.problems.begin(), checked.problems.end(),
                                        [](const Problem& p) { return p.severity == Severity::error; });
         if (wrong)
@@ -178,8 +184,55 @@ Checked check_config(const fs::path& file, PluginDirectory& plugins, Secrets sec
 
 std::optional<Config> load_config(const Common& common, PluginDirectory& plugins, Secrets secrets) {
     // A technician looks around before the intervals are right.
-    Checked checked = check_config(common.config, plugins, secrets, Severity::warning);
+    Checked checked = check_config(common.config, plugins, secrets, {Severity::warning});
     print_problems(plugins);
+    for (const Problem& problem : checked.problems)
+        print_line(stderr, "{}", problem.text());
+    return std::move(checked.config);
+}
+
+namespace {
+
+/// What the daemon says it runs with; none if nobody answers.
+std::optional<Config> ask_names(const fs::path& socket) {
+    const ControlAnswer answer = ask_daemon(socket, R"({"verb":"status"})", seconds(10));
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    if (answer.status != ControlAnswer::Status::ok ||
+        parser.parse(answer.result).get(root) != simdjson::SUCCESS)
+        return std::nullopt;
+    const auto text = [](simdjson::dom::element of, const char* key) {
+        std::string_view value;
+        return of[key].get(value) == simdjson::SUCCESS ? std::string(value) : std::string();
+    };
+    Config config;
+    config.control_socket = socket;
+    for (const simdjson::dom::element source : root["sources"].get_array()) {
+        config.sources.emplace_back();
+        config.sources.back().name = text(source, "name");
+        config.sources.back().plugin = text(source, "plugin");
+    }
+    for (const simdjson::dom::element known : root["devices"].get_array()) {
+        DeviceConfig device;
+        device.name = text(known, "name");
+        device.dvnuuid = text(known, "dvnuuid");
+        for (const simdjson::dom::element point : known["points"].get_array()) {
+            device.points.emplace_back();
+            device.points.back().name = text(point, "name");
+        }
+        config.devices.push_back(std::move(device));
+    }
+    return config;
+}
+
+} // namespace
+
+std::optional<Config> load_for_daemon(const Common& common, PluginDirectory& plugins) {
+    Checked checked = check_config(common.config, plugins, Secrets::not_at_all, {Severity::warning});
+    print_problems(plugins);
+    if (!checked.config)
+        checked.config = ask_names(find_control_socket(common.config));
+    // Where the daemon goes on with an older configuration, its mistakes are the alarm's business.
     for (const Problem& problem : checked.problems)
         print_line(stderr, "{}", problem.text());
     return std::move(checked.config);

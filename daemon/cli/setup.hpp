@@ -40,16 +40,29 @@ struct Checked {
     std::vector<SourcePlan> plans;
 };
 /// What the secrets of devices are wanted for. Whoever does not send need not be able to read them.
-enum class Secrets : std::uint8_t { to_send, to_check, not_at_all };
+/// `elsewhere`: this machine does not have them, nor those of plugins.
+enum class Secrets : std::uint8_t { to_send, to_check, not_at_all, elsewhere };
+/// How strict a check is, and where the main file's text comes from (LoadOptions). `overload`: what a source
+/// that is asked for more than its line can carry is.
+struct CheckRules {
+    Severity overload = Severity::error;
+    LoadOptions::Damage damage = LoadOptions::Damage::error;
+    std::filesystem::path text_from = {};
+};
 /// Starts and ends each source's plugin to let it check its settings; no device is touched. Blocks for as
-/// long as that takes. `overload`: what a source that is asked for more than its line can carry is.
+/// long as that takes.
 Checked check_config(const std::filesystem::path& file, PluginDirectory& plugins, Secrets secrets,
-                     Severity overload = Severity::error);
+                     const CheckRules& rules = {});
 
 /// The same for a subcommand: problems are printed to stderr, an overload is only warned of; nothing
 /// returned: exit with Exit::configuration.
 std::optional<Config> load_config(const Common& common, PluginDirectory& plugins,
                                   Secrets secrets = Secrets::not_at_all);
+
+/// For a subcommand that asks the running daemon: the same, but a configuration that is refused is no
+/// hindrance as long as a daemon answers. It has then nothing but the socket, and the names of that daemon's
+/// devices, points and sources.
+std::optional<Config> load_for_daemon(const Common& common, PluginDirectory& plugins);
 
 /// Finds a device, or prints the nearest name and returns null.
 /// Valid as long as `config`.

@@ -89,21 +89,20 @@ void show(const std::string& status, bool json, bool watch) {
 } // namespace
 
 int status(const Common& common, const StatusOptions& options) {
-    PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
-    if (!config)
-        return configuration;
+    // Whatever is wrong with the file, and with whatever it names: the daemon that runs can be asked.
+    Config config;
+    config.control_socket = find_control_socket(common.config);
     const std::string request = JsonWriter().object().member("verb", "status").end().take();
     bool was_seen = false;
     do { // NOLINT(bugprone-infinite-loop): --watch ends with the process
-        const DaemonAnswer answer = ask(*config, request, seconds(10));
+        const DaemonAnswer answer = ask(config, request, seconds(10));
         if (answer.is_running && answer.exit_code != done)
             return answer.exit_code;
         if (answer.is_running)
             show(answer.result, common.json, options.watch);
         else
             print_line(stderr, "the daemon does not run (nobody answers on {})",
-                       config->control_socket.string());
+                       config.control_socket.string());
         was_seen = was_seen || answer.is_running;
         if (!was_seen)
             return unavailable; // once seen, who watches wants to see it come back

@@ -101,7 +101,7 @@ int write_by_hand(const Config& config, PluginDirectory& plugins, const DeviceCo
 
 int write(const Common& common, const WriteOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
-    const std::optional<Config> config = load_config(common, plugins);
+    const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
     const DeviceConfig* device = find_device(*config, options.device);

@@ -135,6 +135,9 @@ void read_things(Section& section, ThingsConfig& config, const LoadOptions& opti
     section.read("ca_file", ca_file);
     config.ca_file = ca_file.string();
     read_proxy(section, config, options, problems);
+    if (options.read_secrets && config.proxy_password_origin == "text" &&
+        is_readable_by_all(section.place().file))
+        problems.warning({section.place().file, 1, 1}, open_secrets);
     section.read("connect_timeout", config.connect_timeout);
     section.read("timeout", config.timeout);
     section.read("parallel", config.parallel);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <unordered_set>
 
 namespace things {
@@ -36,6 +37,31 @@ Entries override_point(const Entries& under, const Entries& over, const PluginDe
             kept.push_back(entry);
     }
     return merge(kept, over);
+}
+
+/// `holding: 40101` is an address like any other, and nearly always a data sheet's number. Said once per
+/// device, of what stands beside it: profiles were checked against the maker's documents.
+void warn_of_entities(const DeviceConfig& device, Problems& problems) {
+    struct Numbers {
+        std::string_view key;
+        std::int64_t first;
+    };
+    constexpr std::array tables{Numbers{"holding", 40001}, Numbers{"input", 30001},
+                                Numbers{"discrete", 10001}};
+    for (const PointConfig& point : device.points)
+        for (const Setting& setting : point.settings)
+            for (const Numbers& table : tables) {
+                const auto* address = std::get_if<std::int64_t>(&setting.value);
+                if (setting.key != table.key || !address || *address < table.first ||
+                    *address > table.first + 9998 || setting.place.file != device.place.file)
+                    continue;
+                problems.warning(
+                    setting.place,
+                    fmt::format("{0}: {1} looks like the number of a data sheet, where it is register "
+                                "{2}; if so, write entity: {1}",
+                                table.key, *address, *address - table.first));
+                return;
+            }
 }
 
 } // namespace
@@ -101,9 +127,7 @@ void DeviceReader::read_device_secret(Section& section, DeviceConfig& device) {
         return;
     }
     if (found->origin == "text" && is_readable_by_all(*node->file))
-        problems_.warning(Place{*node->file, 1, 1},
-                          "this file holds secrets and everybody on this machine can read it; run: "
-                          "chmod o= on it, or move them to files of their own");
+        problems_.warning(Place{*node->file, 1, 1}, open_secrets);
     device.secret = Secret(std::move(found->text));
     device.secret_origin = found->origin;
 }
@@ -262,6 +286,7 @@ std::optional<DeviceConfig> DeviceReader::read(const Node& node) {
     const PointDefaults defaults{device.source, plugin, device.interval};
     for (const Listed& point : list_points(section, profile, plugin))
         device.points.push_back(points_.read(point.entries, point.place, defaults));
+    warn_of_entities(device, problems_);
     if (device.points.empty() && !section.node("points") && (!section.has("profile") || profile))
         problems_.error(device.place, "device has no points; add `points`, or a `profile` that has some");
     return device;

@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <glob.h>
+#include <iostream>
 #include <numeric>
 #include <set>
 #include <system_error>
@@ -42,8 +43,10 @@ private:
     };
 
     bool read_main();
+    const Node* load_main(const Place& start);
     void read_includes(const Node& include);
     void include_pattern(const Node& pattern);
+    [[nodiscard]] bool is_damaged(const std::filesystem::path& file, const Place& asked);
     void warn_of_unread(const Node& pattern);
     void include_file(const std::filesystem::path& file, const Place& asked);
     void add_parts(const Section& section, const Node& root);
@@ -138,10 +141,38 @@ Loaded Loader::run() {
     return loaded;
 }
 
+/// Standard input, whatever that is; waits for its end.
+FileText read_standard_input() {
+    constexpr std::streamsize most = 8 << 20;
+    FileText input;
+    input.text.resize(static_cast<std::size_t>(most) + 1);
+    std::cin.read(input.text.data(), most + 1);
+    input.text.resize(static_cast<std::size_t>(std::cin.gcount()));
+    if (std::cin.gcount() > most)
+        input.reason = "it is larger than 8 MiB";
+    return input;
+}
+
+/// The main file, or a text in its name.
+const Node* Loader::load_main(const Place& start) {
+    if (options_.text_from.empty())
+        return documents_.load(file_, start);
+    problems_.know_file(file_.string());
+    const FileText input =
+        options_.text_from == "-" ? read_standard_input() : read_text_file(options_.text_from);
+    if (!input.reason.empty()) {
+        problems_.error(start, "cannot read the file: " + input.reason);
+        return nullptr;
+    }
+    std::size_t values = 0;
+    std::optional<Node> root = parse_yaml(input.text, documents_.keep(file_.string()), values, problems_);
+    return root && documents_.count(values, start) ? documents_.keep(std::move(*root)) : nullptr;
+}
+
 bool Loader::read_main() {
     const Place start{file_.string(), 1, 1};
     config_.file = file_;
-    const Node* root = documents_.load(file_, start);
+    const Node* root = load_main(start);
     if (!root)
         return false;
     if (!root->is_map()) {
@@ -212,6 +243,22 @@ void Loader::include_pattern(const Node& pattern) {
     ::globfree(&found);
 }
 
+/// Such a file is told here; true: nothing of it is to be read.
+bool Loader::is_damaged(const std::filesystem::path& file, const Place& asked) {
+    using Damage = LoadOptions::Damage;
+    const FileText text = read_text_file(file);
+    const bool is_nothing = text.text.find_first_not_of('\0') == std::string::npos;
+    if (!text.reason.empty() || !is_nothing || (text.text.empty() && options_.damage == Damage::error))
+        return false;
+    const std::string what = fmt::format("{} {}, as a power cut leaves it", file.string(),
+                                         text.text.empty() ? "is empty" : "holds nothing but NUL bytes");
+    if (options_.damage == Damage::leave_out)
+        problems_.warning(asked, what + "; its devices are left out. Write it again, or delete it");
+    else
+        problems_.error(asked, what + "; write it again, or delete it");
+    return true;
+}
+
 void Loader::warn_of_unread(const Node& pattern) {
     const std::filesystem::path path = beside(*pattern.file, pattern.text);
     std::filesystem::path folder = path.parent_path();
@@ -243,6 +290,8 @@ void Loader::include_file(const std::filesystem::path& file, const Place& asked)
     }
     if (!included_.insert(real).second)
         return; // named by two patterns
+    if (is_damaged(file, asked))
+        return;
     const Node* root = documents_.load(file, asked);
     if (!root || root->is_null())
         return;
@@ -339,6 +388,24 @@ LoadOptions system_load_options(const std::filesystem::path& file) {
         options.credentials_directory = of_service;
     // NOLINTEND(concurrency-mt-unsafe)
     return options;
+}
+
+std::filesystem::path find_control_socket(const std::filesystem::path& file) {
+    const std::string name = file.string();
+    const std::string text = read_text_file(file).text;
+    std::size_t values = 0;
+    Problems ignored;
+    const std::optional<Node> root = parse_yaml(text, &name, values, ignored);
+    const Node* control = root ? root->find("control") : nullptr;
+    const Node* socket = control ? control->find("socket") : nullptr;
+    if (socket && socket->is_scalar())
+        return beside(name, socket->text);
+    // Somewhere a bracket is missing, but the line itself may be right.
+    const std::size_t at = text.find("socket:");
+    const std::size_t begin = at == std::string::npos ? at : text.find_first_not_of(" \"'", at + 7);
+    if (root || begin == std::string::npos)
+        return Config().control_socket;
+    return beside(name, text.substr(begin, text.find_first_of("\"',} \r\n#", begin) - begin));
 }
 
 Loaded load(const std::filesystem::path& file, const LoadOptions& options) {

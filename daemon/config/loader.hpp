@@ -32,6 +32,18 @@ struct LoadOptions {
     bool read_secrets = true;
     /// False: a credential or variable that is not there is only warned of, since the service may see it.
     bool is_service = true;
+    /// False: no secret is looked for, those of plugins are left out: for a machine that does not have them.
+    bool look_for_secrets = true;
+    /// Where the main file's text is read from, if not from the file whose name and folder it has: another
+    /// file, or
+    /// "-" for standard input.
+    std::filesystem::path text_from;
+    /// What an included file is that a power cut left empty or full of NULs. `error`: NULs are one, nothing
+    /// at all is just empty, as a person may have left it. `at_start`: both are errors, so that an older
+    /// configuration is looked for. `leave_out`: there is none, so such a file costs its own devices, with a
+    /// warning.
+    enum class Damage : std::uint8_t { error, at_start, leave_out };
+    Damage damage = Damage::error;
 };
 
 /// Options with the environment of this process; `find_plugin` and `plugin_names` are left to the caller.
@@ -45,6 +57,10 @@ struct Loaded {
     std::optional<Config> config;
     std::vector<Problem> problems;
 };
+
+/// Where the daemon that runs with FILE listens, as far as that can be told: also when the file is refused,
+/// cannot be read, or is no YAML. Else the default.
+std::filesystem::path find_control_socket(const std::filesystem::path& file);
 
 /// Loads FILE. Does not throw.
 /// Blocks for the disk. Secrets are read with it, unless `read_secrets` is false. A slip in a name is an

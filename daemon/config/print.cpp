@@ -53,13 +53,7 @@ const KeyDescription* find_key(const PluginDescription* plugin, const std::strin
     return other;
 }
 
-void add_settings(Words& words, const std::vector<Setting>& settings, const PluginDescription* plugin,
-                  Level level) {
-    for (const Setting& setting : settings)
-        words.push_back(
-            fmt::format("{}: {}", setting.key, yaml_setting(setting, find_key(plugin, setting.key, level))));
-}
-
+/// `origin` as in Setting and DeviceConfig.
 std::string secret_text(const std::string& origin) {
     const std::size_t space = origin.find(' ');
     // Only a secret that stands in the file itself has no name to print.
@@ -67,6 +61,18 @@ std::string secret_text(const std::string& origin) {
         return masked;
     const std::string kind = origin.substr(0, space), name = origin.substr(space + 1);
     return fmt::format("{{{}: {}}}", kind, kind == "file" ? path_text(name) : yaml_text(name));
+}
+
+void add_settings(Words& words, const std::vector<Setting>& settings, const PluginDescription* plugin,
+                  Level level) {
+    for (const Setting& setting : settings) {
+        const std::string origin =
+            setting.secret && !setting.items.empty() ? std::get<std::string>(setting.items.front()) : "text";
+        words.push_back(fmt::format("{}: {}", setting.key,
+                                    origin != "text"
+                                        ? secret_text(origin)
+                                        : yaml_setting(setting, find_key(plugin, setting.key, level))));
+    }
 }
 
 std::string web_text(const WebConfig& web) {

@@ -29,6 +29,11 @@ constexpr const char* stand_in_secret = "MASKEDMASKEDMASKEDMASKEDMASKED";
 /// Whether KPN Things accepts it: ^[0-9a-zA-Z]{30,100}$. If not, `why` says it without showing it.
 bool is_device_secret(const std::string& text, std::string& why);
 
+/// The warning for a file that holds secrets as text and can be read by every user.
+constexpr const char* open_secrets =
+    "this file holds secrets and everybody on this machine can read it; run: "
+    "chmod o= on it, or move them to files of their own";
+
 /// Whether any user of this machine may read the file.
 /// False also if it cannot be asked.
 bool is_readable_by_all(const std::string& file);

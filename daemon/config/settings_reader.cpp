@@ -98,9 +98,13 @@ private:
     }
     bool read_hidden(Setting& setting) {
         const std::optional<FoundSecret> found = read_secret(node_, key_.name, options_, problems_);
-        if (found)
-            setting.value = found->text;
-        return found.has_value();
+        if (!found)
+            return false;
+        setting.value = found->text;
+        setting.items = {found->origin}; // where it came from, which is what may be printed of it
+        if (found->origin == "text" && is_readable_by_all(*node_.file))
+            problems_.warning({*node_.file, 1, 1}, open_secrets);
+        return true;
     }
     bool read_list(Setting& setting) {
         if (node_.is_scalar()) { // one value is a list of one
@@ -278,6 +282,10 @@ std::vector<Setting> read_settings(const PluginDescription& plugin, Level level,
             continue;
         const KeyDescription* key = find_key(plugin, level, name->text);
         if (!key) { // reported by the section; what it was meant to be is not missing as well
+            all_read = false;
+            continue;
+        }
+        if (key->secret && !options.look_for_secrets) {
             all_read = false;
             continue;
         }

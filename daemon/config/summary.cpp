@@ -12,7 +12,6 @@ namespace things {
 
 namespace {
 
-constexpr std::size_t most_listed_points = 200;
 constexpr double freemium_messages = 300; // a device and day, protocol.md 1.6
 
 struct SourceCount {
@@ -62,12 +61,12 @@ std::string shown(const Setting& setting) {
 std::string settings_text(const std::vector<Setting>& settings) {
     std::string out;
     for (const Setting& setting : settings)
-        if (setting.items.empty())
+        if (setting.items.empty() || setting.secret)
             out += fmt::format("{}{}={}", out.empty() ? "" : " ", setting.key, shown(setting));
     return out;
 }
 
-std::string source_lines(const Config& config, const std::vector<SourcePlan>& plans) {
+std::string source_lines(const Config& config, const std::vector<SourcePlan>& plans, bool with_plan) {
     std::string out = "Sources\n";
     for (const SourceConfig& source : config.sources) {
         const SourceCount count = count_source(config, source.name);
@@ -85,8 +84,8 @@ std::string source_lines(const Config& config, const std::vector<SourcePlan>& pl
         if (plan->cycle_ms > 0)
             out += fmt::format(", predicted {:.0f} ms, load {:.1f} %", plan->cycle_ms, plan->load * 100);
         out += plan->load > 1 ? " - more than the line can carry; readings will come more slowly\n" : "\n";
-        for (const std::string& line : plan->lines)
-            out += fmt::format("      {}\n", line);
+        for (std::size_t i = 0; with_plan && i < plan->lines.size(); ++i)
+            out += fmt::format("      {}\n", plan->lines[i]);
     }
     return out;
 }
@@ -105,9 +104,8 @@ std::string point_line(const DeviceConfig& device, const PointConfig& point) {
     return out + "\n";
 }
 
-std::string device_lines(const Config& config, const Traffic& traffic) {
+std::string device_lines(const Config& config, const Traffic& traffic, bool list_points) {
     std::string out = "Devices\n";
-    const bool list_points = count_points(config) <= most_listed_points;
     for (std::size_t i = 0; i < config.devices.size(); ++i) {
         const DeviceConfig& device = config.devices[i];
         const DeviceTraffic& sends = traffic.devices[i];
@@ -120,8 +118,6 @@ std::string device_lines(const Config& config, const Traffic& traffic) {
         for (std::size_t p = 0; list_points && p < device.points.size(); ++p)
             out += point_line(device, device.points[p]);
     }
-    if (!list_points)
-        out += "  (more than 200 points: --print lists them)\n";
     return out;
 }
 
@@ -148,11 +144,8 @@ std::string json_list(const std::vector<std::string>& items) {
 }
 
 std::string plan_json(const SourcePlan& plan) {
-    std::vector<std::string> lines;
-    for (const std::string& line : plan.lines)
-        lines.push_back(json_text(line));
     return fmt::format(R"({{"requests":{},"cycle_ms":{},"load":{},"lines":{}}})", plan.requests,
-                       plan.cycle_ms, plan.load, json_list(lines));
+                       plan.cycle_ms, plan.load, json_list(plan.rows));
 }
 
 std::string point_json(const PointConfig& point) {
@@ -176,14 +169,15 @@ std::string device_json(const DeviceConfig& device, const DeviceTraffic& traffic
 
 } // namespace
 
-std::string summary_text(const Config& config, const std::vector<SourcePlan>& plans) {
+std::string summary_text(const Config& config, const std::vector<SourcePlan>& plans, SummaryDetail detail) {
     const Traffic traffic = estimate_traffic(config);
     std::string out =
         fmt::format("{}: {}, {}, {}\n", config.file.string(), counted(config.sources.size(), "source"),
                     counted(config.devices.size(), "device"), counted(count_points(config), "point"));
     if (!config.writes)
         out += "Writes are off for the whole gateway\n";
-    return out + source_lines(config, plans) + device_lines(config, traffic) + total_lines(config, traffic);
+    return out + source_lines(config, plans, detail.plan) + device_lines(config, traffic, detail.points) +
+           total_lines(config, traffic);
 }
 
 std::string summary_json(const Config& config, const std::vector<SourcePlan>& plans) {

@@ -19,6 +19,7 @@ struct SourcePlan {
     double cycle_ms = 0;            ///< 0: the plugin does not say
     double load = 0;                ///< share of the line's time, 0 to 1; above 1: cannot be kept
     std::vector<std::string> lines; ///< for people, one a request
+    std::vector<std::string> rows;  ///< the same as JSON objects
 };
 
 /// What one device sends. Upper bounds: points that report on change send less.
@@ -43,8 +44,14 @@ struct Traffic {
 /// were measured.
 Traffic estimate_traffic(const Config& config);
 
+/// What a summary lists beside sources, devices and totals.
+struct SummaryDetail {
+    bool plan = false;   ///< each request
+    bool points = false; ///< each point
+};
 /// For people, lines ended by \n.
-std::string summary_text(const Config& config, const std::vector<SourcePlan>& plans);
+std::string summary_text(const Config& config, const std::vector<SourcePlan>& plans,
+                         SummaryDetail detail = {});
 /// For scripts: one JSON object, described in README.
 std::string summary_json(const Config& config, const std::vector<SourcePlan>& plans);
 

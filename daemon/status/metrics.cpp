@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -158,6 +159,11 @@ std::string open_metrics(const Snapshot& snapshot) {
     out.add(static_cast<double>(snapshot.started_ms) / 1000);
     out.gauge("clock_trusted", "1 while the system clock is synchronised.");
     out.add(snapshot.clock_trusted ? 1.0 : 0.0);
+    const auto is_refusal = [](const AlarmView& alarm) {
+        return alarm.key == "config";
+    };
+    out.gauge("config_ok", "1 while the configuration on disk is the one that runs, or was last accepted.");
+    out.add(std::none_of(snapshot.alarms.begin(), snapshot.alarms.end(), is_refusal) ? 1.0 : 0.0);
     out.gauge("alarms", "Alarms that are standing.");
     out.add(std::uint64_t{snapshot.alarms.size()});
     add_queue(out, snapshot.queue);

@@ -79,6 +79,10 @@ const std::array keys{
     make_key(THINGS_DEVICE, "write_function", THINGS_TYPE_CHOICE, "auto",
              "How to write: auto, single (functions 5 and 6), multiple (15 and 16), or the function itself.",
              {}, "", inherit, "auto single multiple 5 6 15 16"),
+    make_key(THINGS_DEVICE, "order", THINGS_TYPE_CHOICE, "ABCD",
+             "Order of the bytes of a value of several registers: ABCD high word first, CDAB low word first; "
+             "BADC and DCBA with the bytes of each register swapped.",
+             {}, "", inherit, "ABCD CDAB BADC DCBA"),
 
     // point
     make_key(THINGS_POINT, "coil", THINGS_TYPE_INT, "", "Zero-based address of a coil (functions 1, 5, 15).",
@@ -101,10 +105,6 @@ const std::array keys{
     make_key(THINGS_POINT, "type", THINGS_TYPE_CHOICE, "",
              "Type of the value; bool for coils and discrete inputs, else uint16 where left out.", {}, "", 0,
              "bool int16 uint16 int32 uint32 int64 uint64 float32 float64 bcd16 bcd32 string"),
-    make_key(THINGS_POINT, "order", THINGS_TYPE_CHOICE, "ABCD",
-             "Order of the bytes of a value of several registers: ABCD high word first, CDAB low word first; "
-             "BADC and DCBA with the bytes of each register swapped.",
-             {}, "", 0, "ABCD CDAB BADC DCBA"),
     make_key(THINGS_POINT, "bit", THINGS_TYPE_INT, "",
              "One bit of the registers, 0 is the lowest; read as bool.", {0, 63}),
     make_key(THINGS_POINT, "mask", THINGS_TYPE_INT, "",

@@ -123,7 +123,8 @@ bool read_place(const PluginSettings& settings, ModbusPoint& point, std::uint32_
     return false;
 }
 
-void read_type(const PluginSettings& settings, ModbusPoint& point, Complaints& wrong) {
+void read_type(const PluginSettings& settings, const PluginSettings& device, ModbusPoint& point,
+               Complaints& wrong) {
     const bool bits = holds_bits(point.table);
     if (point.sunspec) {
         for (const char* key : {"type", "order", "length", "scale_from", "invalid"})
@@ -132,7 +133,8 @@ void read_type(const PluginSettings& settings, ModbusPoint& point, Complaints& w
     } else {
         const std::string type = settings.text("type", bits ? "bool" : "uint16");
         point.format.type = type_of(type).value_or(RegisterType::uint16);
-        point.format.order = order_of(settings.text("order", "ABCD")).value_or(RegisterOrder::abcd);
+        point.format.order =
+            order_of(settings.text("order", device.text("order", "ABCD"))).value_or(RegisterOrder::abcd);
     }
     if (bits) {
         if (point.format.type != RegisterType::boolean)
@@ -273,7 +275,7 @@ bool read_point(const PluginHost& host, const things_source_config& config, std:
         wrong.add("unit_id", "with `framing: rtu` unit 0 is a broadcast, which nobody answers");
     std::uint32_t address = 0;
     if (read_place(settings, point, address, wrong)) {
-        read_type(settings, point, wrong);
+        read_type(settings, PluginSettings(device), point, wrong);
         read_bits(settings, point, wrong);
         read_scale(settings, point, address, wrong);
         read_invalid(settings, point, wrong);

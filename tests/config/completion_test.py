@@ -66,7 +66,7 @@ class Bash(Completion):
         self.assertNotIn("plugin-host", self.offered(""))
 
     def test_options_of_the_command_and_of_all(self):
-        self.assertEqual(self.offered("check", "--p"), ["--print", "--plugin-dir"])
+        self.assertEqual(self.offered("check", "--p"), ["--print", "--plan", "--points", "--plugin-dir"])
         self.assertEqual(self.offered("scan", "--u"), ["--unit", "--units"])
         self.assertEqual(self.offered("provision", "--format", ""), ["yaml", "csv"])
         self.assertEqual(self.offered("scan", "x", "--table", "h"), ["holding"])

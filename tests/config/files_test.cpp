@@ -370,3 +370,62 @@ TEST_CASE("one register under two notations, one serial port under two names") {
           "as well; a "
           "line has one source, to which all its devices belong\n");
 }
+
+TEST_CASE("a number of a data sheet in the place of an address is warned of, once per device") {
+    ConfigFiles files;
+    const Loaded loaded = files.load(device_head + "    points:\n      - {name: a, holding: 40101}\n"
+                                                   "      - {name: b, holding: 40103}\n");
+    CHECK(loaded.config);
+    CHECK(files.problems(loaded) == "gateway.yaml:10:28: warning: holding: 40101 looks like the number of a "
+                                    "data sheet, where it is register "
+                                    "100; if so, write entity: 40101\n");
+}
+
+TEST_CASE("the order of words is a device's, and a point may have another") {
+    ConfigFiles files;
+    const Loaded loaded =
+        files.load(device_head + "    order: CDAB\n    points:\n      - {name: a, input: 52, type: float32}\n"
+                                 "      - {name: b, input: 54, type: float32, order: ABCD}\n");
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(loaded.config->devices[0].settings.back().value == Scalar(std::string("CDAB")));
+    CHECK(loaded.config->devices[0].points[1].settings.back().value == Scalar(std::string("ABCD")));
+}
+
+TEST_CASE("a comma in a number within braces") {
+    ConfigFiles files;
+    CHECK(files.problems(
+              files.load(device_head + "    points:\n      - {name: a, holding: 1, scale: 0,1}\n")) ==
+          "gateway.yaml:10:40: error: unknown key \"1\" in point; is it behind a decimal comma? Write the "
+          "number with "
+          "a point, as in 0.1\n");
+}
+
+TEST_CASE("for another machine: no secret is looked for, and names are meant from another folder") {
+    ConfigFiles files;
+    files.write("etc/profiles.yaml", "profiles: {p: {plugin: modbus, points: [{name: q, holding: 3}]}}\n");
+    const std::filesystem::path upload = files.write(
+        "tmp/ansible-1",
+        head + "  safe: {plugin: secretive, key: {file: none}}\ninclude: profiles.yaml\ndevices:\n"
+               "  - {name: a, dvnuuid: 6f1c2b9e-4a57-4d0b-9c3e-2f8a1d7e5b41, source: plc, "
+               "profile: p, secret: {file: secrets/a}}\n");
+    files.options.read_secrets = false;
+    files.options.look_for_secrets = false;
+    files.options.text_from = upload;
+    const Loaded loaded = load(files.folder() / "etc/ansible-1", files.options);
+    REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
+    CHECK(loaded.config->devices.at(0).points.size() == 1);
+}
+
+TEST_CASE(
+    "a file that everybody can read and that holds a password of a proxy or a key of a plugin is warned of") {
+    ConfigFiles files;
+    const auto of = [&files](const std::string& yaml) {
+        return files.problems(load(files.write("gateway.yaml", yaml, 0644), files.options));
+    };
+    const std::string warning =
+        "gateway.yaml:1:1: warning: this file holds secrets and everybody on this machine can "
+        "read it; run: chmod o= on it, or move them to files of their own\n";
+    CHECK(of("things: {proxy: \"http://me:hunter2@proxy:3128\"}\n").find(warning) != std::string::npos);
+    CHECK(of("sources: {s: {plugin: secretive, key: hunter2hunter2}}\n").find(warning) != std::string::npos);
+    CHECK(of("things: {proxy: \"http://proxy:3128\"}\n").find(warning) == std::string::npos);
+}

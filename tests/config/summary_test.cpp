@@ -138,9 +138,13 @@ TEST_CASE("the summary is what a person holds against the wall") {
     REQUIRE_MESSAGE(loaded.config, files.problems(loaded));
     Config config = *loaded.config;
     config.file = "gateway.yaml";
-    const SourcePlan plan{
-        "plc", 2, 45, 0.045, {"unit 1: holding 100 (1 register)", "unit 1: holding 200 (1 register)"}};
-    CHECK(summary_text(config, {plan}) == R"(gateway.yaml: 1 source, 1 device, 2 points
+    const SourcePlan plan{"plc",
+                          2,
+                          45,
+                          0.045,
+                          {"unit 1: holding 100 (1 register)", "unit 1: holding 200 (1 register)"},
+                          {R"({"unit":1,"first":100})", R"({"unit":1,"first":200})"}};
+    CHECK(summary_text(config, {plan}, {true, true}) == R"(gateway.yaml: 1 source, 1 device, 2 points
 Sources
   plc (modbus): 1 device, 2 points
     host=192.0.2.20
@@ -157,8 +161,15 @@ In all
   to flash a day: 68.9 MB, 74.6 MB while the platform is out of reach
   1 device sends more than the 300 messages a day of a Freemium account; with things.min_interval: 5m none would
 )");
+    const std::string brief = summary_text(config, {plan});
+    CHECK(brief.find("plan: 2 requests") != std::string::npos);
+    CHECK(brief.find("unit 1") == std::string::npos);
+    CHECK(brief.find("setpoint") == std::string::npos);
     const std::string json = summary_json(config, {plan});
-    CHECK(json.find(R"("plan":{"requests":2,"cycle_ms":45,"load":0.045,)") != std::string::npos);
+    CHECK(
+        json.find(
+            R"("plan":{"requests":2,"cycle_ms":45,"load":0.045,"lines":[{"unit":1,"first":100},{"unit":1,"first":200}]})") !=
+        std::string::npos);
     CHECK(
         json.find(R"({"name":"setpoint","unit":"Cel","source":"plc","interval_ms":10000,"writable":true})") !=
         std::string::npos);

@@ -77,6 +77,7 @@ class Gateway:
         self.process = None
         self.wrapper = list(wrapper)
         self.environment = {}  # on top of this process's
+        self.run_options = []  # behind `run`
         self.output = None  # a descriptor for what it says, in place of log_file
         self.notices = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -105,7 +106,7 @@ class Gateway:
         inherited = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
         environment = {**inherited, "NOTIFY_SOCKET": str(self.folder / "notify.sock"), **self.environment}
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([*self.wrapper, *self.command("run")], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([*self.wrapper, *self.command("run", *self.run_options)], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log if self.output is None else self.output, env=environment)
         if ready:
             wait_until(lambda: self.heard("READY=1") or self.process.poll() is not None, "the gateway is ready", seconds)

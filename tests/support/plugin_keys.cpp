@@ -79,7 +79,7 @@ PluginDescription modbus() {
         key(Level::point, "type", choice, 0, 0,
             {"bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bcd16",
              "bcd32", "string"}),
-        key(Level::point, "order", choice, 0, 0, {"ABCD", "CDAB", "BADC", "DCBA"}),
+        inherited(key(Level::device, "order", choice, 0, 0, {"ABCD", "CDAB", "BADC", "DCBA"})),
         key(Level::point, "bit", integer, 0, 63),
         key(Level::point, "mask", integer),
         key(Level::point, "scale", number),

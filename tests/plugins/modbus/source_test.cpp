@@ -85,6 +85,24 @@ TEST_CASE("all four tables and both notations of an address") {
     CHECK(host.last(4) == Value(false));
 }
 
+TEST_CASE("the order of words is the device's, unless the point has its own") {
+    TcpDevice device;
+    device.units.set(1, 'h', 10, {0x6666, 0x41AA, 0x41AA, 0x6666});
+    device.units.set(1, 'c', 3, {1});
+    FakeConfig config = config_for(device);
+    config.devices.at(0).settings.set("order", "CDAB");
+    config.points.push_back({0, "swapped", at("holding", 10).set("type", "float32")});
+    config.points.push_back({0, "straight", at("holding", 12).set("type", "float32").set("order", "ABCD")});
+    config.points.push_back({0, "coil", at("coil", 3)});
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    REQUIRE(source.status == THINGS_OK);
+    CHECK(source.poll_all() == THINGS_OK);
+    CHECK(std::get<double>(host.last(0)) == doctest::Approx(21.3));
+    CHECK(std::get<double>(host.last(1)) == doctest::Approx(21.3));
+    CHECK(host.last(2) == Value(true));
+}
+
 TEST_CASE("what would read back as no value is not written") {
     TcpDevice device;
     FakeConfig config = config_for(device);
