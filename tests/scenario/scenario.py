@@ -20,6 +20,7 @@ NAMES = {BOILER: "boiler", CHILLER: "chiller"}
 
 class Scenario(unittest.TestCase):
     """self.folder, self.platform (knows boiler and chiller), self.plc; self.start(yaml) runs the gateway."""
+    gateway, last_log = None, ""
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory(prefix="things-")
@@ -30,7 +31,6 @@ class Scenario(unittest.TestCase):
         self.addCleanup(self.platform.stop)
         self.plc = ModbusServer()
         self.addCleanup(self.plc.close)
-        self.gateway = None
         for uuid, secret in SECRETS.items():
             file = self.folder / NAMES[uuid]
             file.write_text(secret + "\n")
