@@ -2,12 +2,10 @@
 #include "delivery/backoff.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 namespace things {
 
 Milliseconds Backoff::next(double random) {
-    assert(random >= 0 && random < 1);
     // Beyond it the shift would overflow; the cap is reached long before.
     constexpr int most_doublings = 30;
     const auto doubled = initial_.count() << std::min(failures_, most_doublings);
@@ -16,7 +14,9 @@ Milliseconds Backoff::next(double random) {
     const auto cap = std::min(max_.count(), std::max<Milliseconds::rep>(doubled, 1));
     failures_ = std::min(failures_ + 1, most_doublings);
     successes_ = 0;
-    return Milliseconds(static_cast<Milliseconds::rep>(static_cast<double>(cap) * random));
+    // A number that is none, or out of range, must not become a wait without an end, or none at all.
+    const double part = random >= 0 && random < 1 ? random : 1;
+    return Milliseconds(static_cast<Milliseconds::rep>(static_cast<double>(cap) * part));
 }
 
 void Backoff::succeed() {

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <cassert>
 #include <cmath>
+#include <stdexcept>
 #include <type_traits>
 
 namespace things {
@@ -97,7 +97,8 @@ JsonWriter& JsonWriter::array() {
 }
 
 JsonWriter& JsonWriter::end() {
-    assert(!closers_.empty());
+    if (closers_.empty())
+        throw std::logic_error("JSON: nothing is open that could be ended");
     text_ += closers_.back();
     closers_.pop_back();
     needs_comma_ = true;
@@ -105,7 +106,8 @@ JsonWriter& JsonWriter::end() {
 }
 
 JsonWriter& JsonWriter::key(std::string_view name) {
-    assert(!closers_.empty() && closers_.back() == '}');
+    if (closers_.empty() || closers_.back() != '}')
+        throw std::logic_error("JSON: a key outside of an object");
     separate();
     text_ += json_string(name);
     text_ += ':';

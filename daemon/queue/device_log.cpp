@@ -2,7 +2,6 @@
 #include "queue/device_log.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 namespace things {
 
@@ -143,30 +142,42 @@ std::optional<std::uint64_t> DeviceLog::first_absent(const std::vector<Span>& sp
     return std::nullopt;
 }
 
-void DeviceLog::start_flight(const std::vector<Span>& spans, Batch& batch) {
+std::vector<Span> DeviceLog::start_flight(const std::vector<Span>& spans, Batch& batch) {
+    std::vector<Span> unreadable;
     for (const Span& s : spans) {
         available_.remove(s);
         flight_.add(s);
         for (std::uint64_t number = s.first; number < s.last;) {
             Chunk* chunk = find(number);
-            assert(chunk != nullptr);
-            const std::uint64_t index = number - chunk->block.first;
-            if (chunk->cursor.index > index)
-                chunk->cursor = {};
-            bool good = true;
-            while (good && chunk->cursor.index < index)
-                good = skip_next(chunk->block, chunk->cursor);
-            const std::uint64_t stop = std::min(s.last, chunk->block.last());
-            for (; good && number < stop; ++number) {
-                Reading& r = batch.readings.emplace_back();
-                good = read_next(chunk->block, chunk->cursor, r);
-                batch.sequence.push_back(number);
+            std::uint64_t stop = number + 1;
+            bool good = chunk != nullptr;
+            if (good) {
+                const std::uint64_t index = number - chunk->block.first;
+                if (chunk->cursor.index > index)
+                    chunk->cursor = {};
+                while (good && chunk->cursor.index < index)
+                    good = skip_next(chunk->block, chunk->cursor);
+                stop = std::min(s.last, chunk->block.last());
             }
-            // Blocks are checked when they come from outside, so this is a bug or bad memory.
-            assert(good);
+            Reading reading;
+            while (good && number < stop) {
+                good = read_next(chunk->block, chunk->cursor, reading);
+                if (!good)
+                    break;
+                batch.readings.push_back(reading);
+                batch.sequence.push_back(number++);
+            }
+            // Blocks are checked when they come from outside, so this is a bug or bad memory: the caller
+            // counts what is lost by it, and nobody waits for an answer to it.
+            if (number < stop) {
+                flight_.remove({number, stop});
+                available_.add({number, stop});
+                unreadable.push_back({number, stop});
+            }
             number = stop;
         }
     }
+    return unreadable;
 }
 
 std::uint64_t DeviceLog::end_flight(Span span, bool settled) {

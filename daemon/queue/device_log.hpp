@@ -67,9 +67,9 @@ public:
     /// First number of the spans whose reading is not in memory, or none.
     /// `spans` rise.
     [[nodiscard]] std::optional<std::uint64_t> first_absent(const std::vector<Span>& spans) const;
-    /// Puts available numbers in flight and reads them into `batch`; all must be in memory. False if a chunk
-    /// turned out to be damaged; the numbers of `batch` are in flight all the same.
-    void start_flight(const std::vector<Span>& spans, Batch& batch);
+    /// Puts available numbers in flight and reads them into `batch`; all must be in memory. Returns those
+    /// that could not be read: they are still available, and the caller drops them.
+    [[nodiscard]] std::vector<Span> start_flight(const std::vector<Span>& spans, Batch& batch);
     /// Ends the flight of a span: back to available, or settled. Returns how many were in flight.
     /// Numbers of the span that are not in flight are left as they are.
     std::uint64_t end_flight(Span span, bool settled);
@@ -91,9 +91,9 @@ public:
     // Storage
     [[nodiscard]] std::deque<Chunk>& chunks() { return chunks_; }
     [[nodiscard]] const std::deque<Chunk>& chunks() const { return chunks_; }
-    /// Puts a block into memory; only if none of its outstanding numbers is there yet, and some are
-    /// outstanding.
-    /// False: it was not taken. `segment` is 0 for what is in no segment.
+    /// Puts into memory what of a block is outstanding and not there yet. A chunk that is there already stays
+    /// as it is: the block is cut around it.
+    /// False: nothing was taken. `segment` is 0 for what is in no segment.
     bool insert(Block block, bool is_clean, std::uint64_t segment);
     /// Forgets clean chunks that lie within the span.
     /// Numbers stay outstanding; their readings must be loaded before they can be sent.

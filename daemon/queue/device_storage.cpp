@@ -42,21 +42,29 @@ std::vector<Span> DeviceLog::droppable(Span span) const {
 }
 
 bool DeviceLog::insert(Block block, bool is_clean, std::uint64_t segment) {
-    const auto left = static_cast<std::uint32_t>(outstanding_in({block.first, block.last()}));
-    const auto at = chunk_of(chunks_, block.first);
-    if (left == 0 || (at != chunks_.end() && at->block.first < block.last()))
-        return false;
-    Chunk chunk;
-    chunk.block = std::move(block);
-    chunk.left = left;
-    chunk.is_open = false;
-    chunk.is_clean = is_clean;
-    chunk.segment = segment;
-    chunk.end.index = chunk.hot.index = chunk.block.count; // not appended to, not written again
-    chunk.end.offset = chunk.hot.offset = chunk.block.bytes.size();
-    memory_ += static_cast<std::int64_t>(chunk.block.bytes.capacity() + sizeof(Chunk));
-    chunks_.insert(at, std::move(chunk));
-    return true;
+    SpanSet gaps;
+    gaps.add({block.first, block.last()});
+    for (auto at = chunk_of(chunks_, block.first); at != chunks_.end() && at->block.first < block.last();
+         ++at)
+        gaps.remove({at->block.first, at->block.last()});
+    bool is_taken = false;
+    for (const Span& gap : std::vector<Span>(gaps.spans())) {
+        const auto left = static_cast<std::uint32_t>(outstanding_in(gap));
+        if (left == 0)
+            continue;
+        Chunk chunk;
+        chunk.block = gap.size() == block.count ? std::move(block) : cut(block, gap);
+        chunk.left = left;
+        chunk.is_open = false;
+        chunk.is_clean = is_clean;
+        chunk.segment = segment;
+        chunk.end.index = chunk.hot.index = chunk.block.count; // not appended to, not written again
+        chunk.end.offset = chunk.hot.offset = chunk.block.bytes.size();
+        memory_ += static_cast<std::int64_t>(chunk.block.bytes.capacity() + sizeof(Chunk));
+        chunks_.insert(chunk_of(chunks_, gap.first), std::move(chunk));
+        is_taken = true;
+    }
+    return is_taken;
 }
 
 void DeviceLog::evict(Span span) {

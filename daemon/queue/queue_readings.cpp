@@ -176,7 +176,10 @@ bool Queue::Impl::try_serve(DeviceId id, Request& request) {
     batch.sequence.reserve(count);
     for (const Span& s : spans)
         device.renumbered.remove(s); // known by their new numbers from now on
-    device.log.start_flight(spans, batch);
+    const std::vector<Span> unreadable = device.log.start_flight(spans, batch);
+    for (const Span& s : unreadable)
+        log::error("queue: {} readings of device {} cannot be decoded and are lost",
+                   drop(id, s, DropReason::damaged), catalogue_.devices()[id]);
     finish_batch(batch);
     request.handler(std::move(batch));
     return true;

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <random>
 
 using namespace things;
@@ -37,6 +38,11 @@ TEST_CASE("only three successes in a row start the back-off anew") {
 TEST_CASE("absurd settings do no harm") {
     Backoff zero(Milliseconds(0), Milliseconds(0));
     CHECK(zero.next(0.9).count() == 0);
+    Backoff fresh(seconds(1), seconds(60));
+    for (const double wrong : {-1.0, 1.0, 1e300, std::numeric_limits<double>::quiet_NaN()}) {
+        const auto wait = fresh.next(wrong).count();
+        CHECK((wait >= 1000 && wait <= 60'000));
+    }
     Backoff reversed(hours(24), seconds(1));
     for (int i = 0; i < 50; ++i)
         CHECK(reversed.next(0.9).count() <= 1000);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 using things::json_number;
 using things::json_string;
@@ -32,6 +33,13 @@ TEST_CASE("numbers are the shortest that read back") {
     CHECK(json_number(1e300) == "1e+300");
     CHECK(json_number(std::nan("")) == "null");
     CHECK(json_number(std::numeric_limits<double>::infinity()) == "null");
+}
+
+TEST_CASE("a document that is not well formed is a bug that is told, in every build") {
+    CHECK_THROWS_AS(JsonWriter().end(), std::logic_error);
+    CHECK_THROWS_AS(JsonWriter().key("a"), std::logic_error);
+    CHECK_THROWS_AS(JsonWriter().array().key("a"), std::logic_error);
+    CHECK_THROWS_AS(JsonWriter().object().end().end(), std::logic_error);
 }
 
 TEST_CASE("a document is nested and separated") {
