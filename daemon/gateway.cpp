@@ -4,7 +4,9 @@
 #include "platform/after.hpp"
 #include "platform/held_signals.hpp"
 #include "platform/log.hpp"
+#include "platform/machine.hpp"
 #include "platform/notify.hpp"
+#include "platform/storage.hpp"
 #include "polling/capacity.hpp"
 #include "queue/clock_trust.hpp"
 
@@ -14,6 +16,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <string>
 #include <utility>
 
 #include <unistd.h>
@@ -45,6 +48,8 @@ QueueOptions queue_options(const Config& config) {
                         "slow",
                         lasts.count()));
     };
+    options.machine = read_machine();
+    options.storage = storage_problem(config.queue.path, system_storage());
     return options;
 }
 
@@ -242,7 +247,8 @@ void Gateway::on_second() {
     for (const QueueAlarm& alarm : queue.alarms) {
         queue_codes_.emplace_back(alarm.code);
         alarms_.raise("queue/" + queue_codes_.back(),
-                      queue_codes_.back() == "clock" ? clock_words() : alarm.text, "", true, wall_ms);
+                      queue_codes_.back() == "clock" ? clock_words() : alarm.text, "", alarm.is_urgent,
+                      wall_ms);
     }
     // No pack leaves before the clock is believed, so that no answer of one can vouch for it.
     if (queue_.clock_trust().needs_witness())

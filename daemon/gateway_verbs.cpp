@@ -213,6 +213,17 @@ void Gateway::add_queue_verbs() {
         },
         true);
     control_.add(
+        "queue adopt",
+        [this](const ControlRequest& request, const SharedReply& reply) {
+            queue_.adopt(request.text("file"), request.is_set("rescue"),
+                         [this, reply, name = request.text("name")](AdoptResult result) {
+                             tell_unknown(config_.config);
+                             result.file = name.empty() ? result.file : name;
+                             reply->finish(adopt_json(result));
+                         });
+        },
+        true);
+    control_.add(
         "queue drop",
         [this, letters, count](const ControlRequest& request, const SharedReply& reply) {
             reply->finish(count(queue_.drop_dead(letters(request))));

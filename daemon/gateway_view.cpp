@@ -88,7 +88,9 @@ void Gateway::view_queue(Snapshot& view) {
     const QueueStatus status = queue_.status();
     view.clock_trusted = status.clock_trusted;
     view.queue.read = status.books.read;
+    view.queue.adopted = status.books.adopted;
     view.queue.accepted = status.books.accepted;
+    view.queue.aside = status.aside;
     view.queue.dead = status.books.dead;
     view.queue.queued = status.queued;
     for (std::size_t i = 0; i < drop_reasons; ++i)

@@ -8,6 +8,7 @@
 #include "platform/clock.hpp"
 #include "platform/json.hpp"
 #include "platform/socket_file.hpp"
+#include "platform/storage.hpp"
 #include "polling/capacity.hpp"
 #include "status/web_server.hpp"
 
@@ -67,9 +68,13 @@ int check(const Common& common, const CheckOptions& options) {
         file = options.base / (common.config == "-" ? "standard-input" : common.config.filename());
     }
     // Secrets are read as well: a file that is missing, or open to all, is a mistake like any other.
-    const Checked checked =
+    Checked checked =
         check_config(file, plugins, options.no_secrets ? Secrets::elsewhere : Secrets::to_check, rules);
     print_problems(plugins);
+    if (checked.config && !rules.text_from) // else it is for another machine
+        if (const std::string problem = storage_problem(checked.config->queue.path, system_storage());
+            !problem.empty())
+            checked.problems.push_back({{common.config.string(), 0, 0}, Severity::warning, problem});
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config) {

@@ -168,7 +168,8 @@ private:
     }
 
     void add_queue() {
-        CLI::App* queue = app_.add_subcommand("queue", "Backlog, parked devices and dead letters");
+        CLI::App* queue =
+            app_.add_subcommand("queue", "Backlog, parked devices, dead letters, files set aside");
         queue->require_subcommand(1);
         add_json(add(*queue, "list", "What waits for each device", [this] { return queue_list(common_); }));
         CLI::App* sub =
@@ -180,6 +181,12 @@ private:
         add_letters(sub);
         sub = add(*queue, "drop", "Give up dead letters", [this] { return queue_drop(common_, queue_); });
         add_letters(sub);
+        sub = add(*queue, "adopt", "Take in what waits in another queue's file, once",
+                  [this] { return queue_adopt(common_, adopt_); });
+        sub->add_option("FILE", adopt_.file, "One that was set aside, a backup, or another machine's")
+            ->required();
+        sub->add_flag("--rescue", adopt_.rescue, "Of a damaged file what can be carried over");
+        add_json(sub);
     }
     void add_letters(CLI::App* sub) {
         sub->add_option("--device", queue_.device, "All of this device");
@@ -263,6 +270,7 @@ private:
     SendOptions send_;
     ScanOptions scan_;
     LetterOptions queue_;
+    AdoptOptions adopt_;
     StatusOptions status_;
     CommandsOptions commands_;
     ProvisionOptions provision_;

@@ -71,6 +71,11 @@ struct LetterOptions {
     std::vector<std::uint64_t> ids;
     bool all = false;
 };
+/// `rescue`: also what can be carried over from a damaged file.
+struct AdoptOptions {
+    std::filesystem::path file;
+    bool rescue = false;
+};
 /// `watch`: again every two seconds, until Ctrl-C.
 struct StatusOptions {
     bool watch = false;
@@ -107,6 +112,7 @@ int queue_list(const Common& common);
 int queue_show(const Common& common, const LetterOptions& options);
 int queue_retry(const Common& common, const LetterOptions& options);
 int queue_drop(const Common& common, const LetterOptions& options);
+int queue_adopt(const Common& common, const AdoptOptions& options);
 int status(const Common& common, const StatusOptions& options);
 int commands_list(const Common& common, const CommandsOptions& options);
 int plugins_list(const Common& common);

@@ -15,7 +15,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
 #include <map>
+#include <system_error>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace things::cli {
 
@@ -32,11 +38,22 @@ class ClosedQueue {
 public:
     explicit ClosedQueue(const Config& config) : queue_(loop_.get_executor(), clock_, options(config)) {}
     Queue& queue() { return queue_; }
+    /// Runs until `done` is called, from any handler of the queue.
+    void wait(const std::function<void(std::function<void()> done)>& begin) {
+        const auto work = boost::asio::make_work_guard(loop_); // the answer comes from another thread
+        begin([this] { loop_.stop(); });
+        loop_.run();
+        loop_.restart();
+    }
     /// Makes what was changed durable.
     void close() {
-        const auto wait = boost::asio::make_work_guard(loop_); // the answer comes from another thread
-        queue_.shutdown([this](bool) { loop_.stop(); });
-        loop_.run();
+        wait([this](std::function<void()> done) { queue_.shutdown([done](bool) { done(); }); });
+    }
+    /// A queue that could not be opened as it should be must not look like an empty one.
+    void print_alarms() const {
+        for (const QueueAlarm& alarm : queue_.status().alarms)
+            if (alarm.code != "clock" && alarm.code != "aside")
+                print_line(stderr, "warning: {}", alarm.text);
     }
 
 private:
@@ -51,11 +68,16 @@ private:
     Queue queue_;
 };
 
-/// The running daemon's status reduced to what waits, or the same of a queue opened here.
-std::string backlog_json(const Config& config, const DaemonAnswer& answer) {
+std::map<std::string, std::string> names_of(const Config& config) {
     std::map<std::string, std::string> names;
     for (const DeviceConfig& device : config.devices)
         names[device.dvnuuid] = device.name;
+    return names;
+}
+
+/// The running daemon's status reduced to what waits, or the same of a queue opened here.
+std::string backlog_json(const Config& config, const DaemonAnswer& answer) {
+    const std::map<std::string, std::string> names = names_of(config);
     JsonWriter json;
     if (answer.is_running) {
         simdjson::dom::parser parser;
@@ -72,15 +94,20 @@ std::string backlog_json(const Config& config, const DaemonAnswer& answer) {
         return json.end().end().take();
     }
     ClosedQueue closed(config);
+    closed.print_alarms();
+    closed.wait([&closed](std::function<void()> done) { closed.queue().look_aside(std::move(done)); });
     closed.close(); // with it the size of the file is known
     const QueueStatus status = closed.queue().status();
     json.object().member("running", false).key("queue").object();
     json.member("read", status.books.read)
+        .member("adopted", status.books.adopted)
         .member("accepted", status.books.accepted)
         .member("queued", status.queued)
         .member("dead", status.books.dead)
         .member("dropped_total", status.books.dropped_total())
-        .member("file_bytes", std::int64_t{status.file_size});
+        .member("file_bytes", std::int64_t{status.file_size})
+        .key("aside")
+        .raw(aside_json(status.aside));
     json.end().key("devices").array();
     for (const DeviceBacklog& device : status.devices)
         json.object()
@@ -92,7 +119,31 @@ std::string backlog_json(const Config& config, const DaemonAnswer& answer) {
     return json.end().end().take();
 }
 
-void print_backlog(const std::string& json) {
+/// As the configuration calls the device; the DvnUUID of one that is not there any more.
+std::string name_of(const std::map<std::string, std::string>& names, const std::string& dvnuuid) {
+    const auto at = names.find(dvnuuid);
+    return at == names.end() ? dvnuuid : at->second;
+}
+
+/// "set aside: FILE: 120 readings (boiler 100, chiller 20), 2 dead letters, 1 unfinished command".
+void print_aside(element file, const std::map<std::string, std::string>& names) {
+    const std::uint64_t readings = file["readings"], letters = file["letters"], commands = file["commands"];
+    const std::string problem = text_of(file["problem"]);
+    std::string devices;
+    for (const auto& [dvnuuid, count] : simdjson::dom::object(file["devices"]))
+        devices += fmt::format("{}{} {}", devices.empty() ? " (" : ", ", name_of(names, std::string(dvnuuid)),
+                               std::uint64_t(count));
+    print_line("set aside: {}: {} readings that are not in the queue{}{}{}{}{}", text_of(file["file"]),
+               readings, devices, devices.empty() ? "" : ")",
+               letters == 0 ? "" : fmt::format(", {} dead letters", letters),
+               commands == 0 ? "" : fmt::format(", {} unfinished commands", commands),
+               problem.empty() ? "" : "; " + problem);
+    if (readings + letters > 0)
+        print_line("           kpn-things-gateway queue adopt {}{}", problem.empty() ? "" : "--rescue ",
+                   text_of(file["file"]));
+}
+
+void print_backlog(const std::string& json, const std::map<std::string, std::string>& names) {
     simdjson::dom::parser parser;
     const element root = parser.parse(json);
     const element queue = root["queue"];
@@ -104,6 +155,8 @@ void print_backlog(const std::string& json) {
         print_line("{:<24} {:>10}  {}",
                    text_of(device["name"]).empty() ? text_of(device["dvnuuid"]) : text_of(device["name"]),
                    text_of(device["waiting"]), text_of(device["state"]));
+    for (const element file : queue["aside"])
+        print_aside(file, names);
 }
 
 std::string request_of(const char* verb, const LetterOptions& options) {
@@ -122,12 +175,105 @@ std::string dvnuuid_of(const Config& config, const std::string& name) {
     return {};
 }
 
-/// As the configuration calls the device; the DvnUUID of one that is not there any more.
-std::string name_of(const Config& config, const std::string& dvnuuid) {
-    for (const DeviceConfig& device : config.devices)
-        if (device.dvnuuid == dvnuuid)
-            return device.name;
-    return dvnuuid;
+/// A large queue on a slow card takes its time, and says nothing meanwhile.
+constexpr Milliseconds adopt_patience = std::chrono::hours(2);
+
+std::string request_of(const std::string& file, const AdoptOptions& options) {
+    return JsonWriter()
+        .object()
+        .member("verb", "queue adopt")
+        .member("file", file)
+        .member("name", options.file.string())
+        .member("rescue", options.rescue)
+        .end()
+        .take();
+}
+
+/// The file that is to be taken in, where the queue's owner can read it: a double beside the queue if it is
+/// root who asks, for the daemon sees neither home folders nor what is root's alone.
+class StagedFile {
+public:
+    StagedFile(const Config& config, const std::filesystem::path& file) {
+        std::error_code error, ignored;
+        const std::filesystem::path& queue = config.queue.path;
+        std::filesystem::path named = std::filesystem::absolute(file, error);
+        // As `queue list` names it, wherever one stands.
+        if (!std::filesystem::exists(named, ignored) &&
+            std::filesystem::exists(queue.parent_path() / file, ignored))
+            named = queue.parent_path() / file;
+        path_ = named.string();
+        const std::string beside = queue.string() + ".";
+        if (::geteuid() != 0 || path_.starts_with(beside) ||
+            !std::filesystem::is_regular_file(named, ignored))
+            return;
+        struct stat folder {};
+        // As become_queue_owner() decides.
+        if (::stat(queue.parent_path().c_str(), &folder) != 0 ||
+            (folder.st_uid == 0 && ::lstat(queue.c_str(), &folder) != 0 &&
+             ::stat(queue.parent_path().c_str(), &folder) != 0))
+            return;
+        const std::string copy = fmt::format("{}adopt-{}", beside, ::getpid());
+        for (const char* end : {"", "-wal"}) {
+            if (!std::filesystem::exists(path_ + end, ignored))
+                continue;
+            copies_.push_back(copy + end);
+            std::filesystem::copy_file(path_ + end, copy + end, error);
+            if (error || ::chmod((copy + end).c_str(), 0600) != 0 ||
+                ::chown((copy + end).c_str(), folder.st_uid, folder.st_gid) != 0) {
+                remove();
+                return; // the daemon says why it cannot read it
+            }
+        }
+        path_ = copy;
+    }
+    ~StagedFile() { remove(); }
+    StagedFile(const StagedFile&) = delete;
+    StagedFile& operator=(const StagedFile&) = delete;
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    void remove() {
+        std::error_code ignored;
+        for (const std::string& copy : copies_)
+            std::filesystem::remove(copy, ignored);
+        copies_.clear();
+    }
+    std::string path_;
+    std::vector<std::string> copies_;
+};
+
+int print_adopted(const Common& common, const AdoptOptions& options, const std::string& json,
+                  const std::map<std::string, std::string>& names) {
+    simdjson::dom::parser parser;
+    const element result = parser.parse(json);
+    const std::string problem = text_of(result["problem"]), rescue = text_of(result["rescue"]);
+    const std::uint64_t readings = result["readings"], letters = result["letters"];
+    if (common.json)
+        print_line("{}", json);
+    for (const element command : result["commands"])
+        print_line(stderr, "warning: unfinished in that queue, and not carried out here: {}",
+                   text_of(command));
+    if (!common.json && readings + letters > 0) {
+        print_line("{} readings and {} dead letters taken in; they are sent as backlog", readings, letters);
+        for (const auto& [dvnuuid, count] : simdjson::dom::object(result["devices"]))
+            print_line("{:<24} {:>10}", name_of(names, std::string(dvnuuid)), std::uint64_t(count));
+        const std::pair<const char*, const char*> remarks[] = {
+            {"lost", "were counted in that queue, but cannot be read"},
+            {"estimated", "of them have an estimated time: their boot never got a clock"},
+            {"unsynced", "more were dropped: their boot never got a clock (time.unsynced: drop)"},
+        };
+        for (const auto& [key, words] : remarks)
+            if (const std::uint64_t count = result[key]; count > 0)
+                print_line("{} {}", count, words);
+    }
+    if (problem.empty())
+        return done;
+    print_line(
+        stderr, "error: {}: {}{}", options.file.string(), problem,
+        rescue.empty() || options.rescue
+            ? ""
+            : fmt::format(". {}. To take that in: queue adopt --rescue {}", rescue, options.file.string()));
+    return failed;
 }
 
 /// Retries or drops dead letters, in the daemon or in a queue that nobody runs.
@@ -191,7 +337,7 @@ int queue_list(const Common& common) {
     if (common.json)
         fmt::print("{}\n", json);
     else
-        print_backlog(json);
+        print_backlog(json, names_of(*config));
     return done;
 }
 
@@ -219,11 +365,37 @@ int queue_show(const Common& common, const LetterOptions& options) {
     simdjson::dom::parser parser;
     for (const element letter : parser.parse(answer.result))
         print_line("{:>6}  {}/{} = {}{}{} at {}: {}", text_of(letter["id"]),
-                   name_of(*config, std::string(std::string_view(letter["dvnuuid"]))),
+                   name_of(names_of(*config), std::string(std::string_view(letter["dvnuuid"]))),
                    text_of(letter["name"]), text_of(letter["value"]),
                    text_of(letter["unit"]).empty() ? "" : " ", text_of(letter["unit"]),
                    local_time(letter["time_ms"]), text_of(letter["reason"]));
     return done;
+}
+
+int queue_adopt(const Common& common, const AdoptOptions& options) {
+    PluginDirectory plugins = installed_plugins(common);
+    const std::optional<Config> config = load_config(common, plugins);
+    if (!config)
+        return configuration;
+    const StagedFile file(*config, options.file);
+    DaemonAnswer answer = ask(*config, request_of(file.path(), options), adopt_patience);
+    if (!answer.is_running) {
+        if (!become_queue_owner(*config))
+            return failed;
+        ClosedQueue closed(*config);
+        closed.print_alarms();
+        closed.wait([&](std::function<void()> done) {
+            closed.queue().adopt(file.path(), options.rescue, [&answer, &options, done](AdoptResult result) {
+                result.file = options.file.string();
+                answer.result = adopt_json(result);
+                done();
+            });
+        });
+        closed.close();
+    }
+    if (answer.exit_code != done)
+        return answer.exit_code;
+    return print_adopted(common, options, answer.result, names_of(*config));
 }
 
 int queue_retry(const Common& common, const LetterOptions& options) {

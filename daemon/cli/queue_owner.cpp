@@ -25,11 +25,15 @@ namespace {
 /// None if it is this process's own user, or nothing is there.
 std::optional<struct stat> find_foreign(const std::filesystem::path& path) {
     const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    struct stat found {};
-    // The file's owner says more than its folder's: /tmp is root's.
-    if (::lstat(path.c_str(), &found) != 0 && ::stat(folder.c_str(), &found) != 0)
-        return std::nullopt;
-    if (found.st_uid == ::geteuid())
+    struct stat found {
+    }, around{};
+    const bool has_file = ::lstat(path.c_str(), &found) == 0;
+    const bool has_folder = ::stat(folder.c_str(), &around) == 0;
+    // A file that somebody put into a folder of another user's is not to be believed, nor is he to be become.
+    // In root's own, /tmp say, the file's owner says more.
+    if (has_folder && (!has_file || around.st_uid != 0))
+        found = around;
+    if ((!has_file && !has_folder) || found.st_uid == ::geteuid())
         return std::nullopt;
     return found;
 }

@@ -17,8 +17,8 @@ namespace things {
 
 Archive::Archive(boost::asio::any_io_executor loop, Options options, ArchiveContent& content,
                  std::string& problem)
-    : loop_(std::move(loop)), options_(std::move(options)),
-      lock_(std::make_unique<PlaceLock>(prepared(options_.path))), ballast_(options_.path, options_.ballast) {
+    : loop_(std::move(loop)), options_(std::move(options)), ballast_(options_.path, options_.ballast) {
+    prepared(options_.path);
     thread_ = std::thread([this] { run(); });
     std::promise<void> opened;
     submit([this, &content, &problem, &opened] {
@@ -57,7 +57,10 @@ Archive::~Archive() {
         const std::lock_guard guard(mutex_);
         stop_ = true;
         tasks_.clear();
-        tasks_.emplace_back([this] { store_.reset(); });
+        tasks_.emplace_back([this] {
+            donor_.reset();
+            store_.reset();
+        });
     }
     wake_.notify_one();
     if (thread_.joinable())
@@ -147,7 +150,9 @@ void Archive::make_ballast() {
 }
 
 void Archive::open(ArchiveContent* content) {
-    std::string damage = put_stranger_aside();
+    enter_folder();
+    const std::string refused = clear_place();
+    std::string damage;
     const std::string unfinished = options_.path + ".rescue";
     std::error_code ignored;
     const bool was_rescuing = options_.vfs.empty() && std::filesystem::remove(unfinished, ignored);
@@ -156,18 +161,22 @@ void Archive::open(ArchiveContent* content) {
     ArchiveContent found;
     try {
         if (was_rescuing && !std::filesystem::exists(options_.path, ignored))
-            damage = rescue(newest_aside(options_.path), options_.path, options_.vfs, counters_);
+            damage = rescue(newest_damaged(options_.path), options_.path, options_.vfs, counters_);
         if (std::exchange(is_suspect_, false))
             throw SqliteError(11, "it was found damaged while in use");
         store_ =
             std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
         found = store_->load();
         found.damage = damage;
+        if (was_opened_ && found.state && found.state->queue_id != queue_id_)
+            found = begin_beside_another();
     } catch (const SqliteError& e) {
         if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
             throw;
         replace_damaged(e.what(), &found);
     }
+    if (!refused.empty())
+        refused_ = found.refused = refused;
     place_ = identity_of(options_.path).value_or(PlaceIdentity{});
     had_state_ = had_state_ || found.state.has_value();
     for (const std::string& note : found.notes)
@@ -179,10 +188,21 @@ void Archive::open(ArchiveContent* content) {
 void Archive::replace_damaged(const std::string& why, ArchiveContent* content) {
     store_.reset();
     std::string aside;
+    const bool is_damage = why != of_another_program;
     try {
-        aside = put_aside(options_.path);
+        aside = put_aside(options_.path, is_damage ? Aside::damaged : Aside::other);
     } catch (const std::system_error& e) {
         throw SqliteError(14, fmt::format("it is damaged ({}), and cannot be put aside: {}", why, e.what()));
+    }
+    if (!is_damage) {
+        refused_ = fmt::format(
+            "The queue's place was taken: {}. It was put aside as {} and a new queue was begun", why, aside);
+        log::error("queue {}: {}", options_.path, refused_);
+        store_ =
+            std::make_unique<ArchiveStore>(options_.path, options_.vfs, counters_, options_.checkpoint_pages);
+        *content = store_->load();
+        content->refused = refused_;
+        return;
     }
     const std::string report = rescue(aside, options_.path, options_.vfs, counters_);
     log::error("queue {} is damaged ({}); kept as {}. {}", options_.path, why, aside, report);
@@ -204,6 +224,50 @@ void Archive::open_again() {
     }
     const bool is_new = !content.state || !content.damage.empty();
     was_reset_ = was_reset_ || (had_state_ && is_new);
+}
+
+void Archive::belongs_to(std::uint64_t queue_id) {
+    submit([this, queue_id] { queue_id_ = queue_id; });
+}
+
+void Archive::inspect(std::function<void(std::vector<DonorReport>)> handler) {
+    submit([this, handler = std::move(handler)]() mutable {
+        std::vector<DonorReport> reports;
+        if (options_.vfs.empty() && !donor_)
+            for (const std::string& file : files_aside(options_.path))
+                reports.push_back(Donor(file, options_.path, false).report());
+        deliver(std::move(handler), std::move(reports));
+    });
+}
+
+void Archive::open_donor(std::string file, bool rescue, std::function<void(DonorReport)> handler) {
+    submit([this, file = std::move(file), rescue, handler = std::move(handler)]() mutable {
+        donor_ = std::make_unique<Donor>(std::move(file), options_.path, rescue);
+        deliver(std::move(handler), donor_->report());
+    });
+}
+
+void Archive::read_donor(DonorMark known, std::size_t most, std::function<void(DonorRead)> handler) {
+    submit([this, known = std::move(known), most, handler = std::move(handler)]() mutable {
+        DonorRead read;
+        try {
+            read.piece = donor_->read(known, most);
+        } catch (const std::exception& e) {
+            read.problem = e.what();
+        }
+        deliver(std::move(handler), std::move(read));
+    });
+}
+
+void Archive::close_donor(bool remove) {
+    submit([this, remove] {
+        const std::string file = donor_ ? donor_->report().file : std::string();
+        donor_.reset();
+        std::error_code ignored;
+        for (const char* end : {"", "-wal"})
+            if (remove)
+                std::filesystem::remove(file + end, ignored);
+    });
 }
 
 void Archive::look(std::function<void(bool)> handler) {
@@ -254,6 +318,8 @@ CommitResult Archive::attempt(const CommitRequest& request) {
     }
     if (std::exchange(was_reset_, false)) {
         result.was_reset = true;
+        result.replaced = std::exchange(replaced_, {});
+        result.refused = std::exchange(refused_, {});
         result.problem = "the database was replaced";
         return result;
     }
@@ -262,6 +328,8 @@ CommitResult Archive::attempt(const CommitRequest& request) {
     must_settle_ = false;
     result = store_->commit(request);
     result.was_gone = std::exchange(was_gone_, false);
+    result.replaced = std::exchange(replaced_, {});
+    result.refused = std::exchange(refused_, {});
     had_state_ = true;
     return result;
 }

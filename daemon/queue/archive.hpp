@@ -3,6 +3,7 @@
 
 #include "platform/heartbeat.hpp"
 #include "queue/archive_store.hpp"
+#include "queue/donor.hpp"
 #include "queue/place.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -60,8 +61,22 @@ public:
     void audit(const std::string& device, std::size_t most,
                std::function<void(std::vector<Command>)> handler);
 
+    /// Which queue's the database is: another one that comes into its place is put aside.
+    void belongs_to(std::uint64_t queue_id);
     /// False: the database was removed or replaced while in use. Costs two looks at names.
     void look(std::function<void(bool)> handler);
+
+    // Other queues' files: see queue/donor.hpp. One donor at a time.
+    /// What was set aside beside the queue, one report each.
+    void inspect(std::function<void(std::vector<DonorReport>)> handler);
+    void open_donor(std::string file, bool rescue, std::function<void(DonorReport)> handler);
+    struct DonorRead {
+        std::optional<DonorPiece> piece; ///< none: that was all, or there is a problem
+        std::string problem;
+    };
+    void read_donor(DonorMark known, std::size_t most, std::function<void(DonorRead)> handler);
+    /// `remove`: it was set aside, and all that it held is in our own queue.
+    void close_donor(bool remove);
 
     /// How long the thread has owed a sign of life; asks for one.
     [[nodiscard]] std::chrono::milliseconds silence(std::int64_t now_ms);
@@ -91,9 +106,11 @@ private:
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request);
 
     // archive_place.cpp
-    /// What stands at the path and is no file of ours. Another user's is read as far as it may be: an older
-    /// version, or a command, ran as root. Returns what became of its readings; empty: there were none.
-    [[nodiscard]] std::string put_stranger_aside();
+    /// Throws SqliteError if strangers may write to the folder.
+    void enter_folder();
+    /// Puts aside what stands at the path and is not to be used; what root left there becomes ours. Returns
+    /// what happened, for people; empty: all is well.
+    [[nodiscard]] std::string clear_place();
     /// What stands at the path, if it is not what is open. None also if that cannot be told.
     [[nodiscard]] std::optional<PlaceIdentity> stranger() const;
     /// If the files were removed or replaced while we use them: writes new ones, and closes the database, so
@@ -107,6 +124,8 @@ private:
     [[nodiscard]] std::string write_anew();
     void remove_copy();
     void replace_damaged(const std::string& why, ArchiveContent* content);
+    /// What was opened is another queue, which came into our place while nothing was open: it is put aside.
+    [[nodiscard]] ArchiveContent begin_beside_another();
 
     boost::asio::any_io_executor loop_;
     Options options_;
@@ -115,10 +134,13 @@ private:
         std::make_shared<int>(0); ///< weak copies tell a late handler that it is over
     std::unique_ptr<PlaceLock> lock_;
     Ballast ballast_;
-    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next eight
-    PlaceIdentity place_;                 ///< the store's files; one that was gone at once is none
-    bool must_settle_ = false;            ///< before anything is written, since an error closed it
-    bool was_gone_ = false;               ///< a new file was written that no result has told of yet
+    std::unique_ptr<ArchiveStore> store_; ///< archive's thread only, as the next twelve
+    std::unique_ptr<Donor> donor_;
+    std::uint64_t queue_id_ = 0;     ///< of the queue that is ours; 0: not known yet
+    std::string replaced_, refused_; ///< what no result has told of yet
+    PlaceIdentity place_;            ///< the store's files; one that was gone at once is none
+    bool must_settle_ = false;       ///< before anything is written, since an error closed it
+    bool was_gone_ = false;          ///< a new file was written that no result has told of yet
     bool had_state_ = false;
     bool was_reset_ = false;
     bool was_opened_ = false;

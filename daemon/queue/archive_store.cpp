@@ -76,7 +76,7 @@ ArchiveStore::ArchiveStore(const std::string& path, const std::string& vfs, Disk
     const bool is_ours = connection_.number("PRAGMA application_id") == application_id;
     const bool is_empty = connection_.number("SELECT count(*) FROM sqlite_master") == 0;
     if (!is_ours && !is_empty)
-        throw SqliteError(26, "it is the database of another program");
+        throw SqliteError(26, of_another_program);
     if (version > schema_version)
         throw QueueError(
             fmt::format("queue {} is of version {}, this program knows up to {}: use the newer program", path,
@@ -125,6 +125,13 @@ void ArchiveStore::copy_to(const std::string& path, const std::string& vfs, Disk
     Connection target(path, vfs, counters);
     target.exec("PRAGMA locking_mode = EXCLUSIVE");
     connection_.copy_to(target);
+}
+
+void ArchiveStore::hand_over() {
+    Transaction transaction(connection_);
+    for (const char* table : {"state", "catalogue", "spare", "segment", "block", "dead", "command"})
+        connection_.exec(fmt::format("DELETE FROM {}", table));
+    transaction.commit();
 }
 
 CommitResult ArchiveStore::commit(const CommitRequest& request) {

@@ -90,6 +90,8 @@ struct CommitResult {
     bool ok = false;
     bool was_gone = false;  ///< the file had been removed or replaced; all it held is in a new one
     bool was_reset = false; ///< the file was replaced: write everything in memory again
+    std::string replaced;   ///< why, if it was not for damage: another queue came into its place,
+    std::string refused;    ///< or something that is not to be used
     std::string problem;
     std::shared_ptr<ArchiveContent>
         late;                      ///< opened for the first time only now: take this in, then write again
@@ -108,7 +110,11 @@ struct ArchiveContent {
     std::vector<Command> commands;  ///< unfinished ones and the last 1,000
     std::vector<std::string> notes; ///< small damage met on the way
     std::string damage;             ///< what became of a damaged file; empty: it was sound
+    std::string refused; ///< what stood in the queue's place and is not to be used; empty: nothing did
 };
+
+/// What the constructor says of a sound database that is no queue.
+inline constexpr const char* of_another_program = "it is the database of another program";
 
 /// All but the constructor throw SqliteError and nothing else; the object is of no use after that and should
 /// be made anew.
@@ -141,6 +147,10 @@ public:
     /// Writes all that it holds to a new file at `path`: its own may have no name any more. Throws
     /// SqliteError.
     void copy_to(const std::string& path, const std::string& vfs, DiskCounters& counters);
+
+    /// Empties it, all that it held being in a file of its own by now: where it comes to light again, behind
+    /// a file system that was mounted over it, nothing must be sent a second time. Throws SqliteError.
+    void hand_over();
 
 private:
     struct Statements;

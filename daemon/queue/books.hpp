@@ -7,12 +7,12 @@
 #include <string_view>
 
 // The queue's accounts. At every moment, and across restarts:
-//   read = accepted + queued (in flight included) + all of dropped + dead
+//   read + adopted = accepted + queued (in flight included) + all of dropped + dead
 // A reading that a power cut or a kill took out of the unsaved tail is in none of them. Plain values.
 namespace things {
 
 /// Why a reading left the queue without being accepted.
-/// Stored by number: new ones go to the end.
+/// Stored by number; there are eight for good, because other numbers follow (queue/state.hpp).
 enum class DropReason : std::uint8_t {
     full,      ///< `queue.max_size` was reached
     age,       ///< older than `queue.max_age`
@@ -33,6 +33,7 @@ constexpr std::size_t drop_reasons = 8;
 /// On the loop only; a copy goes into each commit.
 struct Books {
     std::uint64_t read = 0;     ///< readings taken in
+    std::uint64_t adopted = 0;  ///< taken in from another queue, where they had been read
     std::uint64_t accepted = 0; ///< delivered to the platform
     std::uint64_t dead = 0;     ///< in the dead-letter list now
     std::array<std::uint64_t, drop_reasons> dropped{};
@@ -44,7 +45,7 @@ struct Books {
             sum += n;
         return sum;
     }
-    [[nodiscard]] std::uint64_t queued() const { return read - accepted - dead - dropped_total(); }
+    [[nodiscard]] std::uint64_t queued() const { return read + adopted - accepted - dead - dropped_total(); }
     void drop(DropReason reason, std::uint64_t count) { dropped[static_cast<std::size_t>(reason)] += count; }
     friend bool operator==(const Books&, const Books&) = default;
 };

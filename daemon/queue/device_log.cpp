@@ -78,7 +78,15 @@ void DeviceLog::mark(std::int64_t boot_ms) {
 void DeviceLog::move_live_boundary() {
     if (available_.count({live_from_, next_}) <= 2 * live_limit_)
         return;
-    live_from_ = next_ - live_limit_;
+    set_live_from(next_ - live_limit_);
+}
+
+void DeviceLog::end_live() {
+    set_live_from(next_);
+}
+
+void DeviceLog::set_live_from(std::uint64_t number) {
+    live_from_ = number;
     while (marks_.size() > 1 && marks_[1].first <= live_from_)
         marks_.pop_front();
     std::erase_if(urgent_, [this](std::uint64_t n) { return n < live_from_; });

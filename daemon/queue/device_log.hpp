@@ -57,6 +57,8 @@ public:
     std::uint64_t append(const Reading& reading, std::uint32_t boot, std::int64_t boot_ms, bool urgent);
     /// Ends the open chunk.
     void seal();
+    /// What was appended so far is backlog.
+    void end_live();
 
     // Sending
     [[nodiscard]] Waiting waiting() const;
@@ -133,6 +135,7 @@ private:
     Chunk& writable_chunk(std::uint32_t boot);
     void forget(Span span);
     void move_live_boundary();
+    void set_live_from(std::uint64_t number);
     /// Notes when a number was appended, at most every 50 ms: a deque of a few hundred at worst, not a time
     /// for each reading.
     void mark(std::int64_t boot_ms);

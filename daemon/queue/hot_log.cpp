@@ -2,6 +2,7 @@
 #include "queue/hot_log.hpp"
 
 #include "queue/bytes.hpp"
+#include "queue/place.hpp"
 
 #include <fmt/format.h>
 
@@ -56,6 +57,9 @@ bool HotLog::begin(std::uint64_t number, std::string_view state, std::string_vie
     size_ = 0;
     std::error_code ignored;
     std::filesystem::create_directories(directory_, ignored);
+    problem_ = trust_problem(directory_);
+    if (!problem_.empty())
+        return false;
     const std::string file = path(directory_, number).string();
     descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor_ < 0) {

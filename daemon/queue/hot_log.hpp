@@ -26,6 +26,9 @@
 //   'D' set aside: number, then the dead letter (queue/dead_letter.hpp)
 //   'R' dead letters gone: 0 retried or 1 + drop reason, how many, ids, then frames of readings that came
 //       back (queue/block.hpp)
+//   'P' taken in from another queue: its identity (8 bytes), device + 1 or 0, its number up to which that
+//       device's readings are known now, the same of its dead letters, readings dropped for want of a time,
+//       estimated ones, letters, each as text, then frames
 //   'M' a new command (queue/command_record.hpp); before the 'E' of the readings it came with, so that
 //       whoever dies in between has both or neither. What flash knows of a command is newer.
 // Example: device 3's numbers 10 ... 14 accepted: 05 00 00 00 | crc | 45 | 03 00 01 0a 05.
@@ -50,6 +53,7 @@ public:
         dead = 'D',
         dead_gone = 'R',
         command = 'M',
+        adopted = 'P',
     };
 
     /// The directory is made if it is missing.

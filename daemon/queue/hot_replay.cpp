@@ -3,6 +3,7 @@
 
 #include "queue/bytes.hpp"
 #include "queue/command_record.hpp"
+#include "queue/place.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -24,7 +25,14 @@ HotReplay::HotReplay(const std::optional<QueueState>& known, Catalogue names,
 bool HotReplay::run(const std::filesystem::path& directory, std::uint64_t avoid) {
     bool all_ours = true;
     const std::uint64_t from = state.hot_number;
+    refused = trust_problem(directory);
+    if (!refused.empty())
+        return true;
     for (const std::uint64_t number : HotLog::files(directory)) {
+        if (const std::string problem = place_problem(HotLog::path(directory, number)); !problem.empty()) {
+            refused = problem;
+            continue;
+        }
         std::ifstream in(HotLog::path(directory, number), std::ios::binary);
         const std::string bytes{std::istreambuf_iterator<char>(in), {}};
         all_ours = file(bytes, avoid, number < from) && all_ours;
@@ -75,6 +83,9 @@ void HotReplay::apply(const HotRecord& record) {
         break;
     case HotLog::Kind::dead_gone:
         apply_gone(record.payload);
+        break;
+    case HotLog::Kind::adopted:
+        apply_adopted(record.payload);
         break;
     case HotLog::Kind::command:
         if (std::optional<Command> command = decode_command(record.payload))
@@ -198,13 +209,45 @@ void HotReplay::apply_gone(std::string_view payload) {
         if (how > 0 && how <= drop_reasons)
             ++state.books.dropped[how - 1U];
     }
-    const std::optional<std::vector<Frame>> frames = parse_frames(payload.substr(in.position()));
-    if (!frames)
-        return;
-    for (const Frame& f : *frames) {
+    (void)apply_frames(payload.substr(in.position()));
+}
+
+std::uint64_t HotReplay::apply_frames(std::string_view bytes) {
+    std::uint64_t count = 0;
+    const std::optional<std::vector<Frame>> frames = parse_frames(bytes);
+    for (const Frame& f : frames ? *frames : std::vector<Frame>()) {
         devices[f.device].found.push_back(f.block);
-        (void)appended(f.device, {f.block.first, f.block.last()}, f.block.boot);
+        count += appended(f.device, {f.block.first, f.block.last()}, f.block.boot);
     }
+    return count;
+}
+
+void HotReplay::apply_adopted(std::string_view payload) {
+    ByteReader in(payload);
+    const auto identity = in.fixed<std::uint64_t>();
+    const std::uint64_t device = in.varint(), next = in.varint(), next_dead = in.varint();
+    const std::uint64_t unsynced = in.varint(), estimated = in.varint(), letters = in.varint();
+    if (!in.is_good())
+        return;
+    auto mark = std::find_if(state.adopted.begin(), state.adopted.end(),
+                             [identity](const AdoptedQueue& q) { return q.identity == identity; });
+    if (mark == state.adopted.end())
+        mark = state.adopted.insert(state.adopted.end(), AdoptedQueue{identity, 0, {}});
+    mark->next_dead = std::max(mark->next_dead, next_dead);
+    if (device > 0)
+        raise_mark(*mark, static_cast<DeviceId>(device - 1), next);
+    state.books.adopted += unsynced;
+    state.books.drop(DropReason::unsynced, unsynced);
+    state.books.estimated += estimated;
+    for (std::uint64_t i = 0; i < letters && in.is_good(); ++i)
+        if (std::optional<StoredLetter> letter = decode_letter(in.text())) {
+            ++state.books.adopted;
+            ++state.books.dead;
+            state.next_dead = std::max(state.next_dead, letter->id + 1);
+            const std::uint64_t id = letter->id;
+            dead.insert_or_assign(id, std::move(*letter));
+        }
+    state.books.adopted += apply_frames(payload.substr(in.position()));
 }
 
 } // namespace things

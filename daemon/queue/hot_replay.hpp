@@ -43,6 +43,7 @@ public:
     std::vector<std::uint64_t> dead_gone; ///< in the archive's list, but gone since
     std::vector<Command> commands;        ///< new ones, as they were stored first
     std::size_t cut_bytes = 0;            ///< unreadable ends of files
+    std::string refused; ///< what was not read because strangers may have written it, and the cure
 
 private:
     /// False: it is of another queue. `is_old`: flash knows all that is in it.
@@ -55,6 +56,9 @@ private:
     void apply_ended(std::string_view payload);
     void apply_dead(std::string_view payload);
     void apply_gone(std::string_view payload);
+    void apply_adopted(std::string_view payload);
+    /// Readings that a record brings with it; returns how many were new.
+    std::uint64_t apply_frames(std::string_view bytes);
     /// Makes new numbers outstanding, or held if their boot has no clock; returns how many were new.
     std::uint64_t appended(DeviceId id, Span span, std::uint32_t boot);
     /// Whether this boot is known and never got a clock.

@@ -9,10 +9,13 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,9 +28,13 @@ static_assert(sizeof(off_t) == 8, "a queue may be larger than 2 GiB");
 
 constexpr std::size_t kept_aside = 3;
 
-std::vector<std::uint64_t> numbers_aside(const std::filesystem::path& path) {
+const char* ending(Aside why) {
+    return why == Aside::damaged ? ".damaged-" : ".aside-";
+}
+
+std::vector<std::uint64_t> numbers_aside(const std::filesystem::path& path, Aside why) {
     std::vector<std::uint64_t> numbers;
-    const std::string prefix = path.filename().string() + ".damaged-";
+    const std::string prefix = path.filename().string() + ending(why);
     std::error_code error;
     for (std::filesystem::directory_iterator at(path.parent_path(), error), end; !error && at != end;
          at.increment(error)) {
@@ -43,11 +50,28 @@ std::vector<std::uint64_t> numbers_aside(const std::filesystem::path& path) {
     return numbers;
 }
 
+/// Whether it begins as a queue does. One that was put aside whole may hold what is nowhere else.
+bool looks_like_queue(const std::string& file) {
+    constexpr std::streamoff where_it_says_so = 68; // SQLite's application id
+    char id[4] = {};
+    std::ifstream in(file, std::ios::binary);
+    in.seekg(where_it_says_so);
+    return in.read(id, sizeof id) && std::string_view(id, sizeof id) == "KPNq";
+}
+
+std::string name_of(uid_t user) {
+    passwd entry{}, *known = nullptr;
+    char buffer[4096];
+    const bool is_known = ::getpwuid_r(user, &entry, buffer, sizeof buffer, &known) == 0 && known != nullptr;
+    return is_known ? fmt::format("{} ({})", known->pw_name, user) : std::to_string(user);
+}
+
 } // namespace
 
-PlaceLock::PlaceLock(const std::string& path) {
+PlaceLock::PlaceLock(const std::string& path, Kind kind) {
     const std::string name = path + ".lock";
-    descriptor_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int flags = kind == Kind::made ? O_RDWR | O_CREAT : O_RDONLY;
+    descriptor_ = ::open(name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor_ < 0)
         return; // read-only or full: a lock file that is not there harms less than no gateway
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -89,16 +113,17 @@ std::string prepared(const std::string& path) {
     return path;
 }
 
-std::string put_aside(const std::string& path) {
-    const std::filesystem::path place(path);
-    const std::vector<std::uint64_t> numbers = numbers_aside(place);
+std::string put_aside(const std::string& path, Aside why) {
+    const std::vector<std::uint64_t> numbers = numbers_aside(path, why);
     std::error_code ignored;
     for (std::size_t i = 0; i + kept_aside <= numbers.size(); ++i) {
-        const std::string old = fmt::format("{}.damaged-{}", path, numbers[i]);
+        const std::string old = fmt::format("{}{}{}", path, ending(why), numbers[i]);
+        if (why == Aside::other && looks_like_queue(old))
+            continue;
         std::filesystem::remove_all(old, ignored);
         std::filesystem::remove_all(old + "-wal", ignored);
     }
-    std::string aside = fmt::format("{}.damaged-{}", path, numbers.empty() ? 1 : numbers.back() + 1);
+    std::string aside = fmt::format("{}{}{}", path, ending(why), numbers.empty() ? 1 : numbers.back() + 1);
     if (::rename(path.c_str(), aside.c_str()) != 0)
         throw std::system_error(errno, std::generic_category(), fmt::format("rename {} to {}", path, aside));
     if (::rename((path + "-wal").c_str(), (aside + "-wal").c_str()) != 0)
@@ -108,9 +133,18 @@ std::string put_aside(const std::string& path) {
     return aside;
 }
 
-std::string newest_aside(const std::string& path) {
-    const std::vector<std::uint64_t> numbers = numbers_aside(path);
-    return numbers.empty() ? std::string() : fmt::format("{}.damaged-{}", path, numbers.back());
+std::vector<std::string> files_aside(const std::string& path) {
+    std::vector<std::string> files;
+    for (const Aside why : {Aside::damaged, Aside::other})
+        for (const std::uint64_t n : numbers_aside(path, why))
+            files.push_back(fmt::format("{}{}{}", path, ending(why), n));
+    return files;
+}
+
+std::string newest_damaged(const std::string& path) {
+    const std::vector<std::uint64_t> numbers = numbers_aside(path, Aside::damaged);
+    return numbers.empty() ? std::string()
+                           : fmt::format("{}{}{}", path, ending(Aside::damaged), numbers.back());
 }
 
 std::optional<PlaceIdentity> identity_of(const std::string& path) {
@@ -151,8 +185,24 @@ std::string place_problem(const std::string& path) {
         return "a link stands in its place";
     if (!S_ISREG(file.st_mode))
         return "something that is no file stands in its place";
-    if (file.st_uid != ::geteuid())
-        return "it belongs to another user";
+    return trust_problem(path);
+}
+
+std::string trust_problem(const std::filesystem::path& path) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0)
+        return {};
+    const char* kind = S_ISDIR(found.st_mode) ? "folder" : "file";
+    if (found.st_uid != 0 && found.st_uid != ::geteuid())
+        return fmt::format(
+            "the {} {} belongs to user {}, who could plant readings there; if that is right: chown "
+            "{} {}",
+            kind, path.string(), name_of(found.st_uid), ::geteuid(), path.string());
+    // The group of root and that of this process are as good as their users: many a umask is 002.
+    const bool is_groups = (found.st_mode & S_IWGRP) != 0 && found.st_gid != 0 && found.st_gid != ::getegid();
+    if (is_groups || (found.st_mode & S_IWOTH) != 0)
+        return fmt::format("others may write to the {} {}, and could plant readings there: chmod go-w {}",
+                           kind, path.string(), path.string());
     return {};
 }
 

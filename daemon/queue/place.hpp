@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 // The files around the queue's database: the lock that keeps a second gateway out, the ballast that makes
 // room on a full disk, and the putting aside of what cannot be used. Archive's thread, and the opening one.
@@ -13,9 +15,10 @@ namespace things {
 /// Held as long as the object lives. Throws QueueError if another process has it.
 class PlaceLock {
 public:
-    /// PATH.lock is made if missing and never removed. If it cannot be made (read-only disk) there is no lock
-    /// and no error.
-    explicit PlaceLock(const std::string& path);
+    /// `made`: PATH.lock is made if missing and never removed; if it cannot be made (read-only disk) there is
+    /// no lock and no error. `if_there`: nothing is made.
+    enum class Kind : std::uint8_t { made, if_there };
+    explicit PlaceLock(const std::string& path, Kind kind = Kind::made);
     ~PlaceLock();
     PlaceLock(const PlaceLock&) = delete;
     PlaceLock& operator=(const PlaceLock&) = delete;
@@ -42,12 +45,16 @@ private:
 
 /// PATH, whose folder is made if it is missing.
 std::string prepared(const std::string& path);
-/// Renames PATH and its write-ahead log to PATH.damaged-N (and -wal); at most three are kept, the oldest
-/// goes. Returns the new name. Throws std::system_error if it cannot be renamed.
-/// Durable only after sync_folder().
-std::string put_aside(const std::string& path);
-/// The newest of them; empty: none.
-[[nodiscard]] std::string newest_aside(const std::string& path);
+/// Why a file is put aside: because it is damaged, or because something else is wrong with it.
+enum class Aside : std::uint8_t { damaged, other };
+/// Renames PATH and its write-ahead log to PATH.damaged-N or PATH.aside-N (and -wal); of each kind three are
+/// kept, and queues beside them, whatever they hold. Returns the new name. Throws std::system_error if it
+/// cannot be renamed. Durable only after sync_folder().
+std::string put_aside(const std::string& path, Aside why);
+/// All of them, oldest first, the damaged ones in front.
+[[nodiscard]] std::vector<std::string> files_aside(const std::string& path);
+/// The newest of the damaged ones; empty: none.
+[[nodiscard]] std::string newest_damaged(const std::string& path);
 /// Tells files apart, also under the same name: device and inode; 0, 0: there is none.
 using FileIdentity = std::pair<std::uint64_t, std::uint64_t>;
 struct PlaceIdentity {
@@ -60,7 +67,11 @@ struct PlaceIdentity {
 [[nodiscard]] bool sync_file(const std::string& path);
 /// Makes renamings beside PATH durable.
 void sync_folder(const std::string& path);
-/// Whether something that is not a regular file of ours stands in its place: directory, link, other owner.
+/// Why what stands at PATH is not to be used: no file, or one that trust_problem() refuses. Empty: it may be
+/// used, or nothing is there.
 [[nodiscard]] std::string place_problem(const std::string& path);
+/// Whose file or folder it is, and what to do, if somebody could plant readings there: it belongs neither to
+/// root nor to this process's user, or others may write to it. Empty: all is well, or nothing is there.
+[[nodiscard]] std::string trust_problem(const std::filesystem::path& path);
 
 } // namespace things

@@ -6,14 +6,16 @@
 #include "queue/queue_impl.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace things {
 
 namespace {
 
-constexpr std::int64_t damage_told_ms = 86'400'000; // a person should see it, though it mends itself
-constexpr std::int64_t flood_told_ms = 60'000;      // after the last one
+constexpr std::int64_t told_for_ms = 86'400'000; // a person should see it, though it mends itself
+constexpr std::int64_t flood_told_ms = 60'000;   // after the last one
 constexpr std::int64_t clock_every_ms = 1000;
 constexpr std::int64_t clock_told_ms = 5000;
 constexpr std::int64_t look_every_ms = 2000; // at whether the database is still where it was
@@ -31,6 +33,12 @@ std::int64_t ballast_size(const QueueConfig& config, const std::string& vfs) {
 int log_pages(const QueueOptions& options) {
     const std::int64_t most = std::max<std::int64_t>(16, options.config.max_size / 8 / 1024);
     return static_cast<int>(std::min<std::int64_t>(options.checkpoint_pages, most));
+}
+
+/// What a person should know, though all goes on as it should.
+bool is_notice(const std::string& code) {
+    constexpr std::string_view notices[] = {"aside", "machine", "replaced", "storage"};
+    return std::find(std::begin(notices), std::end(notices), code) != std::end(notices);
 }
 
 } // namespace
@@ -51,7 +59,12 @@ Queue::Impl::Impl(boost::asio::any_io_executor loop, const Clock& clock, QueueOp
     if (is_volatile_)
         set_alarm("flash", "Flash cannot be used, readings are kept in memory: " + problem);
     if (!content.damage.empty())
-        tell_damage(was_damaged);
+        tell_for_a_day("damaged", was_damaged);
+    if (!content.refused.empty())
+        tell_for_a_day("refused", content.refused);
+    if (!options_.storage.empty())
+        set_alarm("storage", options_.storage);
+    adoption_ = std::make_unique<Adoption>(*archive_, adoption_ports());
     recover(std::move(content));
     last_commit_ms_ = started_ms_ = clock_.boot_ms();
     on_clock(trust_->update());
@@ -101,6 +114,9 @@ void Queue::Impl::tick() {
     if (is_settling_due() && !is_committing_)
         start_commit(Scope::settlements);
     look_at_place();
+    if (!is_committing_ && !adoption_->is_running() &&
+        (is_aside_due_ || (aside_due_ms_ != 0 && clock_.boot_ms() >= aside_due_ms_)))
+        look_aside(true, nullptr);
     sample_written();
     if (clock_.boot_ms() - flood_ms_ >= flood_told_ms)
         clear_alarm("flood");
@@ -178,10 +194,11 @@ QueueStatus Queue::Impl::status() const {
     s.memory = memory_;
     s.clock_trusted = trust_->anchor().has_value();
     for (const auto& [code, text] : alarms_)
-        s.alarms.push_back({code, text});
+        s.alarms.push_back({code, text, !is_notice(code)});
     // A moment after the start the answer of systemd is not there yet.
     if (!s.clock_trusted && clock_.boot_ms() - started_ms_ >= clock_told_ms)
-        s.alarms.push_back({"clock", trust_->explain_wait()});
+        s.alarms.push_back({"clock", trust_->explain_wait(), true});
+    s.aside = aside();
     return s;
 }
 
@@ -196,8 +213,13 @@ void Queue::Impl::set_alarm(const std::string& code, const std::string& text) {
 /// After a commit that succeeded: what it ended by itself.
 void Queue::Impl::clear_old_alarms() {
     clear_alarm("memory"); // comes again should memory not suffice all the same
-    if (clock_.boot_ms() - damaged_ms_ >= damage_told_ms)
-        clear_alarm("damaged");
+    for (auto at = told_ms_.begin(); at != told_ms_.end();) {
+        const auto [code, since_ms] = *at;
+        const bool is_over = clock_.boot_ms() - since_ms >= told_for_ms;
+        at = is_over ? told_ms_.erase(at) : std::next(at);
+        if (is_over)
+            clear_alarm(code);
+    }
 }
 
 void Queue::Impl::clear_alarm(const std::string& code) {
@@ -205,9 +227,9 @@ void Queue::Impl::clear_alarm(const std::string& code) {
         log::info("queue: alarm '{}' is over", code);
 }
 
-void Queue::Impl::tell_damage(const std::string& text) {
-    damaged_ms_ = clock_.boot_ms();
-    set_alarm("damaged", text);
+void Queue::Impl::tell_for_a_day(const std::string& code, const std::string& text) {
+    told_ms_[code] = clock_.boot_ms();
+    set_alarm(code, text);
 }
 
 // --- The public face
@@ -311,6 +333,17 @@ std::vector<Command> Queue::audit(const std::string& device, std::size_t most) {
 void Queue::load_audit(const std::string& device, std::size_t most,
                        std::function<void(std::vector<Command>)> handler) {
     impl_->archive_->audit(device, most, std::move(handler));
+}
+
+void Queue::adopt(const std::string& file, bool rescue, std::function<void(AdoptResult)> handler) {
+    impl_->adoption_->start(file, rescue, false,
+                            [this, handler = std::move(handler)](const AdoptResult& result) {
+                                impl_->look_aside(false, [handler, result] { handler(result); });
+                            });
+}
+
+void Queue::look_aside(std::function<void()> handler) {
+    impl_->look_aside(false, std::move(handler));
 }
 
 std::vector<DeadLetter> Queue::dead_letters() const {

@@ -4,6 +4,7 @@
 #include "backlog.hpp"
 #include "command.hpp"
 #include "config/config.hpp"
+#include "platform/machine.hpp"
 #include "queue/catalogue.hpp"
 #include "queue/status.hpp"
 
@@ -44,6 +45,8 @@ struct QueueOptions {
     std::size_t dead_limit = 1000;                              ///< dead letters kept
     std::int64_t floor_ms = 0;  ///< no wall time before this is right; 0: the day of the build
     int checkpoint_pages = 400; ///< length of the write-ahead log in pages of 1 KiB
+    MachineMark machine;        ///< on which it runs; empty: it does not matter (command line)
+    std::string storage;        ///< what is wrong with the file system below `path`; empty: nothing
     std::string vfs;            ///< SQLite's file layer below ours; empty: the system's. Tests
     /// Called each second while the constructor waits for a disk that is slow or a rescue that is long.
     std::function<void()> while_opening{};
@@ -123,6 +126,14 @@ public:
     std::size_t retry_dead(const std::vector<std::uint64_t>& ids);
     /// Drops dead letters for good, counted as removed.
     std::size_t drop_dead(const std::vector<std::uint64_t>& ids);
+
+    // Other queues' files (queue/adoption.hpp)
+    /// Takes in what waits in a file, as backlog: one that was set aside, a backup, another machine's. Each
+    /// reading once, with its time. `rescue`: also what can be carried over from a damaged one.
+    void adopt(const std::string& file, bool rescue, std::function<void(AdoptResult)> handler);
+    /// Looks into the files that were set aside, and takes in sound ones that came into the queue's place; by
+    /// itself after the start and after each change. Then status() tells of them, and the handler is called.
+    void look_aside(std::function<void()> handler);
 
     /// Costs a walk over all devices.
     [[nodiscard]] QueueStatus status() const;

@@ -32,6 +32,10 @@ QueueState Queue::Impl::snapshot(std::uint64_t hot_number) const {
     s.next_dead = next_dead_;
     s.next_command = next_command_;
     s.boots = boots_;
+    s.identity = identity_;
+    s.machine = machine_;
+    s.moved_ms = moved_ms_;
+    s.adopted = adopted_;
     for (DeviceId id = 0; id < devices_.size(); ++id) {
         const Device& d = devices_[id];
         if (d.log.next() > 0)
@@ -82,7 +86,8 @@ std::vector<std::uint64_t> Queue::Impl::finished_segments() const {
 /// power cut would only send them again: so they wait for a commit of readings, but not much longer than that
 /// would have to come, and not at all when they are many.
 bool Queue::Impl::is_settling_due() const {
-    if (flash_settled_ == 0 || hot_->is_broken() || !delete_blocks_.empty() || !thins_.empty())
+    if (flash_settled_ == 0 || is_adopted_unsafe_ || hot_->is_broken() || !delete_blocks_.empty() ||
+        !thins_.empty())
         return false;
     const std::int64_t waited_ms = clock_.boot_ms() - settled_since_ms_;
     return waited_ms >= commit_interval_ms() * 5 / 4 ||
@@ -141,6 +146,8 @@ CommitRequest Queue::Impl::build_request(Scope scope) {
     if (const std::optional<std::int64_t> anchor = trust_->anchor()) {
         saved_wall_ms_ = clock_.boot_ms() + *anchor; // back too: the clock may have been ahead
         trust_->remember(saved_wall_ms_ - 1000);
+        if (!std::exchange(is_move_dated_, true))
+            moved_ms_ = saved_wall_ms_;
     }
     CommitRequest request;
     progress_ = {};
@@ -157,6 +164,8 @@ CommitRequest Queue::Impl::build_request(Scope scope) {
         rotate_hot();
     }
     progress_.hot_number = hot_->number();
+    if (scope == Scope::all)
+        progress_.is_adopted_unsafe = std::exchange(is_adopted_unsafe_, false);
     request.state =
         encode(scope == Scope::all ? snapshot(progress_.hot_number) : stored_snapshot(progress_.hot_number));
     for (const Device& d : devices_)

@@ -15,9 +15,7 @@ constexpr std::uint64_t hot_total_size = 32U << 20;
 
 } // namespace
 
-void Queue::Impl::add_hot_appends(DeviceId id) {
-    if (hot_->is_broken())
-        return;
+void Queue::Impl::add_hot_catalogue() {
     if (hot_devices_ < catalogue_.devices().size() || hot_series_ < catalogue_.all_series().size()) {
         std::string payload;
         put_varint(payload, hot_devices_);
@@ -27,6 +25,12 @@ void Queue::Impl::add_hot_appends(DeviceId id) {
         hot_devices_ = catalogue_.devices().size();
         hot_series_ = catalogue_.all_series().size();
     }
+}
+
+void Queue::Impl::add_hot_appends(DeviceId id) {
+    if (hot_->is_broken())
+        return;
+    add_hot_catalogue();
     std::deque<Chunk>& chunks = devices_[id].log.chunks();
     auto at = chunks.end();
     while (at != chunks.begin() && std::prev(at)->hot.index < std::prev(at)->end.index)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "queue/adoption.hpp"
 #include "queue/archive.hpp"
 #include "queue/clock_trust.hpp"
 #include "queue/hot_log.hpp"
@@ -68,6 +69,12 @@ public:
     [[nodiscard]] std::vector<Command> recent(const std::string& dvnuuid, std::size_t most) const;
     [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most) const;
 
+    // queue_adopt.cpp: other queues' files
+    [[nodiscard]] Adoption::Ports adoption_ports();
+    /// `takes_in`: also starts to take in what came into the queue's place.
+    void look_aside(bool takes_in, std::function<void()> handler);
+    [[nodiscard]] std::vector<FileAside> aside() const;
+
     /// It keeps its place in line while flash is read.
     struct Request { ///< a take that waits for flash
         bool by_lane = false;
@@ -106,6 +113,7 @@ public:
     Books books_;
     std::unique_ptr<ClockTrust> trust_;
     std::unique_ptr<Archive> archive_;
+    std::unique_ptr<Adoption> adoption_;
     std::function<void(DeviceId)> on_available_;
 
 private:
@@ -129,6 +137,27 @@ private:
     /// A clock that got right gives this boot's held readings their time; each event begins a hot log file,
     /// whose state tells of it.
     void on_clock(ClockEvent event);
+
+    /// Whether this is the machine on which the queue was last used.
+    void recognise_machine();
+
+    // queue_adopt.cpp
+    /// How far a queue with this identity is known, this one included.
+    [[nodiscard]] std::optional<DonorMark> known(std::uint64_t identity) const;
+    /// Its entry; the one that was not added to for longest goes where there are too many.
+    AdoptedQueue& mark_of(std::uint64_t identity);
+    void inherit(const DonorReport& report);
+    /// One record of the hot log tells all of it: the readings, the letters, and the mark.
+    bool take_in(std::uint64_t identity, const DonorPiece& piece, AdoptResult& result);
+    /// Both return their part of that record.
+    std::string take_in_readings(DeviceId id, const DonorPiece& piece, AdoptResult& result);
+    std::string take_in_letters(const std::vector<DonorPiece::Letter>& letters, AdoptedQueue& mark);
+    /// The reading as it is to be kept; none: its time is not known and it is dropped. `boot` as in
+    /// DeviceLog::append.
+    std::optional<Reading> dated(const DonorPiece::Item& item, std::uint32_t& boot, AdoptResult& result);
+    std::uint32_t add_boot(const Boot& boot);
+    void take_in_aside();
+    void tell_aside();
 
     // queue_readings.cpp
     void serve(DeviceId id);
@@ -178,7 +207,7 @@ private:
     void after_commit(const CommitResult& result);
     /// The chunks of this commit become part of a segment, or clean if it folded them into blocks.
     void mark_stored(const CommitResult& result);
-    void forget_storage();
+    void forget_storage(bool was_damage);
     /// Whole devices in turn, down to `cache_limit`; not those for which somebody waits.
     void evict();
 
@@ -190,13 +219,15 @@ private:
     /// Only while no letter or command waits for flash: their records stand in these files.
     void remove_hot_files();
     void add_hot_appends(DeviceId id);
+    void add_hot_catalogue();
 
     // queue.cpp
     void set_alarm(const std::string& code, const std::string& text);
     void clear_alarm(const std::string& code);
     void clear_old_alarms();
     static constexpr const char* was_damaged = "The queue's database was damaged and replaced; see the log";
-    void tell_damage(const std::string& text);
+    /// For a day.
+    void tell_for_a_day(const std::string& code, const std::string& text);
     void arm_timer();
     void on_timer();
     void look_at_place();
@@ -235,6 +266,16 @@ private:
     std::int64_t appended_bytes_ = 0; ///< since unstored_bytes() was last asked
 
     std::uint64_t queue_id_ = 0;
+    std::uint64_t identity_ = 0; ///< as in QueueState, with the next four
+    MachineMark machine_;
+    std::int64_t moved_ms_ = 0;
+    bool is_move_dated_ = true; ///< false: moved_ms_ waits for a clock
+    std::vector<AdoptedQueue> adopted_;
+    std::vector<DonorReport> aside_;
+    bool is_adopted_unsafe_ =
+        false; ///< readings were taken in that are not on flash, though the mark tells of them
+    bool is_aside_due_ = true;      ///< a look into what was set aside
+    std::int64_t aside_due_ms_ = 0; ///< boot time of the next one after a failure; 0: none
     std::int64_t saved_wall_ms_ = 0;
     std::uint64_t next_segment_ = 1;
     std::vector<Segment> segments_;
@@ -267,6 +308,7 @@ private:
         std::vector<std::uint64_t> next; ///< by device
         Segment segment;
         bool is_fold = false;
+        bool is_adopted_unsafe = false;
         std::vector<std::uint64_t> delete_segments;
         std::vector<std::pair<DeviceId, std::uint64_t>> trims;
         std::size_t devices = 0, series = 0;
@@ -289,9 +331,9 @@ private:
     };
     std::deque<HotFile> hot_files_; ///< before the present one
     std::map<std::string, std::string> alarms_;
-    std::int64_t damaged_ms_ = 0; ///< boot time at which the database was found damaged
-    std::int64_t looked_ms_ = 0;  ///< boot time of the last look at whether the database is in its place
-    std::int64_t flood_ms_ = 0;   ///< boot time at which readings were last lost on the way here
+    std::map<std::string, std::int64_t> told_ms_; ///< boot time of alarms that stand for a day, by code
+    std::int64_t looked_ms_ = 0; ///< boot time of the last look at whether the database is in its place
+    std::int64_t flood_ms_ = 0;  ///< boot time at which readings were last lost on the way here
     struct Written {
         std::int64_t boot_ms = 0;
         std::uint64_t bytes = 0;

@@ -24,6 +24,13 @@ void Queue::Impl::recover(ArchiveContent content) {
         std::random_device random;
         queue_id_ = (std::uint64_t{random()} << 32 | random()) | 1;
     }
+    identity_ = replay.state.known_as() != 0 ? replay.state.known_as() : queue_id_;
+    machine_ = std::move(replay.state.machine);
+    moved_ms_ = replay.state.moved_ms;
+    adopted_ = std::move(replay.state.adopted);
+    archive_->belongs_to(queue_id_);
+    if (!replay.refused.empty())
+        tell_for_a_day("refused", "Readings in the hot log were not taken in: " + replay.refused);
     catalogue_ = std::move(replay.catalogue);
     last_stamps_.resize(catalogue_.all_series().size());
     books_ = replay.state.books;
@@ -59,6 +66,7 @@ void Queue::Impl::recover(ArchiveContent content) {
     }
     trust_->remember(saved_wall_ms_);
     enter_boot();
+    recognise_machine();
     hot_ = std::make_unique<HotLog>(options_.config.hot_path);
     begin_hot(hot_number + 1);
     if (has_foreign)

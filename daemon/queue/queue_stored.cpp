@@ -14,8 +14,10 @@ void Queue::Impl::after_commit(const CommitResult& result) {
         ++commits_;
         mark_stored(result);
         if (result.was_gone)
-            tell_damage(
-                "The queue's file was removed or replaced while in use; a new one was written; see the log");
+            tell_for_a_day("replaced",
+                           "The queue's file was removed or replaced while in use, and was written anew; "
+                           "what stood in its place is taken in if it is a queue; see the log");
+        is_aside_due_ = is_aside_due_ || result.was_gone;
         remove_hot_files();
         clear_alarm("flash");
         clear_old_alarms();
@@ -26,16 +28,23 @@ void Queue::Impl::after_commit(const CommitResult& result) {
         flash_changed_ = flash_changed_ || progress_.flash_changed;
         flash_settled_ += progress_.flash_settled;
         any_change_ = any_change_ || progress_.any_change;
+        is_adopted_unsafe_ = is_adopted_unsafe_ || progress_.is_adopted_unsafe;
         for (Device& d : devices_)
             for (Chunk& chunk : d.log.chunks())
                 chunk.is_committing = false;
         if (result.was_reset)
-            forget_storage();
+            forget_storage(result.replaced.empty());
         else if (result.late)
             adopt(std::move(*result.late));
         else
             set_alarm("flash", "Flash cannot be written, readings are kept in memory: " + result.problem);
     }
+    if (!result.replaced.empty()) {
+        tell_for_a_day("replaced", result.replaced);
+        is_aside_due_ = true;
+    }
+    if (!result.refused.empty())
+        tell_for_a_day("refused", result.refused);
     progress_ = {};
     std::vector<std::function<void(bool)>> waiters = std::exchange(served_waiters_, {});
     if (result.was_reset || result.late) {
@@ -91,7 +100,7 @@ void Queue::Impl::mark_stored(const CommitResult& result) {
 }
 
 /// The database was replaced: everything that is in memory must be written again.
-void Queue::Impl::forget_storage() {
+void Queue::Impl::forget_storage(bool was_damage) {
     segments_.clear();
     clean_bytes_ = 0;
     saved_devices_ = saved_series_ = 0;
@@ -111,7 +120,8 @@ void Queue::Impl::forget_storage() {
         unsaved_dead_.insert(id);
     for (const auto& [id, command] : commands_)
         unsaved_commands_.insert(id);
-    tell_damage(was_damaged);
+    if (was_damage)
+        tell_for_a_day("damaged", was_damaged);
 }
 
 /// Gives up memory for readings that are on flash as blocks, device after device.

@@ -3,6 +3,9 @@
 
 #include "queue/bytes.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace things {
 
 namespace {
@@ -32,30 +35,86 @@ std::vector<Span> get_spans(ByteReader& in) {
     return spans;
 }
 
-void put_books(std::string& out, const Books& books) {
-    put_varint(out, books.read);
+/// What was added after version 1 was in the field: see the header.
+std::vector<std::uint64_t> numbers_of(const QueueState& s) {
+    std::vector<std::uint64_t> out{s.books.adopted, s.identity,   zigzag(s.moved_ms),
+                                   s.machine.board, s.machine.id, s.machine.nics.size()};
+    out.insert(out.end(), s.machine.nics.begin(), s.machine.nics.end());
+    out.push_back(s.adopted.size());
+    for (const AdoptedQueue& queue : s.adopted) {
+        out.insert(out.end(), {queue.identity, queue.next_dead, queue.next.size()});
+        for (const auto& [device, next] : queue.next)
+            out.insert(out.end(), {device, next});
+    }
+    return out;
+}
+
+/// Zeros where there are no more: an older program wrote none, a later one may write more.
+class Numbers {
+public:
+    explicit Numbers(std::vector<std::uint64_t> all) : all_(std::move(all)) {}
+    std::uint64_t next() { return at_ < all_.size() ? all_[at_++] : 0; }
+    /// How many items follow, of `width` numbers or more each.
+    std::uint64_t count(std::size_t width) {
+        return std::min<std::uint64_t>(next(), (all_.size() - at_) / width);
+    }
+
+private:
+    std::vector<std::uint64_t> all_;
+    std::size_t at_ = 0;
+};
+
+void take_numbers(Numbers in, QueueState& s) {
+    s.books.adopted = in.next();
+    s.identity = in.next();
+    s.moved_ms = unzigzag(in.next());
+    s.machine.board = in.next();
+    s.machine.id = in.next();
+    for (std::uint64_t n = in.count(1); n > 0; --n)
+        s.machine.nics.push_back(in.next());
+    for (std::uint64_t n = in.count(3); n > 0; --n) {
+        AdoptedQueue& queue = s.adopted.emplace_back();
+        queue.identity = in.next();
+        queue.next_dead = in.next();
+        for (std::uint64_t devices = in.count(2); devices > 0; --devices) {
+            const auto device = static_cast<DeviceId>(in.next());
+            queue.next.emplace_back(device, in.next());
+        }
+    }
+}
+
+/// `read` counts what was adopted too, for a program that does not know of it.
+void put_books(std::string& out, const QueueState& s) {
+    const Books& books = s.books;
+    put_varint(out, books.read + books.adopted);
     put_varint(out, books.accepted);
     put_varint(out, books.dead);
     put_varint(out, books.estimated);
-    put_varint(out, books.dropped.size());
+    const std::vector<std::uint64_t> more = numbers_of(s);
+    put_varint(out, books.dropped.size() + more.size());
     for (const std::uint64_t n : books.dropped)
+        put_varint(out, n);
+    for (const std::uint64_t n : more)
         put_varint(out, n);
 }
 
-Books get_books(ByteReader& in) {
-    Books books;
+void get_books(ByteReader& in, QueueState& s) {
+    Books& books = s.books;
     books.read = in.varint();
     books.accepted = in.varint();
     books.dead = in.varint();
     books.estimated = in.varint();
-    const std::uint64_t reasons = in.varint();
-    for (std::uint64_t i = 0; i < reasons && in.is_good(); ++i) {
+    const std::uint64_t count = in.varint();
+    std::vector<std::uint64_t> more;
+    for (std::uint64_t i = 0; i < count && in.is_good(); ++i) {
         const std::uint64_t n = in.varint();
-        // A later version may know more reasons; what it counted there is lost, not the rest.
         if (i < books.dropped.size())
             books.dropped[static_cast<std::size_t>(i)] = n;
+        else
+            more.push_back(n);
     }
-    return books;
+    take_numbers(Numbers(std::move(more)), s);
+    books.read -= std::min(books.read, books.adopted);
 }
 
 void put_device(std::string& out, const DeviceState& d) {
@@ -109,12 +168,21 @@ Boot get_boot(ByteReader& in) {
 
 } // namespace
 
+void raise_mark(AdoptedQueue& queue, DeviceId device, std::uint64_t next) {
+    const auto at = std::find_if(queue.next.begin(), queue.next.end(),
+                                 [device](const auto& entry) { return entry.first == device; });
+    if (at == queue.next.end())
+        queue.next.emplace_back(device, next);
+    else
+        at->second = std::max(at->second, next);
+}
+
 std::string encode(const QueueState& state) {
     std::string out;
     out.push_back(version);
     put_fixed(out, state.queue_id);
     put_varint(out, state.hot_number);
-    put_books(out, state.books);
+    put_books(out, state);
     put_signed(out, state.saved_wall_ms);
     put_varint(out, state.next_segment);
     put_varint(out, state.next_dead);
@@ -141,7 +209,7 @@ std::optional<QueueState> decode_state(std::string_view bytes) {
     QueueState s;
     s.queue_id = in.fixed<std::uint64_t>();
     s.hot_number = in.varint();
-    s.books = get_books(in);
+    get_books(in, s);
     s.saved_wall_ms = in.signed_varint();
     s.next_segment = in.varint();
     s.next_dead = in.varint();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "platform/machine.hpp"
 #include "queue/books.hpp"
 #include "queue/device_log.hpp"
 
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 // Everything about the queue but the readings themselves: which numbers are outstanding, the books, the boots
@@ -15,7 +17,9 @@
 // that the newest one that can be read is the truth. Pure.
 //
 // Bytes: a version byte, then the fields below in order as variable-length integers, lists with their size in
-// front, span ends as distance from the end before; then the CRC-32 of all that, 4 bytes.
+// front, span ends as distance from the end before; then the CRC-32 of all that, 4 bytes. What was added
+// later stands behind the drop reasons of the books, as more numbers of that list: a program of before skips
+// them.
 namespace things {
 
 /// A boot of the machine in whose time readings may be stamped.
@@ -44,6 +48,18 @@ struct DeviceState {
     std::vector<HeldSpan> held;
 };
 
+/// Another queue whose readings were taken in, so that they are taken in once.
+struct AdoptedQueue {
+    std::uint64_t identity = 0;
+    std::uint64_t next_dead = 0; ///< its dead letters below are here
+    std::vector<std::pair<DeviceId, std::uint64_t>>
+        next; ///< by our number of a device: its readings below are here
+    friend bool operator==(const AdoptedQueue&, const AdoptedQueue&) = default;
+};
+
+/// A mark only rises.
+void raise_mark(AdoptedQueue& queue, DeviceId device, std::uint64_t next);
+
 /// The random `queue_id` is made with the queue and never changes, so that hot logs of a replaced file are
 /// told apart.
 struct QueueState {
@@ -56,6 +72,13 @@ struct QueueState {
     std::uint64_t next_command = 1;
     std::vector<Boot> boots;
     std::vector<DeviceState> devices;
+    /// Tells the queue to those that take it in. As queue_id, until it finds itself on another machine: then
+    /// there may be two of it, which go ways of their own.
+    std::uint64_t identity = 0; ///< 0: a program of before wrote it
+    MachineMark machine;        ///< on which it was last used
+    std::int64_t moved_ms = 0;  ///< wall time at which it found itself on another one; 0: never
+    std::vector<AdoptedQueue> adopted;
+    [[nodiscard]] std::uint64_t known_as() const { return identity != 0 ? identity : queue_id; }
 };
 
 /// Takes time with devices and gaps in their numbers, not with readings.

@@ -5,6 +5,7 @@
 #include "reading.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,37 @@ struct DeviceBacklog {
         0; ///< wall time of its oldest reading as far as known without reading flash; 0: none
 };
 
-/// Something that somebody must act on; gone when it is over, `damaged` a day after.
+/// Something that somebody must act on; gone when it is over, `damaged`, `replaced`, `refused` and `machine`
+/// a day after.
 struct QueueAlarm {
-    std::string code; ///< stable: flash, hot, full, memory, damaged, flood, restart, clock
+    std::string code; ///< stable: aside, clock, damaged, flash, flood, full, hot, machine, memory, refused,
+                      ///< replaced, restart, storage
     std::string text;
+    bool is_urgent = true;
+};
+
+/// A file that was set aside beside the queue, and what is in it that is not here.
+struct FileAside {
+    std::string file;
+    std::string problem; ///< why its readings cannot be had as they are; empty: it is a sound queue
+    std::map<std::string, std::uint64_t> devices; ///< readings by DvnUUID
+    std::uint64_t readings = 0, letters = 0;
+    std::uint64_t commands = 0; ///< unfinished ones; they are told, never carried out
+};
+
+/// What became of a file that was to be taken in.
+struct AdoptResult {
+    std::string file;
+    std::string problem;   ///< why not, or why not all; empty: all of it is here, on flash
+    bool is_known = false; ///< all that it holds was here before
+    bool is_damaged = false;
+    std::string rescue; ///< of a damaged one, what can be carried over
+    std::uint64_t readings = 0, letters = 0;
+    std::map<std::string, std::uint64_t> devices; ///< the readings by DvnUUID
+    std::uint64_t lost = 0;                       ///< were counted there, but cannot be read
+    std::uint64_t estimated = 0;                  ///< of all: with an estimated time
+    std::uint64_t unsynced = 0;                   ///< of all: dropped, since their time is not known
+    std::vector<std::string> unfinished;          ///< DEVICE/POINT of its commands that had not ended
 };
 
 /// `books` balance with `queued` at every moment; a difference is a bug.
@@ -43,6 +71,7 @@ struct QueueStatus {
     std::int64_t memory = 0;         ///< bytes of readings in memory
     bool clock_trusted = false;
     std::vector<QueueAlarm> alarms;
+    std::vector<FileAside> aside;
 };
 
 /// A reading that the platform refused for good.

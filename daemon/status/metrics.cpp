@@ -61,6 +61,8 @@ private:
 void add_queue(Families& out, const QueueView& queue) {
     out.counter("readings_read_total", "Readings taken from the plugins.");
     out.add(queue.read);
+    out.counter("readings_adopted_total", "Readings taken in from other queues' files.");
+    out.add(queue.adopted);
     out.counter("readings_accepted_total", "Readings accepted by the platform.");
     out.add(queue.accepted);
     out.counter("readings_dropped_total", "Readings given up by the configured loss policy, by reason.");

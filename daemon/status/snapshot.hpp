@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "queue/status.hpp"
 #include "reading.hpp"
 
 #include <cstdint>
@@ -67,11 +68,11 @@ struct CommandView {
     std::string device, point, origin, value, before, after, state, verdict;
 };
 
-/// The books: read = accepted + queued + dead + all dropped, also across restarts. The other counters are
-/// since the start.
-/// `oldest_ms` 0: nothing waits, or its time is not known yet.
+/// The books: read + adopted = accepted + queued + dead + all dropped, also across restarts. The other
+/// counters are since the start. `oldest_ms` 0: nothing waits, or its time is not known yet.
 struct QueueView {
-    std::uint64_t read = 0, accepted = 0, queued = 0, dead = 0;
+    std::uint64_t read = 0, adopted = 0, accepted = 0, queued = 0, dead = 0;
+    std::vector<FileAside> aside;
     std::map<std::string, std::uint64_t> dropped; ///< by reason
     std::int64_t oldest_ms = 0;
     std::uint64_t file_bytes = 0, max_bytes = 0;

@@ -11,6 +11,7 @@ void add_queue(JsonWriter& json, const QueueView& queue) {
     json.key("queue")
         .object()
         .member("read", queue.read)
+        .member("adopted", queue.adopted)
         .member("accepted", queue.accepted)
         .member("queued", queue.queued)
         .member("dead", queue.dead)
@@ -25,6 +26,8 @@ void add_queue(JsonWriter& json, const QueueView& queue) {
         .member("commits", queue.commits)
         .member("disk_bytes", queue.disk_bytes)
         .member("disk_bytes_per_day", queue.disk_bytes_per_day)
+        .key("aside")
+        .raw(aside_json(queue.aside))
         .end();
 }
 
@@ -153,6 +156,56 @@ std::string commands_json(const std::vector<CommandView>& commands) {
             .member("verdict", command.verdict)
             .end();
     return json.end().take();
+}
+
+namespace {
+
+void add_counts(JsonWriter& json, const std::map<std::string, std::uint64_t>& counts) {
+    json.object();
+    for (const auto& [dvnuuid, count] : counts)
+        json.member(dvnuuid, count);
+    json.end();
+}
+
+} // namespace
+
+std::string aside_json(const std::vector<FileAside>& files) {
+    JsonWriter json;
+    json.array();
+    for (const FileAside& file : files) {
+        json.object()
+            .member("file", file.file)
+            .member("problem", file.problem)
+            .member("readings", file.readings)
+            .member("letters", file.letters)
+            .member("commands", file.commands)
+            .key("devices");
+        add_counts(json, file.devices);
+        json.end();
+    }
+    return json.end().take();
+}
+
+std::string adopt_json(const AdoptResult& result) {
+    JsonWriter json;
+    json.object()
+        .member("ok", result.problem.empty())
+        .member("file", result.file)
+        .member("problem", result.problem)
+        .member("damaged", result.is_damaged)
+        .member("rescue", result.rescue)
+        .member("known", result.is_known)
+        .member("readings", result.readings)
+        .member("letters", result.letters)
+        .member("lost", result.lost)
+        .member("estimated", result.estimated)
+        .member("unsynced", result.unsynced)
+        .key("devices");
+    add_counts(json, result.devices);
+    json.key("commands").array();
+    for (const std::string& command : result.unfinished)
+        json.value(command);
+    return json.end().end().take();
 }
 
 std::string status_json(const Snapshot& snapshot) {

@@ -26,4 +26,10 @@ std::string commands_json(const std::vector<CommandView>& commands);
 /// `dvnuuid` is empty.
 std::string letters_json(const std::vector<DeadLetter>& letters, std::string_view dvnuuid);
 
+/// Files that were set aside beside the queue: an array, as in the status.
+std::string aside_json(const std::vector<FileAside>& files);
+
+/// The answer of the control verb `queue adopt`.
+std::string adopt_json(const AdoptResult& result);
+
 } // namespace things

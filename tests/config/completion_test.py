@@ -61,7 +61,7 @@ class Bash(Completion):
 
     def test_subcommands(self):
         self.assertEqual(self.offered("pro"), ["profiles", "provision"])
-        self.assertEqual(self.offered("queue", ""), ["list", "show", "retry", "drop"])
+        self.assertEqual(self.offered("queue", ""), ["list", "show", "retry", "drop", "adopt"])
         self.assertEqual(self.offered("plugins", "show", "mod"), ["modbus"])
         self.assertNotIn("plugin-host", self.offered(""))
 

@@ -108,10 +108,13 @@ TEST_CASE("something else in the queue's place is put aside") {
     QueueRig rig;
     const auto path = rig.options.config.path;
     std::filesystem::create_directories(path.parent_path());
+    std::string ending = ".aside-1"; // "damaged" is said of damage only
     SUBCASE("zeros") {
+        ending = ".damaged-1";
         spill(path, std::string(100'000, '\0'));
     }
     SUBCASE("text") {
+        ending = ".damaged-1";
         spill(path, "this is not a database, it is a sentence that goes on for a while");
     }
     SUBCASE("a directory") {
@@ -130,7 +133,9 @@ TEST_CASE("something else in the queue's place is put aside") {
     }
     rig.open();
     CHECK(std::filesystem::is_regular_file(std::filesystem::symlink_status(path)));
-    CHECK(std::filesystem::exists(std::filesystem::symlink_status(path.string() + ".damaged-1")));
+    CHECK(std::filesystem::exists(std::filesystem::symlink_status(path.string() + ending)));
+    CHECK(is_told(*rig.queue, "damaged") == (ending == ".damaged-1"));
+    CHECK(is_told(*rig.queue, "refused") == (ending == ".aside-1"));
     rig.queue->append(rig.reading(rig.queue->series(rig.queue->device("a"), "v", ""), 1));
     CHECK(rig.commit());
     rig.power_cut();
@@ -186,7 +191,8 @@ TEST_CASE("a file that is removed or replaced while in use is written anew with 
     }
     rig.queue->append(rig.reading(0, -1));
     REQUIRE(rig.commit());
-    CHECK(is_told(*rig.queue, "damaged"));
+    CHECK(is_told(*rig.queue, "replaced"));
+    CHECK_FALSE(is_told(*rig.queue, "damaged"));
     CHECK_THROWS_AS(Queue(rig.loop.get_executor(), rig.clock, rig.options), QueueError); // it is in use
     const std::string file = slurp(path), log = slurp(path.string() + "-wal");
     rig.power_cut();
@@ -211,7 +217,7 @@ TEST_CASE("that the file is gone is noticed within seconds, also when nothing is
     rig.run_until([&rig] { // a look may be under way already
         rig.clock.advance(1000);
         rig.queue->tick();
-        return is_told(*rig.queue, "damaged");
+        return is_told(*rig.queue, "replaced");
     });
     const std::string file = slurp(path), log = slurp(path.string() + "-wal");
     rig.power_cut();

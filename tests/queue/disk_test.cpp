@@ -122,7 +122,7 @@ TEST_CASE("a file removed while the disk is full is written anew in the ballast'
     takes_all_room = rig.ballast();
     rig.append_one();
     REQUIRE(rig.commit());
-    CHECK(rig.is_told("damaged"));
+    CHECK(rig.is_told("replaced"));
     rig.cut_power();
     rig.open();
     REQUIRE(rig.queue->status().queued == 40'001);
@@ -152,8 +152,8 @@ TEST_CASE("a file that is gone and finds no room stays in use until there is som
     REQUIRE(rig.commit());
     CHECK_FALSE(rig.is_told("flash"));
     const std::string path = rig.options.config.path.string();
-    CHECK(std::filesystem::exists(path + ".damaged-1") == is_replaced); // five attempts, and aside only once
-    CHECK_FALSE(std::filesystem::exists(path + ".damaged-2"));
+    CHECK(std::filesystem::exists(path + ".aside-1") == is_replaced); // five attempts, and aside only once
+    CHECK_FALSE(std::filesystem::exists(path + ".aside-2"));
     rig.cut_power();
     rig.open();
     REQUIRE(rig.queue->status().queued == 39'001);
@@ -172,7 +172,7 @@ TEST_CASE("a file that is removed while a commit writes is noticed by the next")
         rig.append_one();
         REQUIRE(rig.commit());
     }
-    CHECK(rig.is_told("damaged"));
+    CHECK(rig.is_told("replaced"));
     rig.cut_power();
     rig.open();
     REQUIRE(rig.queue->status().queued == 40'002);
@@ -186,7 +186,7 @@ TEST_CASE("a log that is removed while a start reads it is missed by the first c
     REQUIRE(goes_when_open.empty());
     rig.append_one();
     REQUIRE(rig.commit());
-    CHECK(rig.is_told("damaged"));
+    CHECK(rig.is_told("replaced"));
     rig.cut_power();
     rig.open();
     REQUIRE(rig.queue->status().queued == 40'001);
