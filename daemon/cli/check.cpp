@@ -71,7 +71,7 @@ int check(const Common& common, const CheckOptions& options) {
     Checked checked =
         check_config(file, plugins, options.no_secrets ? Secrets::elsewhere : Secrets::to_check, rules);
     print_problems(plugins);
-    if (checked.config && !rules.text_from) // else it is for another machine
+    if (checked.config && rules.text_from.empty()) // else it is for another machine
         if (const std::string problem = storage_problem(checked.config->queue.path, system_storage());
             !problem.empty())
             checked.problems.push_back({{common.config.string(), 0, 0}, Severity::warning, problem});

@@ -235,14 +235,15 @@ void Archive::inspect(std::function<void(std::vector<DonorReport>)> handler) {
         std::vector<DonorReport> reports;
         if (options_.vfs.empty() && !donor_)
             for (const std::string& file : files_aside(options_.path))
-                reports.push_back(Donor(file, options_.path, false).report());
+                reports.push_back(Donor(file, options_.path, Donor::Damaged::leave).report());
         deliver(std::move(handler), std::move(reports));
     });
 }
 
 void Archive::open_donor(std::string file, bool rescue, std::function<void(DonorReport)> handler) {
     submit([this, file = std::move(file), rescue, handler = std::move(handler)]() mutable {
-        donor_ = std::make_unique<Donor>(std::move(file), options_.path, rescue);
+        donor_ = std::make_unique<Donor>(std::move(file), options_.path,
+                                         rescue ? Donor::Damaged::rescue : Donor::Damaged::offer);
         deliver(std::move(handler), donor_->report());
     });
 }

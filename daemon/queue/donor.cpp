@@ -50,10 +50,10 @@ std::uint64_t DonorReport::fresh_letters(const DonorMark& known) const {
         letters.begin(), letters.end(), [&known](std::uint64_t id) { return id >= known.next_dead; }));
 }
 
-Donor::Donor(std::string file, std::string own, bool rescue) : own_(std::move(own)) {
+Donor::Donor(std::string file, std::string own, Damaged damaged) : own_(std::move(own)) {
     report_.file = std::move(file);
     try {
-        open(rescue);
+        open(damaged);
     } catch (const std::exception& e) {
         store_.reset();
         report_.problem = e.what();
@@ -72,7 +72,7 @@ void Donor::remove_copies() {
             std::filesystem::remove(own_ + copy + end, ignored);
 }
 
-void Donor::open(bool rescue) {
+void Donor::open(Damaged damaged) {
     const std::string& file = report_.file;
     std::error_code error;
     const auto kind = std::filesystem::status(file, error);
@@ -104,7 +104,7 @@ void Donor::open(bool rescue) {
         if (e.fault() != SqliteFault::damaged && e.fault() != SqliteFault::other)
             throw;
         store_.reset();
-        open_damaged(path, e.what(), rescue);
+        open_damaged(path, e.what(), damaged);
     }
 }
 
@@ -156,9 +156,13 @@ void Donor::load(const std::string& path) {
     }
 }
 
-void Donor::open_damaged(const std::string& path, const std::string& why, bool rescue) {
+void Donor::open_damaged(const std::string& path, const std::string& why, Damaged damaged) {
     report_.is_damaged = true;
     report_.problem = fmt::format("it is damaged ({})", why);
+    if (damaged == Damaged::leave) {
+        report_.problem += "; `queue adopt` says what can be rescued from it";
+        return;
+    }
     const std::string rescued = own_ + ".adopt.rescued";
     const std::string told = things::rescue(path, rescued, "", unused_);
     load(rescued);
@@ -167,7 +171,7 @@ void Donor::open_damaged(const std::string& path, const std::string& why, bool r
         return;
     }
     report_.rescue = told;
-    if (rescue)
+    if (damaged == Damaged::rescue)
         report_.problem.clear();
 }
 

@@ -65,9 +65,12 @@ struct DonorPiece {
 
 class Donor {
 public:
-    /// `own`: the path of our own queue, beside which copies may be made. `rescue`: what can be carried over
-    /// from a damaged file stands for it. Never throws: see report(). Takes as long as copying the file.
-    Donor(std::string file, std::string own, bool rescue);
+    /// What to do with a damaged file: leave it, which is quick; find out what can be carried over from it,
+    /// which takes minutes for a large one on a worn card; or let that stand for it.
+    enum class Damaged : std::uint8_t { leave, offer, rescue };
+    /// `own`: the path of our own queue, beside which copies may be made. Never throws: see report(). Takes
+    /// as long as copying the file.
+    Donor(std::string file, std::string own, Damaged damaged);
     ~Donor();
     Donor(const Donor&) = delete;
     Donor& operator=(const Donor&) = delete;
@@ -78,11 +81,11 @@ public:
     [[nodiscard]] std::optional<DonorPiece> read(const DonorMark& known, std::size_t most);
 
 private:
-    void open(bool rescue);
+    void open(Damaged damaged);
     /// Copies the file and its write-ahead log; returns where they are.
     [[nodiscard]] std::string copied();
     void load(const std::string& path);
-    void open_damaged(const std::string& path, const std::string& why, bool rescue);
+    void open_damaged(const std::string& path, const std::string& why, Damaged damaged);
     [[nodiscard]] std::optional<DonorPiece> read_device(DeviceId id, std::uint64_t known, std::size_t most);
     /// Brings what waits of these numbers into memory; returns how many cannot be read, and drops them.
     std::uint64_t fetch(DeviceId id, DeviceLog& log, std::uint64_t from, std::size_t most);
