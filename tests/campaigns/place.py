@@ -122,7 +122,7 @@ def replaced(site, flash, put):
     seconds = started(site)
     if not queue.is_file() or queue.is_symlink() or queue.stat().st_uid != os.geteuid():
         raise AssertionError("the queue is no file of ours")
-    if not list(flash.folder.glob("queue.db.damaged-*")):
+    if not [*flash.folder.glob("queue.db.damaged-*"), *flash.folder.glob("queue.db.aside-*")]:
         raise AssertionError("what stood there was not kept")
     return seconds
 
@@ -135,7 +135,7 @@ def other_owner(site, flash, chance):
     site.gateway.start(ready=False)
     if (code := site.gateway.wait_for_end()) != 1 or "must not take it over" not in site.gateway.log():
         raise AssertionError(f"it ended with {code}: {site.gateway.log()[-500:]}")
-    if list(flash.folder.glob("queue.db.damaged-*")) or queue.stat().st_uid != 65534:
+    if [*flash.folder.glob("queue.db.damaged-*"), *flash.folder.glob("queue.db.aside-*")] or queue.stat().st_uid != 65534:
         raise AssertionError("the queue was touched")
     os.chown(queue, os.geteuid(), os.getegid())
     return started(site)
