@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -69,6 +70,24 @@ std::string escaped(std::string_view bytes, std::size_t most) {
             text += fmt::format("\\x{:02X}", static_cast<unsigned char>(c));
     }
     return bytes.size() > most ? text + "..." : text;
+}
+
+std::string in_hex(std::string_view bytes, std::size_t most) {
+    std::string text;
+    for (char c : bytes.substr(0, most))
+        text += fmt::format("{}{:02X}", text.empty() ? "" : " ", static_cast<unsigned char>(c));
+    return bytes.size() > most ? text + " ..." : text;
+}
+
+bool is_text(std::string_view bytes) {
+    auto printable = std::count_if(bytes.begin(), bytes.end(), [](char c) {
+        return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n' || c == '\t';
+    });
+    return static_cast<std::size_t>(printable) * 4 >= bytes.size() * 3;
+}
+
+std::string shown_bytes(std::string_view bytes) {
+    return is_text(bytes) ? fmt::format("\"{}\"", escaped(bytes)) : in_hex(bytes);
 }
 
 /// [+][0][width][.precision][d|f|x|X]

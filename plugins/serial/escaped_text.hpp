@@ -18,6 +18,12 @@ namespace things {
 [[nodiscard]] std::optional<std::string> unescape(std::string_view text, std::string& why);
 /// Bytes as a technician can read them: printable ones as they are, others as \xNN; cut after `most`.
 [[nodiscard]] std::string escaped(std::string_view bytes, std::size_t most = 120);
+/// "AA C0 2C"; cut after `most`.
+[[nodiscard]] std::string in_hex(std::string_view bytes, std::size_t most = 48);
+/// Whether most of it are printable characters and line ends.
+[[nodiscard]] bool is_text(std::string_view bytes);
+/// Text in quotes, escaped; else in hex.
+[[nodiscard]] std::string shown_bytes(std::string_view bytes);
 
 /// A value as it is to be sent: a number, or text that has been checked.
 /// `text` counts if is_text, else `number`, which is already in the device's own scale.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serial/frame_reader.hpp"
 
+#include "serial/escaped_text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace things {
 
@@ -21,7 +24,7 @@ bool is_16_bit(ChecksumKind kind) {
     return kind >= ChecksumKind::sum16;
 }
 
-unsigned compute(ChecksumKind kind, std::string_view bytes) {
+unsigned compute_plain(ChecksumKind kind, std::string_view bytes) {
     switch (kind) {
     case ChecksumKind::nmea:
     case ChecksumKind::nmea_optional:
@@ -52,6 +55,34 @@ unsigned compute(ChecksumKind kind, std::string_view bytes) {
     return 0;
 }
 
+unsigned compute(const ChecksumRules& rules, std::string_view bytes) {
+    unsigned value = compute_plain(rules.kind, bytes);
+    return rules.is_negated ? (0U - value) & (is_16_bit(rules.kind) ? 0xffffU : 0xffU) : value;
+}
+
+/// The parts of a frame that count; nothing if it is too short to have them.
+struct Parts {
+    std::string_view stated, covered;
+};
+
+std::optional<Parts> parts_of(std::string_view bytes, std::size_t text_length, std::size_t trailing,
+                              const ChecksumRules& rules) {
+    std::size_t size = checksum_size(rules);
+    // It stands at the very end: behind the delimiter if something does, else at the end of the text.
+    std::size_t end = trailing > 0 ? bytes.size() : text_length;
+    if (end < rules.tail + size + rules.gap + rules.from)
+        return std::nullopt;
+    std::size_t at = end - rules.tail - size;
+    return Parts{bytes.substr(at, size), bytes.substr(rules.from, at - rules.gap - rules.from)};
+}
+
+/// Digits as they are, bytes as digits.
+std::string shown(std::string_view checksum, bool is_hex) {
+    if (is_hex)
+        return fmt::format("\"{}\"", escaped(checksum));
+    return in_hex(checksum);
+}
+
 /// What NMEA covers: from behind the $ or ! to the last *; npos if there is no *.
 bool is_nmea_intact(std::string_view text, bool is_optional) {
     std::size_t star = text.rfind('*');
@@ -76,7 +107,7 @@ std::size_t checksum_size(const ChecksumRules& rules) {
 }
 
 std::string make_checksum(std::string_view covered, const ChecksumRules& rules) {
-    unsigned value = compute(rules.kind, covered);
+    unsigned value = compute(rules, covered);
     if (rules.kind == ChecksumKind::none)
         return {};
     if (rules.kind == ChecksumKind::sdi12)
@@ -99,18 +130,38 @@ bool is_intact(std::string_view bytes, std::size_t text_length, std::size_t trai
         return true;
     if (rules.kind == ChecksumKind::nmea || rules.kind == ChecksumKind::nmea_optional)
         return is_nmea_intact(bytes.substr(0, text_length), rules.kind == ChecksumKind::nmea_optional);
-    std::size_t size = checksum_size(rules);
-    // It stands at the very end: behind the delimiter if something does, else at the end of the text.
-    std::size_t end = trailing > 0 ? bytes.size() : text_length;
-    if (end < size + rules.gap + rules.from)
+    std::optional<Parts> parts = parts_of(bytes, text_length, trailing, rules);
+    if (!parts)
         return false;
-    std::string_view stated = bytes.substr(end - size, size);
-    std::string_view covered = bytes.substr(rules.from, end - size - rules.gap - rules.from);
-    std::string expected = make_checksum(covered, rules);
-    return std::equal(
-        stated.begin(), stated.end(), expected.begin(), expected.end(), [&rules](char a, char b) {
-            return a == b || (rules.is_hex && hex_digit(a) >= 0 && hex_digit(a) == hex_digit(b));
-        });
+    std::string expected = make_checksum(parts->covered, rules);
+    return std::equal(parts->stated.begin(), parts->stated.end(), expected.begin(), expected.end(),
+                      [&rules](char a, char b) {
+                          return a == b ||
+                                 (rules.is_hex && hex_digit(a) >= 0 && hex_digit(a) == hex_digit(b));
+                      });
+}
+
+std::string checksum_mistake(std::string_view bytes, std::size_t text_length, std::size_t trailing,
+                             const ChecksumRules& rules) {
+    if (rules.kind == ChecksumKind::nmea || rules.kind == ChecksumKind::nmea_optional) {
+        std::string_view text = bytes.substr(0, text_length);
+        std::size_t star = text.rfind('*');
+        if (star == std::string_view::npos || star == 0 || text.size() != star + 3)
+            return "it does not end in * and the two digits of a checksum";
+        if (text[0] != '$' && text[0] != '!')
+            return "it does not begin with $ or !";
+        return fmt::format("the checksum is {}, but should be \"{:02X}\"", shown(text.substr(star + 1), true),
+                           xor8(text.substr(1, star - 1)));
+    }
+    std::optional<Parts> parts = parts_of(bytes, text_length, trailing, rules);
+    if (!parts)
+        return fmt::format("{} bytes are too few to hold the checksum", bytes.size());
+    bool are_digits = rules.is_hex || rules.kind == ChecksumKind::sdi12;
+    std::string over = parts->covered.empty() ? "no bytes"
+                                              : fmt::format("bytes {} to {}", rules.from,
+                                                            rules.from + parts->covered.size() - 1);
+    return fmt::format("the checksum over {} is {}, but should be {}", over, shown(parts->stated, are_digits),
+                       shown(make_checksum(parts->covered, rules), are_digits));
 }
 
 } // namespace things

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serial/frame_reader.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace things {
+
+namespace {
+constexpr const char* bad_character = "a character in it has a parity or framing error";
+} // namespace
 
 FrameReader::FrameReader(FrameRules rules, OnFrame on_frame, OnDamage on_damage)
     : rules_(std::move(rules)), on_frame_(std::move(on_frame)), on_damage_(std::move(on_damage)) {}
@@ -17,12 +23,14 @@ void FrameReader::feed(std::string_view bytes) {
 void FrameReader::reset() {
     buffer_.clear();
     is_damaged_ = is_skipping_ = false;
+    told_ = 0;
 }
 
 void FrameReader::mark_damaged() {
     if (rules_.kind == FrameKind::fixed || rules_.kind == FrameKind::length) {
-        damage(buffer_);
+        damage(FrameDamage::Kind::character, buffer_, bad_character);
         buffer_.clear();
+        told_ = 0;
         return;
     }
     is_damaged_ = true; // until the end of the frame it stands in
@@ -53,7 +61,12 @@ void FrameReader::align() {
         return;
     while (!buffer_.empty() && buffer_.compare(0, rules_.start.size(), rules_.start, 0,
                                                std::min(buffer_.size(), rules_.start.size())) != 0)
-        buffer_.erase(0, 1);
+        drop_first();
+}
+
+void FrameReader::drop_first() {
+    buffer_.erase(0, 1);
+    told_ -= std::min<std::size_t>(told_, 1);
 }
 
 void FrameReader::take_text(char byte) {
@@ -83,7 +96,7 @@ void FrameReader::finish_text(std::size_t text_length, std::size_t trailing) {
     if (std::exchange(is_skipping_, false))
         return; // the rest of one that was too long
     if (std::exchange(is_damaged_, false)) {
-        damage(buffer_);
+        damage(FrameDamage::Kind::character, buffer_, bad_character);
         return;
     }
     std::string_view all = buffer_;
@@ -97,13 +110,13 @@ void FrameReader::finish_text(std::size_t text_length, std::size_t trailing) {
                 break;
         }
     if (!deliver(all.substr(last), text_length - last, trailing))
-        damage(buffer_);
+        damage(FrameDamage::Kind::checksum, buffer_,
+               checksum_mistake(all.substr(last), text_length - last, trailing, rules_.checksum));
 }
 
 bool FrameReader::deliver(std::string_view bytes, std::size_t text_length, std::size_t trailing) {
     if (!is_intact(bytes, text_length, trailing, rules_.checksum))
         return false;
-    is_running_ = false;
     on_frame_({std::string(bytes), text_length});
     return true;
 }
@@ -134,12 +147,26 @@ void FrameReader::scan_counted() {
             return;
         if (*length != 0 && deliver(std::string_view(buffer_).substr(0, *length), *length, 0)) {
             buffer_.erase(0, *length);
+            told_ = 0;
         } else {
-            damage(std::string_view(buffer_).substr(0, std::max<std::size_t>(*length, 1)));
-            buffer_.erase(0, 1);
+            tell_counted(*length);
+            drop_first();
         }
         align();
     }
+}
+
+/// A frame of counted bytes that is none. Not told of what stands within one that was told.
+void FrameReader::tell_counted(std::size_t length) {
+    if (told_ > 0)
+        return;
+    std::size_t head = rules_.length_at + rules_.length_size; // a length that cannot be
+    std::string_view bytes = std::string_view(buffer_).substr(0, length != 0 ? length : head);
+    if (length != 0)
+        damage(FrameDamage::Kind::checksum, bytes, checksum_mistake(bytes, length, 0, rules_.checksum));
+    else
+        damage(FrameDamage::Kind::length, bytes, "the length in it cannot be that of a frame");
+    told_ = bytes.size();
 }
 
 void FrameReader::on_silence() {
@@ -147,20 +174,31 @@ void FrameReader::on_silence() {
         finish_text(buffer_.size(), 0);
         buffer_.clear();
     } else if (rules_.kind == FrameKind::fixed || rules_.kind == FrameKind::length) {
-        buffer_.clear(); // the rest of it will never come
+        // The rest of it will never come.
+        if (buffer_.size() > told_ && buffer_.size() >= rules_.start.size()) {
+            std::optional<std::size_t> length = counted_length();
+            damage(FrameDamage::Kind::cut, buffer_,
+                   length ? fmt::format("{} of its {} bytes came, then nothing for the time of `silence`",
+                                        buffer_.size(), *length)
+                          : fmt::format("{} bytes of it came, then nothing for the time of `silence`",
+                                        buffer_.size()));
+        }
+        buffer_.clear();
     }
+    told_ = 0;
     is_damaged_ = is_skipping_ = false;
 }
 
-void FrameReader::damage(std::string_view bytes) {
-    if (!std::exchange(is_running_, true) || rules_.kind == FrameKind::line ||
-        rules_.kind == FrameKind::delimiter)
-        on_damage_(bytes);
+void FrameReader::damage(FrameDamage::Kind kind, std::string_view bytes, std::string why) {
+    on_damage_({kind, bytes, std::move(why)});
 }
 
 void FrameReader::overflow() {
     if (!is_skipping_)
-        damage(buffer_);
+        damage(FrameDamage::Kind::too_long, buffer_,
+               fmt::format("{} bytes and no end; a frame has at most {} (`max_length`)", buffer_.size(),
+                           rules_.max_length));
+    told_ = 0;
     buffer_.clear();
     is_skipping_ = true; // up to the end of this frame
     is_damaged_ = false;

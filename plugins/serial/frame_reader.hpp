@@ -49,6 +49,8 @@ struct ChecksumRules {
     bool is_low_first = false; ///< of two bytes
     std::size_t from = 0;      ///< first byte that it covers; it covers all from there up to itself
     std::size_t gap = 0;       ///< bytes between the last one covered and the checksum
+    std::size_t tail = 0;      ///< bytes between the checksum and the end of the frame
+    bool is_negated = false;   ///< two's complement: what makes the sum zero
 };
 
 /// `start`: what every frame begins with, "" if nothing; what stands before it is thrown away. `max_length`:
@@ -80,17 +82,30 @@ struct SerialFrame {
 /// True without looking where there is no checksum. False as well where the frame is too short to hold one.
 [[nodiscard]] bool is_intact(std::string_view bytes, std::size_t text_length, std::size_t trailing,
                              const ChecksumRules& rules);
+/// What does not fit in a frame that is not intact: "the checksum over bytes 2 to 7 is 05, but should be 04".
+[[nodiscard]] std::string checksum_mistake(std::string_view bytes, std::size_t text_length,
+                                           std::size_t trailing, const ChecksumRules& rules);
 /// The checksum of `covered` as it stands in a frame, for what we send.
 [[nodiscard]] std::string make_checksum(std::string_view covered, const ChecksumRules& rules);
+
+/// What was thrown away, and which part of it did not fit. Bytes are valid during the call; of a kind only
+/// the values in `why` differ.
+struct FrameDamage {
+    enum class Kind : std::uint8_t { checksum, character, too_long, cut, length };
+    Kind kind = Kind::checksum;
+    std::string_view bytes;
+    std::string why;
+};
 
 /// Both callbacks are called from within feed(), on_silence() and mark_damaged(); they must not call back
 /// into the reader.
 class FrameReader {
 public:
     using OnFrame = std::function<void(const SerialFrame&)>;
-    using OnDamage = std::function<void(std::string_view bytes)>;
+    using OnDamage = std::function<void(const FrameDamage&)>;
 
-    /// `on_damage` is told what was thrown away because a checksum or a character was wrong, once a run.
+    /// `on_damage` is told of each damaged frame once, also where each of its bytes is then tried as the
+    /// beginning of another.
     FrameReader(FrameRules rules, OnFrame on_frame, OnDamage on_damage);
 
     /// Several frames may come out of one piece. The one handed out is valid during the call.
@@ -116,7 +131,10 @@ private:
     void finish_text(std::size_t text_length, std::size_t trailing);
     /// False: the checksum does not fit, nothing was handed out.
     bool deliver(std::string_view bytes, std::size_t text_length, std::size_t trailing);
-    void damage(std::string_view bytes);
+    void damage(FrameDamage::Kind kind, std::string_view bytes, std::string why);
+    void tell_counted(std::size_t length);
+    /// Drops the first byte.
+    void drop_first();
     void overflow();
 
     FrameRules rules_;
@@ -125,7 +143,7 @@ private:
     std::string buffer_;
     bool is_damaged_ = false;  // a character of the frame at hand
     bool is_skipping_ = false; // it was too long: its rest is thrown away
-    bool is_running_ = false;  // damage was told and no good frame has come since
+    std::size_t told_ = 0;     // so many bytes at the front of the buffer belong to damage that was told
 };
 
 } // namespace things

@@ -64,6 +64,11 @@ const std::array keys{
              "First byte that the checksum covers; 1 leaves out a start byte.", {0, 255}),
     make_key(THINGS_SOURCE, "checksum_gap", THINGS_TYPE_INT, "0",
              "Bytes between the last one covered and the checksum.", {0, 8}, "bytes"),
+    make_key(THINGS_SOURCE, "checksum_tail", THINGS_TYPE_INT, "0",
+             "Bytes between the checksum and the end of the frame, such as 1 for an end byte.", {0, 255},
+             "bytes"),
+    make_key(THINGS_SOURCE, "checksum_negate", THINGS_TYPE_BOOL, "false",
+             "The two's complement of the checksum stands in the frame: both add up to 0."),
     // source: values
     make_key(THINGS_SOURCE, "separator", THINGS_TYPE_TEXT, ",",
              "What stands between columns; \\t for a tab."),
@@ -100,10 +105,15 @@ const std::array keys{
     make_key(THINGS_POINT, "guard", THINGS_TYPE_TEXT, "",
              "Regular expression that must be found in the frame, such as ^ST, for a scale at rest."),
     make_key(THINGS_POINT, "type", THINGS_TYPE_CHOICE, "",
-             "number, string, bool or degrees (NMEA position); of bytes int8 to float64. Left out: number, "
-             "or uint8 of bytes.",
+             "number, string, bool or degrees (NMEA position); of bytes and of digits: hex int8 to float64. "
+             "Left out: number, or uint8 of bytes.",
              {}, "", 0,
              "number string bool degrees int8 uint8 int16 uint16 int32 uint32 int64 uint64 float32 float64"),
+    make_key(
+        THINGS_POINT, "digits", THINGS_TYPE_CHOICE, "decimal",
+        "What match, column or json finds is decimal or hexadecimal; with type: int16 and the like hex is "
+        "the two's complement of that width.",
+        {}, "", 0, "decimal hex"),
     make_key(THINGS_POINT, "order", THINGS_TYPE_CHOICE, "ABCD",
              "Order of the bytes: ABCD high byte first, DCBA low byte first.", {}, "", 0,
              "ABCD CDAB BADC DCBA"),

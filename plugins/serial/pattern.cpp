@@ -37,6 +37,10 @@ std::optional<Pattern> Pattern::parse(const std::string& text, std::string& why)
     return Pattern(std::move(expression));
 }
 
+const std::string& Pattern::text() const {
+    return expression_->re2.pattern();
+}
+
 int Pattern::captures() const {
     return expression_->re2.NumberOfCapturingGroups();
 }

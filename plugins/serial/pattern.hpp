@@ -19,6 +19,8 @@ public:
     Pattern& operator=(Pattern&&) noexcept;
     ~Pattern();
 
+    /// As it was parsed.
+    [[nodiscard]] const std::string& text() const;
     /// More than one is a mistake of the configuration.
     [[nodiscard]] int captures() const;
     [[nodiscard]] bool is_found_in(std::string_view text) const;

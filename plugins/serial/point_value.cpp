@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serial/point_value.hpp"
 
+#include "serial/escaped_text.hpp"
+
 #include "link/printed_text.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -75,65 +79,6 @@ std::optional<double> read_degrees(std::string_view text) {
     return half >= 2 ? -degrees : degrees;
 }
 
-/// Text of a capture or a column as the type says.
-Extracted from_text(std::string_view text, const PointRules& rules) {
-    text = trimmed_blanks(text);
-    if (text.empty() || is_invalid(text, rules))
-        return {Extracted::Outcome::unusable, {}, {}};
-    if (rules.type == ValueType::string)
-        return {Extracted::Outcome::value, to_utf8(text), {}};
-    if (rules.type == ValueType::boolean) {
-        std::optional<bool> flag = read_boolean(text);
-        return flag ? Extracted{Extracted::Outcome::value, *flag, {}} : unreadable(text);
-    }
-    if (rules.type == ValueType::degrees) {
-        std::optional<double> degrees = read_degrees(text);
-        return degrees ? Extracted{Extracted::Outcome::value, *degrees, {}} : unreadable(text);
-    }
-    std::optional<PointValue> number = read_number(text, rules);
-    return number ? Extracted{Extracted::Outcome::value, std::move(*number), {}} : unreadable(text);
-}
-
-Extracted from_column(std::string_view text, const PointRules& rules) {
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < *rules.column; ++i) {
-        std::size_t end = text.find(rules.separator, begin);
-        if (end == std::string_view::npos)
-            return {};
-        begin = end + rules.separator.size();
-    }
-    std::size_t end = text.find(rules.separator, begin);
-    if (rules.type == ValueType::degrees && end != std::string_view::npos) {
-        if (end == begin)
-            return {Extracted::Outcome::unusable, {}, {}};              // no fix
-        end = text.find(rules.separator, end + rules.separator.size()); // with the column of the half
-    }
-    std::string_view field = text.substr(begin, end == std::string_view::npos ? end : end - begin);
-    // The checksum of an NMEA sentence stands behind its last column.
-    if (end == std::string_view::npos && text.size() > 3 && text[text.size() - 3] == '*' &&
-        (text[0] == '$' || text[0] == '!'))
-        field.remove_suffix(std::min<std::size_t>(3, field.size()));
-    return from_text(field, rules);
-}
-
-Extracted from_json(const SerialFrame& frame, const PointRules& rules, JsonReader& json) {
-    std::optional<JsonValue> found = json.find(frame.text(), rules.pointer);
-    if (!found)
-        return {};
-    if (const auto* text = std::get_if<std::string>(&*found))
-        return from_text(*text, rules);
-    if (const auto* flag = std::get_if<bool>(&*found))
-        return from_text(*flag ? "1" : "0", rules);
-    if (const auto* natural = std::get_if<std::uint64_t>(&*found))
-        return from_text(std::to_string(*natural), rules);
-    if (const auto* whole = std::get_if<std::int64_t>(&*found))
-        return from_text(std::to_string(*whole), rules);
-    std::array<char, 32> digits{};
-    double real = std::get<double>(*found);
-    char* end = std::to_chars(digits.data(), digits.data() + digits.size(), real).ptr;
-    return from_text({digits.data(), static_cast<std::size_t>(end - digits.data())}, rules);
-}
-
 /// The bytes in order ABCD.
 std::uint64_t gather(std::string_view bytes, ByteOrder order) {
     std::uint64_t value = 0;
@@ -205,6 +150,94 @@ Extracted from_integer(std::uint64_t bits, const PointRules& rules) {
             {}};
 }
 
+/// The value of bytes of a binary type.
+Extracted from_binary(std::string_view bytes, const PointRules& rules) {
+    std::uint64_t bits = gather(bytes, rules.order);
+    bool is_real = rules.type == ValueType::float32 || rules.type == ValueType::float64;
+    return is_real ? from_real(bits, rules) : from_integer(bits, rules);
+}
+
+/// "FFE0", "0x1f": leading zeros may be left out.
+Extracted from_hex(std::string_view text, const PointRules& rules) {
+    bool is_none = std::find(rules.invalid.begin(), rules.invalid.end(), text) != rules.invalid.end();
+    if (text.empty() || is_none)
+        return {Extracted::Outcome::unusable, {}, {}};
+    std::string_view digits = text;
+    if (digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
+        digits.remove_prefix(2);
+    std::uint64_t bits = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits, 16);
+    std::size_t width = rules.type == ValueType::number ? 8 : byte_size(rules.type);
+    bool fits = width == 8 || bits >> (8 * width) == 0;
+    if (error != std::errc() || end != digits.data() + digits.size() || !fits)
+        return unreadable(text);
+    std::string bytes;
+    for (std::size_t i = width; i-- > 0;)
+        bytes += static_cast<char>((bits >> (8 * i)) & 0xffU);
+    return from_binary(bytes, rules);
+}
+
+/// Text of a capture or a column as the type says.
+Extracted from_text(std::string_view text, const PointRules& rules) {
+    text = trimmed_blanks(text);
+    if (rules.is_hex)
+        return from_hex(text, rules);
+    if (text.empty() || is_invalid(text, rules))
+        return {Extracted::Outcome::unusable, {}, {}};
+    if (rules.type == ValueType::string)
+        return {Extracted::Outcome::value, to_utf8(text), {}};
+    if (rules.type == ValueType::boolean) {
+        std::optional<bool> flag = read_boolean(text);
+        return flag ? Extracted{Extracted::Outcome::value, *flag, {}} : unreadable(text);
+    }
+    if (rules.type == ValueType::degrees) {
+        std::optional<double> degrees = read_degrees(text);
+        return degrees ? Extracted{Extracted::Outcome::value, *degrees, {}} : unreadable(text);
+    }
+    std::optional<PointValue> number = read_number(text, rules);
+    return number ? Extracted{Extracted::Outcome::value, std::move(*number), {}} : unreadable(text);
+}
+
+Extracted from_column(std::string_view text, const PointRules& rules) {
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < *rules.column; ++i) {
+        std::size_t end = text.find(rules.separator, begin);
+        if (end == std::string_view::npos)
+            return {};
+        begin = end + rules.separator.size();
+    }
+    std::size_t end = text.find(rules.separator, begin);
+    if (rules.type == ValueType::degrees && end != std::string_view::npos) {
+        if (end == begin)
+            return {Extracted::Outcome::unusable, {}, {}};              // no fix
+        end = text.find(rules.separator, end + rules.separator.size()); // with the column of the half
+    }
+    std::string_view field = text.substr(begin, end == std::string_view::npos ? end : end - begin);
+    // The checksum of an NMEA sentence stands behind its last column.
+    if (end == std::string_view::npos && text.size() > 3 && text[text.size() - 3] == '*' &&
+        (text[0] == '$' || text[0] == '!'))
+        field.remove_suffix(std::min<std::size_t>(3, field.size()));
+    return from_text(field, rules);
+}
+
+Extracted from_json(const SerialFrame& frame, const PointRules& rules, JsonReader& json) {
+    std::optional<JsonValue> found = json.find(frame.text(), rules.pointer);
+    if (!found)
+        return {};
+    if (const auto* text = std::get_if<std::string>(&*found))
+        return from_text(*text, rules);
+    if (const auto* flag = std::get_if<bool>(&*found))
+        return from_text(*flag ? "1" : "0", rules);
+    if (const auto* natural = std::get_if<std::uint64_t>(&*found))
+        return from_text(std::to_string(*natural), rules);
+    if (const auto* whole = std::get_if<std::int64_t>(&*found))
+        return from_text(std::to_string(*whole), rules);
+    std::array<char, 32> digits{};
+    double real = std::get<double>(*found);
+    char* end = std::to_chars(digits.data(), digits.data() + digits.size(), real).ptr;
+    return from_text({digits.data(), static_cast<std::size_t>(end - digits.data())}, rules);
+}
+
 Extracted from_bytes(const SerialFrame& frame, const PointRules& rules) {
     std::size_t size =
         rules.type == ValueType::string ? rules.length : std::max<std::size_t>(byte_size(rules.type), 1);
@@ -213,12 +246,11 @@ Extracted from_bytes(const SerialFrame& frame, const PointRules& rules) {
     std::string_view bytes = std::string_view(frame.bytes).substr(*rules.byte, size);
     if (rules.type == ValueType::string)
         return from_text(bytes.substr(0, bytes.find('\0')), rules);
-    std::uint64_t bits = gather(bytes, rules.order);
-    if (rules.type == ValueType::boolean)
+    if (rules.type == ValueType::boolean) {
+        std::uint64_t bits = gather(bytes, rules.order);
         return {Extracted::Outcome::value, rules.bit ? ((bits >> *rules.bit) & 1U) != 0 : bits != 0, {}};
-    if (rules.type == ValueType::float32 || rules.type == ValueType::float64)
-        return from_real(bits, rules);
-    return from_integer(bits, rules);
+    }
+    return from_binary(bytes, rules);
 }
 
 } // namespace
@@ -280,6 +312,21 @@ std::optional<PointValue> read_number(std::string_view text, const PointRules& r
     if (std::optional<Decimal> digits = parse_decimal(plain))
         return scaled(*digits, *real, rules.scale, rules.offset);
     return *real * rules.scale + rules.offset;
+}
+
+std::string wanted(const PointRules& rules) {
+    if (rules.match)
+        return fmt::format("matches `{}`", rules.match->text());
+    if (rules.column)
+        return fmt::format("has column {} (counted from 0, \"{}\" between them)", *rules.column,
+                           escaped(rules.separator));
+    if (!rules.pointer.empty())
+        return "is JSON with " + rules.pointer;
+    std::size_t size =
+        rules.type == ValueType::string ? rules.length : std::max<std::size_t>(byte_size(rules.type), 1);
+    std::size_t first = rules.byte.value_or(0);
+    return size == 1 ? fmt::format("has byte {}", first)
+                     : fmt::format("has bytes {} to {}", first, first + size - 1);
 }
 
 Extracted extract(const SerialFrame& frame, const PointRules& rules, JsonReader& json) {

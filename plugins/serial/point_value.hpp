@@ -51,6 +51,7 @@ struct PointRules {
     std::optional<Pattern> guard; ///< must be found in the frame
     ValueType type = ValueType::number;
     ByteOrder order = ByteOrder::abcd;
+    bool is_hex = false;    ///< what stands in the text; of a binary type it is that type's bytes
     std::size_t length = 0; ///< bytes of a string
     std::optional<unsigned> bit;
     double scale = 1, offset = 0;
@@ -71,6 +72,9 @@ struct Extracted {
     std::string seen; ///< what could not be read
 };
 
+/// The end of a sentence about frames of which none is about the point: "matches `NET ([0-9.]+)`", "has
+/// column 5", "has /a/b", "has bytes 12 to 13".
+[[nodiscard]] std::string wanted(const PointRules& rules);
 /// Never throws for what a sensor may send. A guard that is not found makes even an unreadable value
 /// unusable.
 [[nodiscard]] Extracted extract(const SerialFrame& frame, const PointRules& rules, JsonReader& json);

@@ -14,8 +14,8 @@ namespace things {
 
 namespace {
 
-constexpr std::int64_t calm_ms = 600'000; // so long without a damaged frame: it is over
-constexpr std::uint64_t many_unmatched = 20;
+constexpr std::int64_t calm_ms = 600'000;      // so long without a damaged frame: it is over
+constexpr std::int64_t tell_again_ms = 60'000; // damage of another kind, or the same with new counts
 
 std::int64_t wall_now_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -28,14 +28,15 @@ std::int64_t wall_now_ms() {
 void SerialSource::on_frame(const SerialFrame& frame) {
     if (is_discovering_)
         host_.found(fmt::format("{{\"frame\":{}}}", json_quoted(escaped(frame.bytes, 1000))));
-    ++frames_;
     is_first_ = false;
     last_frame_ms_ = monotonic_ms();
+    record_.on_frame(frame, last_frame_ms_);
     if (std::exchange(is_silent_, false))
         problems_.end("silence", "frames come in again on " + options_.where());
     // Only here: a frame that the guard does not let through still says that the line is alive.
     if (options_.guard && !options_.guard->is_found_in(frame.text()))
         return;
+    record_.on_passed();
     if (question_ != nullptr && question_->write != nullptr)
         answer_write(frame, *question_);
     for (std::uint32_t i = 0; i < points_.size(); ++i) {
@@ -47,6 +48,7 @@ void SerialSource::on_frame(const SerialFrame& frame) {
     if (question_ == nullptr || question_->write != nullptr || question_->verdict == THINGS_OK)
         return;
     question_->last_frame = frame.bytes;
+    question_->last_damage.clear();
     if (question_->open.empty())
         question_->verdict = THINGS_OK;
 }
@@ -55,16 +57,8 @@ void SerialSource::offer(const SerialFrame& frame, std::uint32_t index, bool is_
     State& state = states_[index];
     const SerialPoint& point = points_[index];
     Extracted extracted = extract(frame, point.rules, json_);
-    if (extracted.outcome == Extracted::Outcome::elsewhere) {
-        // Said once: a sensor that talks, and a point that finds nothing in it.
-        if (!is_asked && !state.has_value && !is_told_ && ++unmatched_ == many_unmatched * points_.size()) {
-            is_told_ = true;
-            host_.report(THINGS_NOTE, THINGS_SOURCE, 0, "no_match",
-                         fmt::format("{} finds nothing in what the sensor on {} says, such as \"{}\"",
-                                     point.name, options_.where(), escaped(frame.bytes)));
-        }
-        return;
-    }
+    if (extracted.outcome == Extracted::Outcome::elsewhere)
+        return; // tell_reasons() says so
     std::uint32_t duration_us = 0;
     if (is_asked) {
         auto& open = question_->open;
@@ -88,6 +82,8 @@ void SerialSource::offer(const SerialFrame& frame, std::uint32_t index, bool is_
         emit(index, 0, duration_us);
         return;
     }
+    if (!state.has_value)
+        state.without = frame.bytes;
     bool is_unreadable = extracted.outcome == Extracted::Outcome::unreadable;
     if (!is_unreadable && !is_asked)
         return; // a scale that moves, a GPS without a fix: nothing to say
@@ -128,41 +124,57 @@ void SerialSource::answer_write(const SerialFrame& frame, Question& question) {
         question.verdict = THINGS_OK;
 }
 
-void SerialSource::on_damage(std::string_view bytes) {
+void SerialSource::on_damage(const FrameDamage& damage) {
     if (is_discovering_)
-        host_.found(fmt::format("{{\"damaged\":{}}}", json_quoted(escaped(bytes, 1000))));
-    if (std::exchange(is_first_, false))
-        return; // whoever comes in the middle finds the rest of a frame
-    ++damaged_;
+        host_.found(fmt::format("{{\"damaged\":{},\"why\":{}}}", json_quoted(escaped(damage.bytes, 1000)),
+                                json_quoted(damage.why)));
+    // Whoever comes in the middle finds the rest of a frame. Nobody talks before he is asked.
+    if (std::exchange(is_first_, false) && question_ == nullptr)
+        return record_.on_rest(damage);
+    record_.on_damage(damage);
+    if (question_ != nullptr)
+        question_->last_damage = record_.last_damage();
     last_damage_ms_ = monotonic_ms();
-    if (std::exchange(is_damaging_, true))
+    bool is_known = std::exchange(is_damaging_, true);
+    if (is_known && last_damage_ms_ - told_damage_ms_ < tell_again_ms)
         return;
-    problems_.begin(
-        "damaged_frame",
-        fmt::format(
-            "a damaged frame came on {}: \"{}\" (checksum, parity or length). Nothing of it is used; {} "
-            "damaged, {} good since the start. A long or loose cable, or wrong line settings.",
-            options_.where(), escaped(bytes), damaged_, frames_));
+    told_damage_ms_ = last_damage_ms_;
+    problems_.begin("damaged_frame",
+                    fmt::format("a damaged frame came on {}: {}. Nothing of it is used; {}. {}",
+                                options_.where(), record_.last_damage(), record_.counts(),
+                                record_.has_good() ? "A long or loose cable, or a disturbance beside it."
+                                                   : record_.advice()));
 }
 
 void SerialSource::look_after(std::int64_t now_ms) {
     if (is_damaging_ && now_ms - last_damage_ms_ >= calm_ms) {
         is_damaging_ = false;
-        problems_.end(
-            "damaged_frame",
-            fmt::format("no damaged frame on {} for {} minutes; {} damaged, {} good since the start",
-                        options_.where(), calm_ms / 60'000, damaged_, frames_));
+        problems_.end("damaged_frame", fmt::format("no damaged frame on {} for {} minutes; {}",
+                                                   options_.where(), calm_ms / 60'000, record_.counts()));
     }
-    if (!has_talkers_ || is_silent_ || now_ms - last_frame_ms_ < options_.alarm_after.count())
+    if (!has_talkers_ || now_ms - last_frame_ms_ < options_.alarm_after.count())
         return;
-    is_silent_ = true;
-    problems_.begin(
-        "silence",
-        fmt::format("no good frame on {} for {} s ({} bytes, {} good, {} damaged frames since the start): {}",
-                    options_.where(), options_.alarm_after.count() / 1000, bytes_, frames_, damaged_,
-                    bytes_ == 0 ? "nothing comes in; is the sensor on, the cable in, must it be started "
-                                  "(on_open) or asked (request)?"
-                                : "bytes come in, but no frames; check speed, parity and frame"));
+    // Another cause is another text.
+    if (std::exchange(is_silent_, true) && record_.cause() == told_silence_)
+        return;
+    told_silence_ = record_.cause();
+    problems_.begin("silence",
+                    fmt::format("no good frame on {}: {}", options_.where(), record_.why_silent(now_ms)));
+}
+
+void SerialSource::tell_reasons() const {
+    for (std::uint32_t i = 0; stream_ && i < points_.size(); ++i) {
+        const State& state = states_[i];
+        if (!points_[i].request.empty() || state.has_value)
+            continue;
+        host_.reason(
+            THINGS_POINT, i,
+            state.without.empty()
+                ? record_.why_none(points_[i].rules, monotonic_ms())
+                : fmt::format("the last frame about it had no value to use (guard, empty, invalid or not "
+                              "of its type): {}",
+                              shown_bytes(state.without)));
+    }
 }
 
 /// The value as the sensor counts it; nothing if the point cannot hold it.

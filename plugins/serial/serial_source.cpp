@@ -3,6 +3,8 @@
 
 #include "serial/request_plan.hpp"
 
+#include "link/printed_text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,14 +33,16 @@ std::unique_ptr<SerialSource> SerialSource::make(const PluginHost& host, const t
     if (!is_good)
         return nullptr;
     host.patience(options.timeout);
-    return std::make_unique<SerialSource>(host, std::move(options), std::move(points));
+    return std::make_unique<SerialSource>(host, config.name, std::move(options), std::move(points));
 }
 
-SerialSource::SerialSource(PluginHost host, SerialOptions options, std::vector<SerialPoint> points)
-    : host_(host), problems_(host), options_(std::move(options)), points_(std::move(points)),
-      states_(points_.size()), reader_(
-                                   options_.frame, [this](const SerialFrame& frame) { on_frame(frame); },
-                                   [this](std::string_view bytes) { on_damage(bytes); }),
+SerialSource::SerialSource(PluginHost host, std::string name, SerialOptions options,
+                           std::vector<SerialPoint> points)
+    : host_(host), problems_(host), options_(std::move(options)), record_(std::move(name), options_),
+      points_(std::move(points)), states_(points_.size()),
+      reader_(
+          options_.frame, [this](const SerialFrame& frame) { on_frame(frame); },
+          [this](const FrameDamage& damage) { on_damage(damage); }),
       pause_(first_pause) {
     has_talkers_ = std::any_of(points_.begin(), points_.end(),
                                [](const SerialPoint& point) { return point.request.empty(); });
@@ -68,24 +72,70 @@ int SerialSource::poll(const std::uint32_t* points, std::uint32_t count, std::in
         return status;
     if (!have_values(talking))
         status = run(patience, &talking);
+    tell_reasons();
     repeat(talking);
     return status;
 }
 
 int SerialSource::listen(std::int64_t deadline_ms) {
     Patience patience{link_time(deadline_ms), &host_};
-    if (has_talkers_)
-        return run(patience, nullptr);
+    if (has_talkers_) {
+        int status = run(patience, nullptr);
+        tell_reasons();
+        return status;
+    }
     return wait_idle(patience) == LinkOutcome::interrupted ? THINGS_INTERRUPTED : THINGS_OK;
 }
 
-int SerialSource::discover(const PluginSettings&, std::int64_t deadline_ms) {
-    constexpr milliseconds span{15'000};
-    LinkTime end = std::min(link_time(deadline_ms), std::chrono::steady_clock::now() + span);
-    Patience patience{end, &host_};
+int SerialSource::discover(const PluginSettings& options, std::int64_t deadline_ms) {
+    constexpr milliseconds span{15'000}, span_of_speed{5'000};
+    LinkTime end = link_time(deadline_ms);
     is_discovering_ = true;
-    std::vector<std::string> asked;
     int status = THINGS_OK;
+    std::vector<things_value> speeds = options.items("baud");
+    if (speeds.empty())
+        status = discover_for(std::min(end, std::chrono::steady_clock::now() + span));
+    for (std::size_t i = 0; i < speeds.size() && status != THINGS_INTERRUPTED && status != THINGS_FAILED;
+         ++i) {
+        LinkTime now = std::chrono::steady_clock::now();
+        LinkTime next = now + (end - now) / static_cast<std::int64_t>(speeds.size() - i); // a fair share
+        status = try_speed(static_cast<int>(number_of(speeds[i]).value_or(0)),
+                           std::min(next, now + span_of_speed));
+    }
+    if (!speeds.empty() && stream_) {
+        static_cast<void>(change_line(*stream_, options_.line));
+        stream_->discard_input();
+        reader_.reset();
+    }
+    is_discovering_ = false;
+    return status;
+}
+
+int SerialSource::try_speed(int baud, LinkTime end) {
+    LineSettings line = options_.line;
+    line.baud = baud;
+    if (int status = open({end, &host_}); status != THINGS_OK)
+        return status;
+    std::string why = is_known_baud(baud) ? change_line(*stream_, line) : "the system knows no such speed";
+    if (!why.empty()) {
+        host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, "baud", fmt::format("{} baud: {}", baud, why));
+        return THINGS_FAILED;
+    }
+    stream_->discard_input();
+    reader_.reset();
+    record_.on_open(monotonic_ms());
+    is_first_ = true;
+    int status = discover_for(end);
+    if (record_.has_come())
+        host_.found(fmt::format(R"({{"line":{},"heard":{}}})", json_quoted(to_text(line)),
+                                json_quoted(record_.heard())));
+    return status;
+}
+
+int SerialSource::discover_for(LinkTime end) {
+    Patience patience{end, &host_};
+    int status = THINGS_OK;
+    std::vector<std::string> asked;
     for (std::uint32_t i = 0; i < points_.size() && status != THINGS_INTERRUPTED && status != THINGS_FAILED;
          ++i) {
         if (points_[i].request.empty() ||
@@ -96,7 +146,6 @@ int SerialSource::discover(const PluginSettings&, std::int64_t deadline_ms) {
     }
     if (status != THINGS_INTERRUPTED && status != THINGS_FAILED)
         status = run(patience, nullptr);
-    is_discovering_ = false;
     return status;
 }
 
@@ -127,6 +176,7 @@ int SerialSource::open(const Patience& patience) {
     stream_ = std::move(opened.stream);
     pause_ = first_pause;
     last_byte_ms_ = last_frame_ms_ = monotonic_ms();
+    record_.on_open(last_byte_ms_);
     is_first_ = true;
     if (std::exchange(is_lost_, false))
         problems_.end("link", options_.where() + " is open again");
@@ -161,8 +211,9 @@ int SerialSource::read_some(const Patience& patience) {
     if (read.outcome == LinkOutcome::done) {
         is_quiet_ = false;
         last_byte_ms_ = now;
-        bytes_ += read.count;
-        reader_.feed({reinterpret_cast<const char*>(bytes.data()), read.count});
+        std::string_view came(reinterpret_cast<const char*>(bytes.data()), read.count);
+        record_.on_bytes(came, now);
+        reader_.feed(came);
     } else if (read.outcome == LinkOutcome::damaged) {
         reader_.mark_damaged();
     } else if (read.outcome == LinkOutcome::closed) {
@@ -244,6 +295,8 @@ int SerialSource::ask(const std::string& request, const std::vector<std::uint32_
 
 int SerialSource::await_answer(Question& question, const Patience& patience) {
     question.asked = std::chrono::steady_clock::now();
+    question.bytes = record_.bytes();
+    question.last_damage.clear();
     Patience answer{std::min(patience.deadline, question.asked + options_.timeout), patience.host};
     question_ = &question;
     int status = THINGS_OK;
@@ -255,18 +308,30 @@ int SerialSource::await_answer(Question& question, const Patience& patience) {
 }
 
 void SerialSource::tell_no_answer(const Question& question, const std::string& request) {
-    std::string text =
-        question.last_frame.empty()
-            ? fmt::format(
-                  "no answer to \"{}\" on {} within {} ms: is the sensor on, are speed and wiring right?",
-                  escaped(request), options_.where(), options_.timeout.count())
-            : fmt::format("the answer to \"{}\" was \"{}\", in which these points find nothing",
-                          escaped(request), escaped(question.last_frame));
+    const char* code = !question.last_damage.empty()      ? "damaged_answer"
+                       : !question.last_frame.empty()     ? "no_match"
+                       : record_.bytes() > question.bytes ? "no_frame"
+                                                          : "no_answer";
     for (std::uint32_t point : question.open) {
-        host_.report(THINGS_PROBLEM, THINGS_POINT, point,
-                     question.last_frame.empty() ? "no_answer" : "no_match", text);
+        host_.report(THINGS_PROBLEM, THINGS_POINT, point, code,
+                     why_no_answer(question, request, points_[point].rules));
         states_[point].is_failing = true;
     }
+}
+
+std::string SerialSource::why_no_answer(const Question& question, const std::string& request,
+                                        const PointRules& rules) const {
+    const std::string asked = fmt::format("\"{}\"", escaped(request));
+    if (!question.last_damage.empty())
+        return fmt::format("the answer to {} came damaged: {}; {}", asked, question.last_damage,
+                           record_.counts());
+    if (!question.last_frame.empty())
+        return fmt::format("no answer to {} {}; the last: {}", asked, wanted(rules),
+                           shown_bytes(question.last_frame));
+    if (std::string why = record_.why_no_answer(question.bytes); !why.empty())
+        return fmt::format("no answer to {} within {} ms: {}", asked, options_.timeout.count(), why);
+    return fmt::format("no answer to {} on {} within {} ms: is the sensor on, are speed and wiring right?",
+                       asked, options_.where(), options_.timeout.count());
 }
 
 int SerialSource::write(std::uint32_t index, const things_value& value, things_value& written,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serial/keys.hpp"
+#include "serial/line_record.hpp"
 
 #include "link/interval_grid.hpp"
 #include "link/source_problems.hpp"
@@ -23,7 +24,7 @@ class SerialSource {
 public:
     /// Null: problem() was told what is wrong. The link is opened by the first call that needs it.
     static std::unique_ptr<SerialSource> make(const PluginHost& host, const things_source_config& config);
-    SerialSource(PluginHost host, SerialOptions options, std::vector<SerialPoint> points);
+    SerialSource(PluginHost host, std::string name, SerialOptions options, std::vector<SerialPoint> points);
     SerialSource(const SerialSource&) = delete;
     SerialSource& operator=(const SerialSource&) = delete;
 
@@ -34,7 +35,8 @@ public:
     /// Reads all the time if a point has no request, else only waits: what comes unasked is then thrown away
     /// by the next request.
     int listen(std::int64_t deadline_ms);
-    /// What comes over the line for some seconds, and the answers to the requests of the points.
+    /// What comes over the line for some seconds, and the answers to the requests of the points; with `baud`
+    /// at each of these speeds.
     int discover(const PluginSettings& options, std::int64_t deadline_ms);
     /// Not interrupted once begun. With `expect` or `refuse` the answer decides; with `refuse` alone silence
     /// within the timeout means yes; with neither nobody knows whether it was taken.
@@ -52,6 +54,7 @@ private:
         PointValue value;
         std::string raw;
         std::int64_t wall_ms = 0;
+        std::string without; ///< the last frame about it that had no value to use
     };
     /// A request or a write that waits for its answer.
     /// Lives on the stack of await_answer()'s caller; question_ points to it only while the answer is waited
@@ -60,6 +63,8 @@ private:
         std::vector<std::uint32_t> open;    // points without an outcome
         const SerialPoint* write = nullptr; // or a write
         std::string last_frame;             // the last one that answered nothing
+        std::string last_damage;            // if that was the last thing to come
+        std::uint64_t bytes = 0;            // that had come before
         int verdict = THINGS_TIMEOUT;
         LinkTime asked{};
     };
@@ -75,15 +80,21 @@ private:
     int send(std::string_view bytes, const Patience& patience);
     int ask(const std::string& request, const std::vector<std::uint32_t>& points, const Patience& patience);
     int await_answer(Question& question, const Patience& patience);
+    int try_speed(int baud, LinkTime end);
+    int discover_for(LinkTime end);
     void tell_no_answer(const Question& question, const std::string& request);
+    [[nodiscard]] std::string why_no_answer(const Question& question, const std::string& request,
+                                            const PointRules& rules) const;
     /// Offers the frame to every point without a request and to those the question is about.
     void on_frame(const SerialFrame& frame);
-    void on_damage(std::string_view bytes);
+    void on_damage(const FrameDamage& damage);
     void offer(const SerialFrame& frame, std::uint32_t index, bool is_asked);
     void answer_write(const SerialFrame& frame, Question& question);
     void emit(std::uint32_t index, std::uint32_t flags, std::uint32_t duration_us);
     [[nodiscard]] bool have_values(const std::vector<std::uint32_t>& points) const;
     void repeat(const std::vector<std::uint32_t>& points);
+    /// To the host, of each point that talks and has had no value.
+    void tell_reasons() const;
     /// The end of damage (ten minutes without) and the beginning of silence, for lines on which somebody
     /// talks.
     void look_after(std::int64_t now_ms);
@@ -94,6 +105,7 @@ private:
     PluginHost host_;
     SourceProblems problems_;
     SerialOptions options_;
+    LineRecord record_;
     std::vector<SerialPoint> points_;
     std::vector<State> states_;
     JsonReader json_;
@@ -103,13 +115,13 @@ private:
     Question* question_ = nullptr;
     LinkTime open_at_{};
     std::chrono::milliseconds pause_;
-    std::int64_t last_byte_ms_ = 0, last_frame_ms_ = 0, last_damage_ms_ = 0;
-    std::uint64_t frames_ = 0, damaged_ = 0, bytes_ = 0;
+    std::int64_t last_byte_ms_ = 0, last_frame_ms_ = 0, last_damage_ms_ = 0, told_damage_ms_ = 0;
+    FrameDamage::Kind told_damage_ = FrameDamage::Kind::checksum;
+    LineRecord::Cause told_silence_ = LineRecord::Cause::nothing;
     /// is_quiet_: the silence since the last byte was told to the reader. is_first_: no frame yet since the
     /// link was opened; damage before it is the rest of a frame and not told.
-    bool is_quiet_ = true, is_lost_ = false, is_silent_ = false, is_damaging_ = false, is_told_ = false;
+    bool is_quiet_ = true, is_lost_ = false, is_silent_ = false, is_damaging_ = false;
     bool has_talkers_ = false, is_first_ = true, is_discovering_ = false;
-    std::uint64_t unmatched_ = 0;
     std::string written_text_, lost_why_;
 };
 

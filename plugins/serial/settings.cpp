@@ -149,9 +149,22 @@ void read_checksum(const LevelReader& reader, FrameRules& frame) {
     rules.is_low_first = order.empty() ? rules.kind == ChecksumKind::crc16_modbus : order == "low_first";
     rules.from = reader.count("checksum_from", 0);
     rules.gap = reader.count("checksum_gap", 0);
+    rules.tail = reader.count("checksum_tail", 0);
+    rules.is_negated = settings.boolean("checksum_negate", false);
     std::size_t size = checksum_size(rules);
-    if (frame.trailing > 0 && size > frame.trailing)
-        reader.complain("trailing", fmt::format("this checksum takes {} bytes", size));
+    if (frame.trailing > 0 && size + rules.tail > frame.trailing)
+        reader.complain("trailing",
+                        fmt::format("this checksum and its tail take {} bytes", size + rules.tail));
+    if (frame.kind == FrameKind::fixed && size > 0 && frame.length > 0 &&
+        rules.from + rules.gap + size + rules.tail > frame.length)
+        reader.complain("checksum",
+                        fmt::format("with checksum_from, _gap and _tail it needs {} bytes; the frame "
+                                    "has {}",
+                                    rules.from + rules.gap + size + rules.tail, frame.length));
+    if (size == 0)
+        for (const char* key : {"checksum_tail", "checksum_negate"})
+            if (settings.has(key))
+                reader.complain(key, "is for a checksum that stands at the end of the frame");
     if (frame.kind == FrameKind::line && size > 0 && !rules.is_hex && rules.kind != ChecksumKind::sdi12)
         reader.complain("checksum_form",
                         "a checksum in bytes can look like a line end; use frame: delimiter with "
@@ -193,6 +206,7 @@ void read_value(const LevelReader& reader, PointRules& rules) {
     rules.pointer = settings.text("json");
     rules.guard = reader.pattern("guard");
     rules.type = find_word(types, settings.text("type"), rules.byte ? ValueType::uint8 : ValueType::number);
+    rules.is_hex = settings.text("digits") == "hex";
     rules.order = find_word(orders, settings.text("order", "ABCD"), ByteOrder::abcd);
     rules.length = reader.count("length", 0);
     if (settings.has("bit"))
@@ -212,15 +226,18 @@ void check_value(const LevelReader& reader, const PointRules& rules) {
     if (!rules.pointer.empty() && !is_json_pointer(rules.pointer))
         reader.complain("json", "a JSON pointer begins with / and looks like /sensors/0/temperature");
     bool is_binary_type = byte_size(rules.type) > 0;
-    if (is_binary_type && !rules.byte)
-        reader.complain("type", "this type is for byte alone; use number, string or bool");
+    if (is_binary_type && !rules.byte && !rules.is_hex)
+        reader.complain("type", "this type is for byte and for digits: hex; use number, string or bool");
+    if (rules.is_hex && (rules.byte || (!is_binary_type && rules.type != ValueType::number)))
+        reader.complain("digits", "hex is for numbers that match, column or json finds in text");
     if (rules.byte && (rules.type == ValueType::number || rules.type == ValueType::degrees))
         reader.complain("type", "bytes need a type such as uint16 or float32");
     if (rules.byte && rules.type == ValueType::string && rules.length == 0)
         reader.complain("length", "a string of bytes needs its length");
     bool is_real = rules.type == ValueType::float32 || rules.type == ValueType::float64;
     std::size_t bits = std::max<std::size_t>(byte_size(rules.type), 1) * 8;
-    if (rules.bit && (!rules.byte || is_real || rules.type == ValueType::string || *rules.bit >= bits))
+    if (rules.bit && ((!rules.byte && !(rules.is_hex && is_binary_type)) || is_real ||
+                      rules.type == ValueType::string || *rules.bit >= bits))
         reader.complain("bit", "there is no such bit in a value of this type");
     if (rules.scale == 0)
         reader.complain("scale", "must not be 0");

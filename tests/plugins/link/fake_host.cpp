@@ -137,6 +137,20 @@ int FakeHost::discover(std::int64_t timeout_ms) {
     return plugin_.discover(source_, nullptr, 0, monotonic_ms() + timeout_ms);
 }
 
+int FakeHost::discover_at(const std::vector<std::int64_t>& bauds, std::int64_t timeout_ms) {
+    std::vector<things_value> items;
+    for (std::int64_t baud : bauds)
+        items.push_back(make_value(TestValue(baud)));
+    things_setting setting{};
+    setting.size = sizeof setting;
+    setting.key = "baud";
+    setting.value = items.front();
+    setting.items = items.data();
+    setting.item_count = static_cast<std::uint32_t>(items.size());
+    const things_setting* settings[] = {&setting};
+    return plugin_.discover(source_, settings, 1, monotonic_ms() + timeout_ms);
+}
+
 int FakeHost::plan() {
     return plugin_.plan(source_);
 }

@@ -79,6 +79,7 @@ public:
     int listen(std::int64_t timeout_ms);
     int write(std::uint32_t point, TestValue value, TestValue& written, std::int64_t timeout_ms);
     int discover(std::int64_t timeout_ms);
+    int discover_at(const std::vector<std::int64_t>& bauds, std::int64_t timeout_ms);
     int plan();
     void interrupt();
     void resume();

@@ -15,6 +15,7 @@ namespace {
 struct Cut {
     std::vector<std::string> texts, frames;
     int damaged = 0;
+    std::string why; // of the last one
 };
 
 Cut cut(const FrameRules& rules, const std::string& bytes, std::size_t piece) {
@@ -25,7 +26,10 @@ Cut cut(const FrameRules& rules, const std::string& bytes, std::size_t piece) {
             result.texts.emplace_back(frame.text());
             result.frames.push_back(frame.bytes);
         },
-        [&result](std::string_view) { ++result.damaged; });
+        [&result](const FrameDamage& damage) {
+            ++result.damaged;
+            result.why = damage.why;
+        });
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
         reader.feed(std::string_view(bytes).substr(at, piece));
         CHECK(reader.held() <= rules.max_length);
@@ -131,6 +135,78 @@ TEST_CASE("fixed frames find their beginning again after lost and doubled bytes"
     CHECK(seen.damaged == 2);
 }
 
+TEST_CASE("each damaged frame is counted, with what did not fit, though none is ever good") {
+    FrameRules rules; // the dust sensor, with the end byte forgotten in its settings
+    rules.kind = FrameKind::fixed;
+    rules.length = 10;
+    rules.start = "\xaa\xc0";
+    rules.checksum.kind = ChecksumKind::sum8;
+    rules.checksum.from = 2;
+    const std::string frame("\xaa\xc0\x2c\x00\x37\x00\x7e\x23\x04\xab", 10);
+    std::string all;
+    for (int i = 0; i < 61; ++i)
+        all += frame;
+    Cut seen = cut_anyhow(rules, all);
+    CHECK(seen.frames.empty());
+    CHECK(seen.damaged == 61);
+    CHECK(seen.why == "the checksum over bytes 2 to 8 is AB, but should be 08");
+    rules.checksum.tail = 1;
+    CHECK(cut_anyhow(rules, all).frames.size() == 61);
+    all[8] = 5;
+    CHECK(cut_anyhow(rules, all).why == "the checksum over bytes 2 to 7 is 05, but should be 04");
+}
+
+TEST_CASE("a battery whose two's complement stands before an end byte") {
+    FrameRules rules; // JBD: DD 03 status length data checksum 77
+    rules.kind = FrameKind::length;
+    rules.start = "\xdd";
+    rules.length_at = 3;
+    rules.length_add = 7;
+    rules.checksum.kind = ChecksumKind::sum16;
+    rules.checksum.from = 2;
+    rules.checksum.tail = 1;
+    rules.checksum.is_negated = true;
+    const std::string data("\x00\x04\x10\xe6\x10\xe7", 6); // 2 + 4 bytes, which add up to 01F1
+    const std::string frame = "\xdd\x03" + data + "\xfe\x0f\x77";
+    CHECK(cut_anyhow(rules, "noise" + frame + frame).frames == Texts{frame, frame});
+    CHECK(make_checksum(data, rules.checksum) == "\xfe\x0f");
+    std::string why;
+    std::optional<Template> request = Template::parse("\\xDD\\xA5\\x03\\x00{checksum}\\x77", false, why);
+    REQUIRE_MESSAGE(request, why);
+    CHECK(in_hex(request->fill(rules.checksum)) == "DD A5 03 00 FF FD 77");
+}
+
+TEST_CASE("what did not fit is told for each kind of damage") {
+    auto why = [](FrameKind kind, ChecksumKind checksum, const std::string& bytes) {
+        FrameRules rules;
+        rules.kind = kind;
+        rules.checksum.kind = checksum;
+        rules.checksum.is_hex = kind == FrameKind::line;
+        rules.length = 5;
+        rules.length_at = 0;
+        rules.max_length = 32;
+        std::string text;
+        FrameReader reader(
+            rules, [](const SerialFrame&) {}, [&text](const FrameDamage& damage) { text = damage.why; });
+        reader.feed(bytes);
+        reader.on_silence();
+        return text;
+    };
+    CHECK(why(FrameKind::line, ChecksumKind::nmea, "$PSYN,CO2,613,ppm*5E\r\n") ==
+          "the checksum is \"5E\", but should be \"5F\"");
+    CHECK(why(FrameKind::line, ChecksumKind::nmea, "$PSYN,CO2\r\n") ==
+          "it does not end in * and the two digits of a checksum");
+    CHECK(why(FrameKind::line, ChecksumKind::xor8, "ab00\r\n") ==
+          "the checksum over bytes 0 to 1 is \"00\", but should be \"03\"");
+    CHECK(why(FrameKind::line, ChecksumKind::xor8, "a\r\n") == "2 bytes are too few to hold the checksum");
+    CHECK(why(FrameKind::line, ChecksumKind::none, std::string(40, 'x')) ==
+          "32 bytes and no end; a frame has at most 32 (`max_length`)");
+    CHECK(why(FrameKind::fixed, ChecksumKind::none, "abc") ==
+          "3 of its 5 bytes came, then nothing for the time of `silence`");
+    CHECK(why(FrameKind::length, ChecksumKind::none, std::string(1, '\x7f')) ==
+          "the length in it cannot be that of a frame");
+}
+
 TEST_CASE("frames with a length in them and a Modbus CRC") {
     FrameRules rules; // address, function, count, data, CRC low first
     rules.kind = FrameKind::length;
@@ -155,7 +231,7 @@ TEST_CASE("a frame that ends by silence") {
     Texts frames;
     FrameReader reader(
         rules, [&frames](const SerialFrame& frame) { frames.push_back(frame.bytes); },
-        [](std::string_view) {});
+        [](const FrameDamage&) {});
     reader.feed("ab");
     reader.feed("c");
     CHECK(frames.empty());
@@ -169,7 +245,7 @@ TEST_CASE("a damaged character costs its frame and no other") {
     int damaged = 0;
     FrameReader reader(
         {}, [&frames](const SerialFrame& frame) { frames.push_back(frame.bytes); },
-        [&damaged](std::string_view) { ++damaged; });
+        [&damaged](const FrameDamage&) { ++damaged; });
     reader.feed("one\r\ntw");
     reader.mark_damaged();
     reader.feed("o\r\nthree\r\n");

@@ -8,9 +8,11 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <thread>
+#include <tuple>
 
 using namespace things;
 using namespace std::string_literals;
@@ -244,7 +246,8 @@ TEST_CASE("a scan shows what comes over the line") {
     CHECK(host.discover(200) == THINGS_OK);
     REQUIRE(host.found.size() == 3);
     CHECK(host.found[1] == R"({"frame":"$PSYN,CO2,612,ppm*5E\\r"})");
-    CHECK(host.found[2] == R"({"damaged":"$PSYN,\"x\"*00\\r"})");
+    CHECK(host.found[2] ==
+          R"({"damaged":"$PSYN,\"x\"*00\\r","why":"the checksum is \"00\", but should be \"40\""})");
 }
 
 TEST_CASE("the host gets its thread back when it wants it") {
@@ -326,4 +329,158 @@ TEST_CASE("the plan of frames of a fixed length is exact, and over TCP only the 
         CHECK(host.found[1] == (is_tcp ? R"({"cycle_ms":5.0,"load":0.0500,"requests":1})"
                                        : R"({"cycle_ms":40.4,"load":0.4042,"requests":1})"));
     }
+}
+
+namespace {
+
+/// The last reason for a point without a value.
+std::string reason(const FakeHost& host, std::uint32_t point) {
+    std::string text;
+    for (const TestEvent& event : host.events)
+        if (event.kind == THINGS_REASON && event.index == point)
+            text = event.text;
+    return text;
+}
+
+speed_t speed(const Pty& pty) {
+    termios settings = pty.settings();
+    return cfgetispeed(&settings);
+}
+
+bool has(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("a point without a value is told what came, and another cause is another text") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path());
+    config.point("net", "kg", 0).at("match", "NET ([0-9.]+)"s);
+    config.point("gross", "kg", 0).at("column", std::int64_t{7});
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    auto says = [&host](std::uint32_t point, const char* part) {
+        bool is_said = listen_until(host, [&] { return has(reason(host, point), part); });
+        CHECK_MESSAGE(is_said, reason(host, point));
+    };
+    CHECK(host.poll({0}, 100) == THINGS_TIMEOUT);
+    says(0, "nothing came on /dev/");
+    pty.send("ST,GS,+   12");
+    says(0,
+         "12 bytes in 1 s, but no line end; the last bytes: \"ST,GS,+   12\". Wrong speed or parity (it is "
+         "read at 9600 8N1)? `kpn-things-gateway scan source --baud 4800,9600,19200,115200`");
+    pty.send(".59kg\r\nST,GS,+   12.60kg\r\n");
+    says(0, "2 lines, none matches `NET ([0-9.]+)`; the last: \"ST,GS,+   12.60kg\\r\"");
+    says(1, "2 lines, none has column 7 (counted from 0, \",\" between them); the last: \"ST,GS,");
+    pty.send("\x80\xff\x01\x86\xe6\r\n");
+    says(0,
+         "3 lines, none matches `NET ([0-9.]+)`; the last: 80 FF 01 86 E6 0D. That is no text. Wrong speed");
+    pty.send("NET 12.5 kg\r\n");
+    CHECK(listen_until(host, [&host] { return host.of(0).size() == 1; }));
+}
+
+TEST_CASE("a damaged frame is told in hex with what did not fit, in the alarm and to the point") {
+    Pty pty;
+    TestConfig config; // a dust sensor, with checksum_tail: 1 forgotten
+    config.set("port", pty.path()).set("frame", "fixed"s).set("length", std::int64_t{10});
+    config.set("start", "\\xAA\\xC0"s).set("checksum", "sum8"s).set("checksum_from", std::int64_t{2});
+    bool is_right = false;
+    SUBCASE("forgotten") {}
+    SUBCASE("there") {
+        is_right = true;
+        config.set("checksum_tail", std::int64_t{1});
+    }
+    config.point("pm25", "ug/m3", 0)
+        .at("byte", std::int64_t{2})
+        .at("type", "uint16"s)
+        .at("order", "DCBA"s)
+        .at("scale", 0.1);
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    host.listen(10);
+    for (int i = 0; i < 61; ++i)
+        pty.send(std::string("\xaa\xc0\x2c\x00\x37\x00\x7e\x23\x04\xab", 10));
+    if (is_right) {
+        CHECK(listen_until(host, [&host] { return host.of(0).size() == 61; }));
+        CHECK(number(host.of(0)[0].value) == 4.4);
+        CHECK(host.event("damaged_frame") == nullptr);
+        return;
+    }
+    const char* what =
+        "the checksum over bytes 2 to 8 is AB, but should be 08: AA C0 2C 00 37 00 7E 23 04 AB";
+    CHECK(
+        listen_until(host, [&host] { return has(reason(host, 0), "610 bytes in 1 s, 60 damaged frames"); }));
+    CHECK_MESSAGE(has(reason(host, 0), what), reason(host, 0));
+    REQUIRE(host.event("damaged_frame") != nullptr);
+    CHECK_MESSAGE(has(host.event("damaged_frame")->text, what), host.event("damaged_frame")->text);
+    CHECK(has(host.event("damaged_frame")->text, "1 damaged, 0 good since the start"));
+}
+
+TEST_CASE("what came instead of an answer is told") {
+    for (const auto& [answer, code, part] :
+         {std::tuple{"$PSYN,CO2,613,ppm*5E\r\n", "damaged_answer", "came damaged: the checksum is \"5E\""},
+          std::tuple{"$PSYN,CO2,61", "no_frame", "12 bytes came, but no line end; the last bytes: \"$PSYN"},
+          std::tuple{"$PSYN,CO2,612,ppm*5E\r\n", "no_match",
+                     "no answer to \"?\\r\" matches `T=(.)`; the last"}}) {
+        Pty pty;
+        TestConfig config;
+        config.set("port", pty.path()).set("request", "?\\r"s).set("retries", std::int64_t{0});
+        config.set("checksum", "nmea"s).set("timeout", std::int64_t{500});
+        config.point("value", "", 1000).at("match", "T=(.)"s);
+        FakeHost host(plugin());
+        REQUIRE(host.create(config) == THINGS_OK);
+        std::jthread sensor([&pty, text = answer] {
+            CHECK(pty.receive_until("?\r") == "?\r");
+            pty.send(text);
+        });
+        CHECK(host.poll({0}, 10'000) == THINGS_TIMEOUT);
+        REQUIRE_MESSAGE(host.event(code) != nullptr, code);
+        CHECK_MESSAGE(has(host.event(code)->text, part), host.event(code)->text);
+    }
+}
+
+TEST_CASE("silence after good frames is told as what it is") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path()).set("alarm_after", std::int64_t{200}).set("checksum", "nmea"s);
+    config.point("co2", "ppm", 0).at("column", std::int64_t{2});
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    auto says = [&host](const char* part) {
+        return listen_until(host, [&] {
+            return std::any_of(host.events.begin(), host.events.end(), [&](const TestEvent& event) {
+                return event.code == "silence" && has(event.text, part);
+            });
+        });
+    };
+    host.listen(10);
+    pty.send("$PSYN,CO2,612,ppm*5E\r\n");
+    CHECK(listen_until(host, [&host] { return host.of(0).size() == 1; }));
+    CHECK(says("nothing came on"));
+    pty.send("$PSYN,CO2");
+    CHECK(says("9 bytes in 1 s, but no line end"));
+    pty.send(",613,ppm*5E\r\n");
+    CHECK(says("1 damaged frame, none of them good; the last: the checksum is \"5E\""));
+}
+
+TEST_CASE("a scan tries other speeds, and goes back") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path());
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    std::jthread sensor([&pty](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            if (pty.unread() == 0)
+                pty.send(speed(pty) == B4800 ? "T=1\r\n" : "\x80\xff\r\n");
+        }
+    });
+    CHECK(host.discover_at({4800, 19200}, 600) == THINGS_OK);
+    sensor.request_stop();
+    sensor.join();
+    CHECK(std::find(host.found.begin(), host.found.end(), R"({"frame":"T=1\\r"})") != host.found.end());
+    CHECK(host.found.back().find(R"({"line":"19200 8N1","heard":")") == 0);
+    CHECK(speed(pty) == B9600);
 }

@@ -196,3 +196,31 @@ TEST_CASE("an expression cannot be made to run for ever") {
     CHECK_FALSE(why.empty());
     CHECK_FALSE(Pattern::parse("((a{1000}){1000}){1000}", why));
 }
+
+TEST_CASE("hexadecimal digits are numbers of their width") {
+    PointRules rules = matching("^T=([0-9A-Fa-fx]+)");
+    rules.is_hex = true;
+    CHECK(value("T=1F", rules) == 31);
+    CHECK(value("T=0x1f", rules) == 31);
+    CHECK(value("T=1E3", rules) == 0x1e3); // not a thousand
+    rules.type = ValueType::int16;
+    rules.scale = 0.1;
+    CHECK(value("T=FFE0", rules) == -3.2);
+    CHECK(value("T=7FFF", rules) == 3276.7);
+    CHECK(value("T=20", rules) == 3.2);
+    CHECK(look("T=1FFFF", rules).outcome == Extracted::Outcome::unreadable);
+    CHECK(look("T=x1", rules).outcome == Extracted::Outcome::unreadable);
+    rules.invalid = {"-32768", "7FFE"};
+    CHECK(look("T=8000", rules).outcome == Extracted::Outcome::unusable);
+    CHECK(look("T=7FFE", rules).outcome == Extracted::Outcome::unusable);
+    rules.type = ValueType::uint16;
+    rules.order = ByteOrder::dcba;
+    rules.scale = 1;
+    CHECK(value("T=3412", rules) == 0x1234);
+    rules.order = ByteOrder::abcd;
+    rules.type = ValueType::float32;
+    CHECK(value("T=41BB3333", rules) == 23.4);
+    rules.type = ValueType::uint8;
+    rules.bit = 3;
+    CHECK(std::get<bool>(look("T=08", rules).value));
+}
