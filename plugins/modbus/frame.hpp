@@ -29,6 +29,11 @@ struct BusRequest {
     std::vector<std::uint16_t> values{}; ///< of writes: registers, or 0 and 1 for coils
 };
 
+/// Functions 5, 6, 15 and 16.
+constexpr bool writes(const BusRequest& request) {
+    return request.function > 4;
+}
+
 /// A frame ready to be sent.
 /// 272 bytes hold the longest frame: 256 of RTU, 260 of TCP. push() does not check for the end.
 class BusFrame {
@@ -55,10 +60,11 @@ BusFrame tcp_frame(const BusRequest& request, std::uint16_t transaction);
 /// Of reads 5 and the data, of writes 8; an exception is always 5.
 std::size_t rtu_answer_size(const BusRequest& request);
 
-/// Exceptions 5 (acknowledge) and 6 (device busy): the same request may be answered a little later (Modbus
-/// Application Protocol V1.1b3, section 7).
+/// Modbus Application Protocol V1.1b3, section 7: what was asked is being done, and nothing was done yet.
+constexpr std::uint8_t acknowledge = 5, device_busy = 6;
+/// The same request may be answered a little later.
 constexpr bool says_later(std::uint8_t exception_code) {
-    return exception_code == 5 || exception_code == 6;
+    return exception_code == acknowledge || exception_code == device_busy;
 }
 
 /// What was found. `payload` lies in what was received: the data bytes of a read.

@@ -126,9 +126,10 @@ Exchange ModbusBus::lose() {
     return lost();
 }
 
-Exchange ModbusBus::lost() {
+Exchange ModbusBus::lost() const {
     Exchange result;
     result.status = Exchange::Status::lost;
+    result.was_sent = sent_ > 0;
     return result;
 }
 
@@ -194,10 +195,10 @@ bool ModbusBus::learn_numbers(const Misfit& misfit) {
 }
 
 Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing) {
+    sent_ = 0;
     if (!reopen_if_closed() || (is_unnumbered() && !await_owed(request)))
         return link_->is_open() ? lose() : lost();
     const SteadyTime first_sent = link_->now();
-    sent_ = 0;
     bool was_silent = false;
     Exchange result;
     for (int attempt_number = 1; attempt_number <= timing.retries + 1; ++attempt_number) {
@@ -206,11 +207,13 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
         const SteadyTime began = link_->now();
         result = attempt(request, timing);
         result.attempts = attempt_number;
+        result.was_sent = sent_ > 0;
         result.duration_us =
             static_cast<std::uint32_t>(duration_cast<microseconds>(link_->now() - began).count());
         if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
             break;
-        if (result.misfit.kind == Misfit::Kind::other_number && numbers_ == AnswerNumbers::unknown) {
+        if (result.misfit.kind == Misfit::Kind::other_number && numbers_ == AnswerNumbers::unknown &&
+            !writes(request)) {
             if (!learn_numbers(result.misfit))
                 return lost();
             --attempt_number;
@@ -220,8 +223,10 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
             was_silent || (result.status != Exchange::Status::exception && !came_damaged(result, request));
         if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
             break;
+        if (writes(request) && result.status != Exchange::Status::exception)
+            break;
         if (result.status == Exchange::Status::exception) {
-            if (!says_later(result.code))
+            if (!says_later(result.code) || (writes(request) && result.code == acknowledge))
                 break;
             if (attempt_number <= timing.retries)
                 link_->sleep_until(link_->now() + busy_pause);

@@ -44,6 +44,7 @@ struct Exchange {
     Status status = Status::silent;
     std::uint8_t code = 0;
     Misfit misfit{};
+    bool was_sent = false; ///< a byte of the request may have reached the device
     int attempts = 0;
     std::uint32_t duration_us = 0; ///< of the last attempt
     std::vector<std::uint16_t> words{};
@@ -84,6 +85,9 @@ public:
     /// link is closed: open() again. A connection that was closed before anything was sent is opened again
     /// without a word. Until it is known how the other side numbers its answers a read may be sent three
     /// times more. wake_fd does not end it.
+    /// A write is sent once: a second one is a second pulse of a relay, and after silence nobody knows
+    /// whether the first was done. Only a device that says that it is busy (6) has not done it, and is asked
+    /// again.
     [[nodiscard]] Exchange exchange(const BusRequest& request, const BusTiming& timing);
     /// When `request` may be sent without being mistaken; in the past if now.
     /// Later than now only in RTU framing, after an exchange with that unit went wrong. exchange() waits for
@@ -102,6 +106,7 @@ public:
     [[nodiscard]] AnswerNumbers numbers() const { return numbers_; }
     /// What was learned of the other side, for a technician; once.
     [[nodiscard]] std::optional<LinkTrouble> take_note() { return std::exchange(note_, std::nullopt); }
+    void sleep(std::chrono::milliseconds time) { link_->sleep_until(link_->now() + time); }
 
 private:
     /// One request, one wait, no retry.
@@ -128,7 +133,7 @@ private:
     void sleep_through(std::size_t characters, SteadyTime deadline);
     void learn_turnaround(double us);
     [[nodiscard]] Exchange lose();
-    [[nodiscard]] static Exchange lost();
+    [[nodiscard]] Exchange lost() const;
     void next_transaction();
     [[nodiscard]] SteadyTime reopen_time();
 
@@ -155,7 +160,7 @@ private:
     std::chrono::nanoseconds silence_{0};
     SteadyTime quiet_since_{}; ///< last byte sent or received
     OwedAnswers owed_;
-    int sent_ = 0;        ///< requests of the exchange that runs
+    int sent_ = 0;        ///< requests of the exchange that runs, all of them or a part
     bool echoes_ = false; ///< the line sends back what we send
     std::uint16_t transaction_ = 0;
     /// At most 600 bytes: twice the longest frame and an echo.

@@ -243,6 +243,12 @@ void check_extent(const ModbusPoint& point, const UnitSettings& unit, bool writa
     if (writable && point.span.size() > most_written)
         wrong.add("writable",
                   "at most " + std::to_string(most_written) + " registers can be written at once");
+    if (point.is_write_only && (needs_current(point.format) || point.factor))
+        wrong.add(point.factor       ? "scale_from"
+                  : point.format.bit ? "bit"
+                                     : "mask",
+                  "what surrounds these bits, or the scale factor, would have to be read before a write, and "
+                  "the point is write_only");
     if (writable && (point.table == RegisterTable::discrete || point.table == RegisterTable::input))
         wrong.add("writable",
                   std::string(point.table == RegisterTable::input ? "input registers" : "discrete inputs") +
@@ -267,6 +273,8 @@ bool read_point(const PluginHost& host, const things_source_config& config, std:
     point.name = given.name;
     point.device = given.device;
     point.interval_ms = given.interval_ms;
+    point.is_write_only = (given.writable & THINGS_WRITE_ONLY) != 0;
+    point.is_momentary = (given.writable & THINGS_MOMENTARY) != 0;
     const UnitSettings unit = read_unit(settings, read_unit(PluginSettings(device), result.fallback));
     point.write = read_write(settings, read_write(PluginSettings(device), WriteChoice::automatic));
     if (result.link.serial && (unit.unit < 1 || unit.unit > 247))

@@ -67,6 +67,8 @@ struct ModbusPoint {
     std::optional<SunspecPlace> sunspec; ///< found by walking; span and factor follow from it
     RegisterFormat format;
     WriteChoice write = WriteChoice::automatic;
+    bool is_write_only = false; ///< never read: not even before or after a write
+    bool is_momentary = false;  ///< written once, whatever the answer
     std::int64_t interval_ms = 60000;
     /// Read in one request, since a value and its power of ten belong together.
     [[nodiscard]] RegisterSpan whole() const; ///< value and factor

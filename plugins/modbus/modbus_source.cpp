@@ -142,14 +142,14 @@ void ModbusSource::tell_note() {
 }
 
 // Sends one request, and a read once more if the connection broke: many devices close it when it was idle, or
-// after each answer. One that was closed before anything was answered was closed for this request, perhaps.
+// after each answer. A write that may have arrived is not sent again. One that was closed before anything was
+// answered was closed for this request, perhaps.
 Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
-    constexpr std::uint8_t last_read = 4;
     Exchange result = bus_.exchange(request, timing);
     if (result.status == Exchange::Status::lost) {
         const bool was_idle = bus_.has_answered();
         bool is_open = (was_idle || has_worked_) && reopen_link();
-        if (is_open && was_idle && request.function <= last_read) {
+        if (is_open && ((was_idle && !writes(request)) || !result.was_sent)) {
             result = bus_.exchange(request, timing);
             if (result.status == Exchange::Status::lost)
                 is_open = reopen_link();
@@ -245,9 +245,10 @@ int ModbusSource::discover(const PluginSettings& options, std::int64_t deadline_
 
 // Reads every point in one round, as when all are due at once; the load counts how often each request is due.
 int ModbusSource::plan() {
-    std::vector<std::uint32_t> points(settings_.points.size());
-    for (std::uint32_t i = 0; i < points.size(); ++i)
-        points[i] = i;
+    std::vector<std::uint32_t> points;
+    for (std::uint32_t i = 0; i < settings_.points.size(); ++i)
+        if (!settings_.points[i].is_write_only)
+            points.push_back(i);
     const ModbusBus& bus = bus_;
     const PollPlan requests = make_poll_plan(
         settings_, points, lessons_, [&bus](std::chrono::milliseconds pause) { return bus.cost(pause); });

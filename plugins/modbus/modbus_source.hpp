@@ -43,8 +43,8 @@ public:
     /// Reads before it writes where the point is part of a register or has a scale factor: both in one turn
     /// on the bus, yet a second master could write between them. `written` is what the registers now hold,
     /// read back from the words sent; text in it lives until the next call.
-    /// THINGS_TIMEOUT: whether the device took it is not known. Never sent again by the plugin beyond the
-    /// unit's `retries`.
+    /// THINGS_TIMEOUT: whether the device took it is not known. Never sent again by the plugin, unless the
+    /// device said that it was busy.
     int write(std::uint32_t point, const things_value& value, things_value& written,
               std::int64_t deadline_ms);
     /// Closes the source's own link for it.
@@ -203,6 +203,8 @@ private:
 
     // writing
     [[nodiscard]] int write_words(std::uint32_t point, const std::vector<std::uint16_t>& words);
+    [[nodiscard]] int await_done(std::uint32_t point, const BusRequest& request,
+                                 const std::vector<std::uint16_t>& words);
     /// Status of the contract; `current` and `power` are good with THINGS_OK alone.
     [[nodiscard]] int read_around(std::uint32_t point, std::vector<std::uint16_t>& current, int& power);
 

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::uint8_t illegal_function = 1;
 constexpr int largest_power = 20;
+constexpr std::chrono::milliseconds look_pause{100};
+constexpr int longest_work = 5; ///< timeouts that a write which was acknowledged may take
 
 BusRequest write_request(const ModbusPoint& point, std::uint8_t unit, const std::vector<std::uint16_t>& words,
                          bool single) {
@@ -64,8 +66,8 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     if (result.status != Exchange::Status::answered) {
         const BusExplanation why =
             explain_silence(request, result, timing_of(unit, unit.retries), settings_.link);
-        host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, why.text);
-        return THINGS_TIMEOUT;
+        host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, why.text + " Nothing was written.");
+        return THINGS_FAILED;
     }
     const auto at = result.words.begin() + (it.span.first - span.first);
     current.assign(at, at + it.span.size());
@@ -83,34 +85,77 @@ int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16
     const UnitSettings& unit = settings_.units[it.unit];
     bool single =
         it.write == WriteChoice::single || (it.write == WriteChoice::automatic && words.size() == 1);
+    BusTiming timing = timing_of(unit, 0);
+    if (it.is_momentary) // some devices say that they are busy with the very pulse
+        timing.retries = 0;
     BusRequest request = write_request(it, unit.unit, words, single);
-    Exchange result = ask(request, timing_of(unit, unit.retries));
+    Exchange result = ask(request, timing);
     // A device that knows only the other function has not done anything: ask with that one, and remember.
     if (it.write == WriteChoice::automatic && result.status == Exchange::Status::exception &&
         result.code == illegal_function && words.size() == 1) {
         request = write_request(it, unit.unit, words, !single);
-        result = ask(request, timing_of(unit, unit.retries));
+        result = ask(request, timing);
         if (result.status == Exchange::Status::answered)
             it.write = WriteChoice::multiple;
     }
-    switch (result.status) {
-    case Exchange::Status::answered:
+    const bool is_accepted = result.status == Exchange::Status::exception && result.code == acknowledge;
+    if (result.status == Exchange::Status::answered || is_accepted) {
         on_answer(unit.unit);
+        if (is_accepted && !it.is_write_only && !it.is_momentary)
+            return await_done(point, request, words);
+        if (it.is_write_only) // no reading will ever say so
+            host_.report(THINGS_RECOVERED, THINGS_POINT, point, "", point_text(point) + ": written.");
         return THINGS_OK;
-    case Exchange::Status::exception: {
-        const BusExplanation why = explain_exception(request, result.code);
+    }
+    if (result.status == Exchange::Status::lost && !result.was_sent)
+        return why_over();
+    BusExplanation why;
+    switch (result.status) {
+    case Exchange::Status::exception:
+        why = explain_exception(request, result.code);
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, point_text(point) + ": " + why.text);
         return THINGS_REFUSED;
-    }
     case Exchange::Status::lost:
-        return THINGS_FAILED;
-    default:
+        why = {"answer_lost", place_text(request) + ": the connection was lost before the answer came. "};
         break;
+    default:
+        why = explain_silence(request, result, timing, settings_.link);
+        if (request.function == 5 || request.function == 6)
+            why.text += std::string(" A device that takes only function ") +
+                        (request.function == 5 ? "15" : "16") + " needs `write_function: multiple`.";
     }
-    const BusExplanation why =
-        explain_silence(request, result, timing_of(unit, unit.retries), settings_.link);
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code,
-                 point_text(point) + ": " + why.text + " Whether it was written is not known.");
+                 point_text(point) + ": " + why.text +
+                     (result.was_sent ? " Whether it was written is not known; it is not sent again."
+                                      : " Nothing was written."));
+    return result.was_sent ? THINGS_TIMEOUT : THINGS_FAILED;
+}
+
+// The device has accepted the write and takes its time over it (exception 5). It is not asked twice: what the
+// registers hold says when it is done.
+int ModbusSource::await_done(std::uint32_t point, const BusRequest& request,
+                             const std::vector<std::uint16_t>& words) {
+    const ModbusPoint& it = settings_.points[point];
+    const UnitSettings& unit = settings_.units[it.unit];
+    const RegisterValue wanted = decode(it.format, words).value;
+    const RegisterSpan span = request_span(it.span, unit.limits(it.table));
+    const BusRequest look{unit.unit, read_function(it.table), static_cast<std::uint16_t>(span.first),
+                          static_cast<std::uint16_t>(span.size())};
+    const std::int64_t until = std::min(deadline_ms_, monotonic_ms() + longest_work * unit.timeout.count());
+    for (;;) {
+        bus_.sleep(look_pause);
+        const Exchange result = ask(look, timing_of(unit, unit.retries));
+        if (result.status == Exchange::Status::answered &&
+            decode(it.format, std::span(result.words).subspan(it.span.first - span.first, it.span.size()))
+                    .value == wanted)
+            return THINGS_OK;
+        if (result.status == Exchange::Status::lost || host_.interrupted() || monotonic_ms() >= until)
+            break;
+    }
+    host_.report(THINGS_PROBLEM, THINGS_POINT, point, "acknowledge",
+                 point_text(point) + ": " + place_text(request) +
+                     ": the device accepted the write (exception 5, acknowledge), but does not show it yet. "
+                     "Whether it was written is not known; it is not sent again.");
     return THINGS_TIMEOUT;
 }
 

@@ -55,9 +55,7 @@ struct Range {
 
 // What the raw number may be: the field of a mask, the digits of BCD, or all of the type.
 Range raw_range(const RegisterFormat& format) {
-    const unsigned width = integer_bits(format.type);
-    if (format.mask != 0)
-        return {0, static_cast<WideInteger>(format.mask >> std::countr_zero(format.mask))};
+    const unsigned width = field_bits(format);
     if (format.type == RegisterType::bcd16)
         return {0, 9999};
     if (format.type == RegisterType::bcd32)
@@ -141,7 +139,7 @@ Encoded encode_integer(const RegisterFormat& format, const RegisterValue& value,
         return refused("the registers would have to hold " + text_of(raw) + ", but " +
                        type_name(format.type) + (format.mask != 0 ? " with this mask" : "") + " holds " +
                        text_of(lowest) + " to " + text_of(highest));
-    const unsigned width = integer_bits(format.type);
+    const unsigned width = field_bits(format);
     const WideInteger two_to_width = WideInteger{1} << width;
     auto bits = static_cast<std::uint64_t>(raw < 0 ? raw + two_to_width : raw);
     if (format.mask != 0) {

@@ -200,6 +200,12 @@ unsigned integer_bits(RegisterType type) {
     return row(type).bits;
 }
 
+unsigned field_bits(const RegisterFormat& format) {
+    return format.mask == 0 ? integer_bits(format.type)
+                            : static_cast<unsigned>(std::bit_width(format.mask)) -
+                                  static_cast<unsigned>(std::countr_zero(format.mask));
+}
+
 bool is_signed(RegisterType type) {
     return row(type).is_signed;
 }
@@ -224,7 +230,9 @@ Decoded decode(const RegisterFormat& format, std::span<const std::uint16_t> word
     if (format.type == RegisterType::boolean)
         return {(format.mask != 0 ? bits & format.mask : bits) != 0, nullptr};
     if (format.mask != 0) {
-        raw = static_cast<WideInteger>((bits & format.mask) >> std::countr_zero(format.mask));
+        const std::uint64_t field = (bits & format.mask) >> std::countr_zero(format.mask);
+        raw = is_signed(format.type) ? sign_extended(field, field_bits(format))
+                                     : static_cast<WideInteger>(field);
     } else if (is_bcd(format.type)) {
         const auto digits = from_bcd(bits, width);
         if (!digits)

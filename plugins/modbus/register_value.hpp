@@ -15,7 +15,8 @@
 //   order  ABCD: most significant register first (the norm); CDAB: least significant register first;
 //          BADC, DCBA: the same two with the bytes of every register swapped. Holds for 32 and 64 bits; of
 //          16-bit values and strings only the swap of bytes is meant.
-//   bit, mask  part of the registers taken as one unsigned integer; a mask is shifted down to bit 0.
+//   bit, mask  part of the registers; a mask is shifted down to bit 0, and its highest bit is the sign of a
+//          signed type: int16 under mask 0xFF00 makes -10 of 0xF619.
 //   value = raw x scale x 10^power + offset, exact; `power` comes from the register of `scale_from`.
 // Example: int32, CDAB, scale 0.1, registers 0xFFF6 0xFFFF -> raw -10 -> -1.0.
 namespace things {
@@ -60,6 +61,8 @@ std::optional<RegisterOrder> order_of(std::string_view name);
 std::uint16_t register_count(const RegisterFormat& format);
 /// Bits of an integer or BCD type; 0 for floats and strings.
 unsigned integer_bits(RegisterType type);
+/// The same, of what a mask leaves.
+unsigned field_bits(const RegisterFormat& format);
 bool is_signed(RegisterType type);
 
 /// A value, or why there is none (a phrase that follows "the registers hold ...").

@@ -130,6 +130,13 @@ typedef struct things_device {
     const things_setting* const* settings; /* only what was given; defaults are the plugin's to apply */
 } things_device;
 
+/* What a point's `writable` is made of. */
+enum things_writable {
+    THINGS_WRITABLE = 1,
+    THINGS_WRITE_ONLY = 2, /* never to be read: no poll asks for it, a write is done when it is acknowledged */
+    THINGS_MOMENTARY = 4   /* a pulse: nothing is read back, and no write is ever sent twice */
+};
+
 /* The host polls a point when `interval_ms` says so; a plugin that listens thins out by it. `writable`: a
  * plugin may do without what only a write needs where it is 0. */
 typedef struct things_point {
@@ -138,7 +145,7 @@ typedef struct things_point {
     const char* name;
     const char* unit; /* "" if none: the unit in which the value is wanted */
     int64_t interval_ms;
-    uint32_t writable; /* 0 or 1 */
+    uint32_t writable; /* of enum things_writable; 0: read only */
     uint32_t setting_count;
     const things_setting* const* settings; /* point keys, and device keys that the point overrides */
 } things_point;
@@ -290,7 +297,8 @@ typedef struct things_plugin {
      * hold); it comes in holding *value, and text in it must live until the next call into this source. Null:
      * nothing can be written. */
     /* The value is of the kind that the point's command gave: refuse with THINGS_INVALID what does not fit,
-     * never wrap or clip it. THINGS_TIMEOUT: nobody knows whether it was done. */
+     * never wrap or clip it. THINGS_TIMEOUT: nobody knows whether it was done. What may have reached the
+     * device is not sent again: the host reads back, and writes once more where the configuration says so. */
     int (*write)(things_source* source, uint32_t point, const things_value* value, things_value* written,
                  int64_t deadline_ms);
     /* Looks for devices, or for what one device has; options as the plugin documents them, results through

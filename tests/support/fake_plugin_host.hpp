@@ -92,7 +92,7 @@ struct FakeConfig {
         std::uint32_t device = 0;
         std::string name;
         FakeSettings settings;
-        bool writable = false;
+        std::uint32_t writable = 0; ///< of enum things_writable
         std::int64_t interval_ms = 1000;
         std::string unit{};
     };
@@ -210,7 +210,7 @@ public:
         for (const FakeConfig::Point& point : config.points) {
             const FakeSettingTable& table = tables.emplace_back(point.settings);
             points.push_back({sizeof(things_point), point.device, point.name.c_str(), point.unit.c_str(),
-                              point.interval_ms, point.writable ? 1U : 0U, table.size(), table.data()});
+                              point.interval_ms, point.writable, table.size(), table.data()});
             point_list.push_back(&points.back());
         }
         const FakeSettingTable source(config.source);

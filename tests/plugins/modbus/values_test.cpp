@@ -240,3 +240,29 @@ TEST_CASE("a bit or mask is written into what is there") {
     CHECK(encode(mask, std::int64_t{0x12}, Words{0xABCD}).words == Words{0xA12D});
     CHECK(encode(mask, std::int64_t{0x100}, Words{0xABCD}).error != "");
 }
+
+TEST_CASE("a signed type under a mask takes its sign from the mask's highest bit, both ways") {
+    RegisterFormat high = format(RegisterType::int16);
+    high.mask = 0xFF00;
+    CHECK(decode(high, Words{0xF619}).value == RegisterValue(std::int64_t{-10}));
+    CHECK(decode(high, Words{0x7F19}).value == RegisterValue(std::int64_t{127}));
+    CHECK(encode(high, std::int64_t{-10}, Words{0x1219}).words == Words{0xF619});
+    CHECK(encode(high, std::int64_t{-128}, Words{0x1219}).words == Words{0x8019});
+    CHECK(encode(high, std::int64_t{-129}, Words{0x1219}).error ==
+          "the registers would have to hold -129, but int16 with this mask holds -128 to 127");
+    CHECK(encode(high, std::int64_t{128}, Words{0x1219}).error != "");
+    high.scale = Decimal{1, -1};
+    CHECK(decode(high, Words{0xF619}).value == RegisterValue(-1.0));
+    CHECK(encode(high, -1.0, Words{0x0019}).words == Words{0xF619});
+
+    RegisterFormat middle = format(RegisterType::int32);
+    middle.mask = 0x00FFFF00;
+    CHECK(decode(middle, Words{0x12FF, 0xFE34}).value == RegisterValue(std::int64_t{-2}));
+    CHECK(encode(middle, std::int64_t{-2}, Words{0x1200, 0x0034}).words == Words{0x12FF, 0xFE34});
+    RegisterFormat all = format(RegisterType::int64);
+    all.mask = ~std::uint64_t{0};
+    CHECK(decode(all, Words{0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE}).value == RegisterValue(std::int64_t{-2}));
+    RegisterFormat plain = format(RegisterType::uint16);
+    plain.mask = 0xFF00;
+    CHECK(decode(plain, Words{0xF619}).value == RegisterValue(std::int64_t{246}));
+}
