@@ -328,15 +328,16 @@ void Gateway::write(const std::string& device, const std::string& point, Value v
                     std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) {
     sources_.write(device, point, std::move(value), not_after_boot_ms,
                    [handler = std::move(handler)](BusResult result) {
-                       handler({result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
-                                std::move(result.text)});
+                       handler({result.status == BusResult::Status::ok,
+                                result.status == BusResult::Status::timeout, std::move(result.value),
+                                result.stamp, std::move(result.text)});
                    });
 }
 
 void Gateway::read(const std::string& device, const std::string& point,
                    std::function<void(BusAnswer)> handler) {
     sources_.read(device, point, [handler = std::move(handler)](BusResult result) {
-        handler({result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
+        handler({result.status == BusResult::Status::ok, false, std::move(result.value), result.stamp,
                  std::move(result.text)});
     });
 }

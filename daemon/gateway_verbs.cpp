@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 // What the command line may ask of the running daemon through the control socket.
@@ -241,7 +242,8 @@ void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> p
     auto all = std::make_shared<Gathered>(); // owned by the handlers that are still to come
     all->device = device;
     for (const PointConfig& point : all->device.points)
-        if (points.empty() || std::find(points.begin(), points.end(), point.name) != points.end())
+        if (points.empty() ? !point.write_only
+                           : std::find(points.begin(), points.end(), point.name) != points.end())
             all->results.push_back({&point, {}});
     all->missing = all->results.size();
     if (all->missing == 0)
@@ -262,8 +264,13 @@ void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
         std::string problem; // of the first point that could not be read
     };
     auto all = std::make_shared<Gathered>(); // owned by the handlers still to come
-    all->missing = device.points.size();
-    for (const PointConfig& point : device.points)
+    std::vector<PointConfig> points;
+    std::copy_if(device.points.begin(), device.points.end(), std::back_inserter(points),
+                 [](const PointConfig& point) { return !point.write_only; });
+    if (points.empty())
+        return reply->fail(exit_failed, fmt::format("\"{}\" has no point that can be read", device.name));
+    all->missing = points.size();
+    for (const PointConfig& point : points)
         sources_.read(
             device.name, point.name,
             [this, all, reply, name = device.name, point = point.name](BusResult result) {

@@ -184,6 +184,7 @@ void Gateway::view_devices(Snapshot& view) {
             value.unit = point.unit;
             value.source = point.source.empty() ? device.source : point.source;
             value.writable = point.writable.has_value();
+            value.write_only = point.write_only;
             if (const LiveValues::Last* last = live(device.name, point.name)) {
                 value.value = last->value;
                 value.time_ms = last->time_ms;

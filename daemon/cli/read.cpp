@@ -42,8 +42,9 @@ std::string request_of(const ReadOptions& options) {
 std::string read_by_hand(const Config& config, PluginDirectory& plugins, const DeviceConfig& device,
                          const ReadOptions& options) {
     const auto is_wanted = [&options](const PointConfig& point) {
-        return options.points.empty() ||
-               std::find(options.points.begin(), options.points.end(), point.name) != options.points.end();
+        return options.points.empty() ? !point.write_only
+                                      : std::find(options.points.begin(), options.points.end(), point.name) !=
+                                            options.points.end();
     };
     std::set<std::string> sources;
     for (const PointConfig& point : device.points)

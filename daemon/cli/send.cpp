@@ -29,6 +29,8 @@ std::vector<PointResult> read_all(const Config& config, PluginDirectory& plugins
     OpenBus bus(config, plugins, [&sources](const SourceConfig& s) { return sources.contains(s.name); });
     std::vector<PointResult> results;
     for (const PointConfig& point : device.points) {
+        if (point.write_only)
+            continue;
         results.push_back({&point, bus.read(device.name, point.name)});
         if (results.back().result.status != BusResult::Status::ok)
             print_line(stderr, "{}: {}", point.name, results.back().result.text);

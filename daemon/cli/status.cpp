@@ -45,7 +45,10 @@ void print_devices(element root, std::int64_t now) {
         for (const element point : device["points"]) {
             const std::string problem = text_of(point["problem"]);
             print_line("  {:<24} {:>16} {:<6} {}", text_of(point["name"]), text_of(point["value"]),
-                       text_of(point["unit"]), problem.empty() ? ago(point["time_ms"], now) : problem);
+                       text_of(point["unit"]),
+                       !problem.empty()            ? problem
+                       : bool(point["write_only"]) ? "write only"
+                                                   : ago(point["time_ms"], now));
         }
     }
 }

@@ -38,8 +38,8 @@ public:
 
 private:
     static BusAnswer answer(BusResult result) {
-        return {result.status == BusResult::Status::ok, std::move(result.value), result.stamp,
-                std::move(result.text)};
+        return {result.status == BusResult::Status::ok, result.status == BusResult::Status::timeout,
+                std::move(result.value), result.stamp, std::move(result.text)};
     }
     OpenBus& bus_;
 };

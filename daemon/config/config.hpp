@@ -145,7 +145,10 @@ struct Writable {
     Milliseconds settle{0};
     Milliseconds ttl = seconds(60);
     Milliseconds repeat_window = minutes(5);
-    bool retry = false; ///< write once more when the value read back differs
+    /// Write once more when the value read back differs, or when the answer to a write that nobody can read
+    /// back was lost. Without it no write is ever sent twice.
+    bool retry = false;
+    bool momentary = false; ///< a pulse: done when acknowledged, not read back, never written again
     std::optional<Revert> revert;
     std::string outcome; ///< name of the text record that says what happened; empty: none
     friend bool operator==(const Writable&, const Writable&) = default;
@@ -174,6 +177,7 @@ struct PointConfig {
     Milliseconds interval = seconds(60);
     Report report;
     std::optional<Writable> writable;
+    bool write_only = false;                                  ///< never read; writable is set
     std::vector<std::pair<std::int64_t, std::string>> labels; ///< raw value to word
     std::vector<Setting> settings; ///< the plugin's point keys, and the device keys that this point overrides
     Place place;

@@ -193,6 +193,7 @@ constexpr std::array point_table{
     Key{"interval", duration, "60s", "How often it is read; the device's if left out.", 10, 31 * day},
     Key{"report", section, "", "Which of the values read are reported; all if left out."},
     Key{"writable", section, "false", "true, or limits: commands may write it."},
+    Key{"write_only", boolean, "false", "It cannot be read: a write is done when it is acknowledged."},
     Key{"labels", section, "", "Words for values, as {0: \"off\", 1: \"on\"}."},
 };
 
@@ -215,7 +216,10 @@ constexpr std::array writable_table{
     Key{"ttl", duration, "60s", "A command older than this is not begun.", 1, 31 * day},
     Key{"repeat_window", duration, "5m",
         "The same command again within this is not carried out again; 0s: each one counts.", 0, 31 * day},
-    Key{"retry", boolean, "false", "Write once more when another value is read back."},
+    Key{"momentary", boolean, "false",
+        "A pulse: done when acknowledged, not read back, never written again by itself."},
+    Key{"retry", boolean, "false",
+        "Write once more when another value is read back; without it no write is ever sent twice."},
     may_be_null(Key{"revert", section, "null", "A value to fall back to when no command renews this one."}),
     may_be_null(Key{"outcome", text, "null", "Name of a text record that says what happened."}),
 };

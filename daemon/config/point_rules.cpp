@@ -158,6 +158,7 @@ std::optional<Writable> read_writable(const Node& node, Problems& problems) {
     section.read("settle", writable.settle);
     section.read("ttl", writable.ttl);
     section.read("repeat_window", writable.repeat_window);
+    section.read("momentary", writable.momentary);
     section.read("retry", writable.retry);
     section.read("outcome", writable.outcome);
     if (writable.min && writable.max && *writable.min >= *writable.max)
@@ -174,6 +175,14 @@ std::optional<Writable> read_writable(const Node& node, Problems& problems) {
         read_allowed(*allowed, writable, problems);
     if (const Node* revert = section.node("revert"))
         read_revert(*revert, writable, problems);
+    if (writable.momentary && writable.retry)
+        problems.error(section.place("retry"),
+                       "retry: a momentary point is never written again by itself; leave one out");
+    if (writable.momentary && writable.revert)
+        problems.error(section.place("revert"),
+                       "revert: a momentary point holds nothing to fall back from; leave one out");
+    if (writable.momentary && section.has("settle"))
+        problems.error(section.place("settle"), "settle: a momentary point is not read back; leave one out");
     return writable;
 }
 

@@ -166,10 +166,14 @@ std::string writable_text(const Writable& writable) {
             values.push_back(yaml_value(value));
         words.push_back(fmt::format("allowed: [{}]", fmt::join(values, ", ")));
     }
-    words.push_back(fmt::format("min_interval: {}, settle: {}, ttl: {}, repeat_window: {}, retry: {}",
-                                duration(writable.min_interval), duration(writable.settle),
-                                duration(writable.ttl), duration(writable.repeat_window),
-                                boolean(writable.retry)));
+    words.push_back(fmt::format("min_interval: {}, ttl: {}, repeat_window: {}",
+                                duration(writable.min_interval), duration(writable.ttl),
+                                duration(writable.repeat_window)));
+    if (writable.momentary)
+        words.emplace_back("momentary: true");
+    else
+        words.push_back(
+            fmt::format("settle: {}, retry: {}", duration(writable.settle), boolean(writable.retry)));
     if (writable.revert)
         words.push_back(fmt::format("revert: {{after: {}, to: {}}}", duration(writable.revert->after),
                                     yaml_value(writable.revert->to)));
@@ -185,7 +189,10 @@ std::string point_text(const DeviceConfig& device, const PointConfig& point,
         words.push_back(fmt::format("unit: {}", yaml_text(point.unit)));
     if (point.source != device.source)
         words.push_back(fmt::format("source: {}", yaml_text(point.source)));
-    words.push_back(fmt::format("interval: {}", duration(point.interval)));
+    if (point.write_only)
+        words.emplace_back("write_only: true");
+    else
+        words.push_back(fmt::format("interval: {}", duration(point.interval)));
     add_settings(words, point.settings, plugin, Level::point);
     if (!(point.report == Report{}))
         words.push_back(report_text(point.report));

@@ -91,13 +91,16 @@ std::string source_lines(const Config& config, const std::vector<SourcePlan>& pl
 }
 
 std::string point_line(const DeviceConfig& device, const PointConfig& point) {
-    std::string out =
-        fmt::format("    {}{}{}  every {}  {}", point.name, point.unit.empty() ? "" : " in ", point.unit,
-                    duration_text(point.interval.count()), settings_text(point.settings));
+    std::string out = fmt::format("    {}{}{}  {}{}  {}", point.name, point.unit.empty() ? "" : " in ",
+                                  point.unit, point.write_only ? "never read" : "every ",
+                                  point.write_only ? "" : duration_text(point.interval.count()),
+                                  settings_text(point.settings));
     if (point.source != device.source)
         out += fmt::format(" source={}", point.source);
     if (point.writable)
-        out += "  writable";
+        out += point.write_only ? "  write only" : "  writable";
+    if (point.writable && point.writable->momentary)
+        out += ", momentary";
     if (point.writable && (point.writable->min || point.writable->max))
         out += fmt::format(" {} to {}", point.writable->min ? number_text(*point.writable->min) : "any",
                            point.writable->max ? number_text(*point.writable->max) : "any");

@@ -86,12 +86,14 @@ DeviceTraffic device_traffic(const Config& config, const DeviceConfig& device, F
     traffic.points = device.points.size();
     double shortest = day_ms * 365, bytes = 0;
     for (const PointConfig& point : device.points) {
+        if (point.write_only)
+            continue;
         const double interval = std::max(1.0, reporting_interval(point));
         shortest = std::min(shortest, interval);
         traffic.readings_per_day += day_ms / interval;
         bytes += day_ms / interval * record_bytes(point);
     }
-    if (device.points.empty())
+    if (traffic.readings_per_day == 0)
         return traffic;
     traffic.uploads_per_day = uploads_a_day(config, shortest, traffic.readings_per_day, bytes);
     traffic.bytes_per_month =

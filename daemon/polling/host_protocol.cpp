@@ -2,6 +2,7 @@
 #include "polling/host_protocol.hpp"
 
 #include "polling/byte_stream.hpp"
+#include "polling/plugin_config.hpp"
 
 namespace things {
 
@@ -106,7 +107,7 @@ std::string encode(const SourceWork& work) {
         out.put(point.config.name);
         out.put(point.config.unit);
         out.put(std::int64_t{point.config.interval.count()});
-        out.put(point.config.writable.has_value());
+        out.put(writable_flags(point.config));
         out.put(point.config.settings);
     }
     return out.take();
@@ -125,16 +126,15 @@ bool decode(std::string_view payload, SourceWork& work) {
     for (std::uint32_t left = in.get_count(); left > 0 && in.is_good(); --left) {
         SourcePoint& point = work.points.emplace_back();
         std::int64_t interval = 0;
-        bool is_writable = false;
+        std::uint32_t writable = 0;
         in.get(point.device);
         in.get(point.config.name);
         in.get(point.config.unit);
         in.get(interval);
-        in.get(is_writable);
+        in.get(writable);
         in.get(point.config.settings);
         point.config.interval = Milliseconds(interval);
-        if (is_writable)
-            point.config.writable.emplace();
+        set_writable(point.config, writable);
         if (point.device >= work.devices.size())
             return false;
     }

@@ -124,7 +124,7 @@ void Outlet::dismiss(BusResult::Status status, const std::string& text) {
     const std::lock_guard lock(mutex_);
     // Only what never began may be called stopped; the command's value has to be read back.
     if (present_ && std::holds_alternative<WriteRequest>(*present_) && status == BusResult::Status::stopped)
-        status = BusResult::Status::failed; // it had begun
+        status = BusResult::Status::timeout; // it had begun
     if (present_)
         dismiss(std::move(*std::exchange(present_, std::nullopt)), status, text);
 }

@@ -90,7 +90,7 @@ PluginConfig::PluginConfig(const SourceWork& work) {
         result.unit = point.config.unit.c_str();
         result.interval_ms = point.config.interval.count();
         // Whether writes are switched on is the router's to know: the switch must not restart the source.
-        result.writable = point.config.writable ? 1 : 0;
+        result.writable = writable_flags(point.config);
         result.setting_count = count_of(point.config.settings.size());
         result.settings = add(point.config.settings);
         points_.push_back(result);
@@ -187,6 +187,23 @@ bool is_utf8(std::string_view text) {
         text.remove_prefix(length);
     }
     return true;
+}
+
+std::uint32_t writable_flags(const PointConfig& point) {
+    std::uint32_t flags = 0;
+    if (point.writable)
+        flags |= THINGS_WRITABLE;
+    if (point.write_only)
+        flags |= THINGS_WRITE_ONLY;
+    if (point.writable && point.writable->momentary)
+        flags |= THINGS_MOMENTARY;
+    return flags;
+}
+
+void set_writable(PointConfig& point, std::uint32_t flags) {
+    if ((flags & THINGS_WRITABLE) != 0)
+        point.writable.emplace().momentary = (flags & THINGS_MOMENTARY) != 0;
+    point.write_only = (flags & THINGS_WRITE_ONLY) != 0;
 }
 
 std::string clean_text(const char* text, std::size_t most) {

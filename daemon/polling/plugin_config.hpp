@@ -59,6 +59,11 @@ private:
 /// The same check for a value that is ours already (it came over a socket).
 [[nodiscard]] bool is_sound(const Value& value, std::string& why);
 
+/// Of enum things_writable.
+[[nodiscard]] std::uint32_t writable_flags(const PointConfig& point);
+/// The inverse, as far as a source's thread and its plugin look at it.
+void set_writable(PointConfig& point, std::uint32_t flags);
+
 /// A foreign text, at most `most` bytes of it, made valid: what is not printable (printable.hpp) becomes '?'.
 /// Null gives an empty text; reads no further than the NUL or `most`.
 [[nodiscard]] std::string clean_text(const char* text, std::size_t most);

@@ -10,6 +10,7 @@ namespace things {
 namespace {
 
 constexpr std::int64_t first_within_ms = 1000;
+constexpr std::uint32_t no_group = std::numeric_limits<std::uint32_t>::max();
 constexpr int patience = 4; ///< intervals that a group may be late before it goes first
 constexpr double smoothing = 0.5;
 constexpr double first_guess_ms = 10; ///< that a point takes; slices are small until it is known better
@@ -42,6 +43,10 @@ Schedule::Schedule(const std::vector<TimedPoint>& points, std::int64_t now_ms) {
     std::int64_t shortest = std::numeric_limits<std::int64_t>::max();
     for (std::uint32_t i = 0; i < points.size(); ++i) {
         const TimedPoint& point = points[i];
+        if (point.interval_ms == never_due) {
+            group_of_.push_back(no_group);
+            continue;
+        }
         const std::int64_t interval = std::max<std::int64_t>(1, point.interval_ms);
         const auto [place, is_new] =
             known.emplace(std::pair(point.device, interval), static_cast<std::uint32_t>(groups_.size()));
@@ -132,7 +137,7 @@ void Schedule::done(std::int64_t now_ms, std::int64_t duration_ms, const std::ve
     for (const std::uint32_t number : taken_)
         groups_[number].rest.clear();
     for (const std::uint32_t point : left)
-        if (point < group_of_.size())
+        if (point < group_of_.size() && group_of_[point] != no_group)
             groups_[group_of_[point]].rest.push_back(point);
     const std::size_t finished = taken_points_ - std::min(taken_points_, left.size());
     for (const std::uint32_t number : taken_) {

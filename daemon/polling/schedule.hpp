@@ -27,9 +27,12 @@ namespace things {
 /// `device` is any number that is the same for points that belong together.
 struct TimedPoint {
     std::uint32_t device = 0; ///< points of the same device and interval form a group
-    std::int64_t interval_ms = 1000;
+    std::int64_t interval_ms = 1000; ///< or never_due
     std::uint64_t seed = 0; ///< the same for all points of a device; see `phase_seed`
 };
+
+/// An interval of a point that is known by its index alone.
+inline constexpr std::int64_t never_due = -1;
 
 /// A seed that spreads devices: the same name gives the same seed on every machine.
 [[nodiscard]] std::uint64_t phase_seed(std::string_view source, std::string_view device);

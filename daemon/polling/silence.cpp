@@ -16,11 +16,7 @@ constexpr std::int64_t intervals = 3;
 
 /// A point that is only written has no value to give.
 bool is_read(const SourcePoint& point) {
-    return std::none_of(point.config.settings.begin(), point.config.settings.end(),
-                        [](const Setting& setting) {
-                            const bool* is_set = std::get_if<bool>(&setting.value);
-                            return setting.key == "write_only" && is_set != nullptr && *is_set;
-                        });
+    return !point.config.write_only;
 }
 
 } // namespace

@@ -66,7 +66,9 @@ struct SourceEvent {
 /// How one read or write by hand ended. `value` is what was read, or what the device should now hold.
 struct BusResult {
     enum class Status : std::uint8_t { ok, failed, refused, timeout, unsupported, stopped };
-    Status status = Status::ok; ///< `stopped`: the source ended before a write began, or before a read ended
+    /// `stopped`: the source ended before a write began, or before a read ended. `timeout` of a write: nobody
+    /// knows whether it was done.
+    Status status = Status::ok;
     Value value;
     Stamp stamp;
     std::uint32_t duration_us = 0;

@@ -25,7 +25,9 @@ std::vector<TimedPoint> timing_of(const SourceWork& work) {
     points.reserve(work.points.size());
     for (const SourcePoint& point : work.points) {
         const std::string& device = point.device < work.devices.size() ? work.devices[point.device].name : "";
-        points.push_back({point.device, point.config.interval.count(), phase_seed(work.config.name, device)});
+        // What can only be written is never due.
+        points.push_back({point.device, point.config.write_only ? never_due : point.config.interval.count(),
+                          phase_seed(work.config.name, device)});
     }
     return points;
 }

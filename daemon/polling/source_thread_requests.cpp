@@ -39,8 +39,7 @@ void SourceThread::serve(const WriteRequest& request) {
     }
     // Here, on the bus's own turn: a command that waited behind a slow poll may be too old by now.
     if (outlet_.boot_ms() > request.not_after_boot_ms) {
-        outlet_.dismiss(BusResult::Status::timeout,
-                        "not written: it waited too long for its turn on the bus");
+        outlet_.dismiss(BusResult::Status::failed, "not written: it waited too long for its turn on the bus");
         return;
     }
     const auto raw = remove_labels(intake_.labels(request.point), request.value);
@@ -53,11 +52,13 @@ void SourceThread::serve(const WriteRequest& request) {
                                    [&] { return driver_->write(request.point, *raw, deadline_ms()); });
     BusResult answer = outcome(result, static_cast<std::uint32_t>(steady_us() - start));
     if (answer.status == BusResult::Status::stopped) // begun: whether it was written must be looked up
-        answer.status = BusResult::Status::failed;
+        answer.status = BusResult::Status::timeout;
     if (result.written)
         answer.value = apply_labels(intake_.labels(request.point), *result.written);
-    if (result.status == CallResult::Status::dead)
+    if (result.status == CallResult::Status::dead) {
+        answer.status = BusResult::Status::timeout;
         answer.text += "; whether the value was written is not known";
+    }
     outlet_.answer(std::move(answer));
     survived(result);
 }
@@ -65,6 +66,10 @@ void SourceThread::serve(const WriteRequest& request) {
 void SourceThread::serve(const ReadRequest& request) {
     if (request.point >= work_.points.size()) {
         outlet_.dismiss(BusResult::Status::refused, "there is no such point");
+        return;
+    }
+    if (work_.points[request.point].config.write_only) {
+        outlet_.dismiss(BusResult::Status::unsupported, "it is write_only: it can be written, never read");
         return;
     }
     // The reading goes to who asked; the point's report rules are left out for it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/sources.hpp"
 
+#include "polling/plugin_config.hpp"
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
@@ -25,8 +27,7 @@ std::string key_of(const std::string& device, const std::string& point) {
 
 bool is_same(const PointConfig& a, const PointConfig& b) {
     return a.name == b.name && a.unit == b.unit && a.interval == b.interval && a.report == b.report &&
-           a.writable.has_value() == b.writable.has_value() && a.labels == b.labels &&
-           a.settings == b.settings;
+           writable_flags(a) == writable_flags(b) && a.labels == b.labels && a.settings == b.settings;
 }
 
 /// Whether a source may go on as it is. Limits of writable points and the write switches are the router's

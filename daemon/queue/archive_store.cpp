@@ -34,6 +34,8 @@ CREATE TABLE command(id INTEGER PRIMARY KEY, ended_ms INTEGER, crc INTEGER, data
 CREATE TABLE spare(id INTEGER PRIMARY KEY,device,series,crc,data);
 )";
 
+constexpr std::int64_t row_overhead = 32; ///< of a command in its page: id, times, checksum, header
+
 std::int64_t signed_of(std::uint64_t v) {
     return static_cast<std::int64_t>(v);
 }
@@ -139,6 +141,8 @@ CommitResult ArchiveStore::commit(const CommitRequest& request) {
     Transaction transaction(connection_);
     delete_all(request);
     put_all(request);
+    if (!request.commands.empty())
+        prune_audit(request.audit_bytes);
     write_fold(request.fold);
     if (!request.state.empty())
         statements_->put_state.bind_blob(1, request.state).run();
@@ -189,7 +193,37 @@ void ArchiveStore::put_all(const CommitRequest& request) {
             .bind(3, checksum(data))
             .bind_blob(4, data)
             .run();
+        if (audit_bytes_ >= 0)
+            audit_bytes_ += static_cast<std::int64_t>(data.size()) + row_overhead;
     }
+}
+
+// Numbers of commands rise, so that the bound by number costs a look at the end of the table. Their bytes are
+// counted at the first call and whenever the bound seems to be reached: a command that is stored again is
+// counted twice until then.
+void ArchiveStore::prune_audit(std::int64_t most_bytes) {
+    const std::int64_t newest = connection_.number("SELECT ifnull(max(id), 0) FROM command");
+    Statement(connection_, "DELETE FROM command WHERE id <= ? AND ended_ms > 0")
+        .bind(1, newest - most_audit_lines)
+        .run();
+    if (audit_bytes_ >= 0 && audit_bytes_ <= most_bytes)
+        return;
+    audit_bytes_ = 0;
+    std::int64_t last = 0; // the newest that goes
+    {
+        Statement rows(connection_,
+                       "SELECT id, length(data) FROM command WHERE ended_ms > 0 ORDER BY id DESC");
+        while (last == 0 && rows.step()) {
+            const std::int64_t size = rows.integer(1) + row_overhead;
+            // Below the bound, so that it is not reached again with the next command.
+            if (audit_bytes_ + size > most_bytes - most_bytes / 8)
+                last = rows.integer(0);
+            else
+                audit_bytes_ += size;
+        }
+    }
+    if (last != 0)
+        Statement(connection_, "DELETE FROM command WHERE id <= ? AND ended_ms > 0").bind(1, last).run();
 }
 
 void ArchiveStore::write_block(DeviceId device, const Block& block) {

@@ -80,8 +80,10 @@ struct CommitRequest {
     std::vector<std::uint64_t> delete_dead;
     std::vector<Command> commands;
     std::int64_t audit_before_ms = 0; ///< ended commands before this go; 0: none
-    std::int64_t size_limit = 0;      ///< when to list the oldest blocks
-    bool list_oldest = false;         ///< list them anyhow (age limit)
+    /// Of ended commands the newest that fit into so many bytes are kept, at most most_audit_lines.
+    std::int64_t audit_bytes = 0;
+    std::int64_t size_limit = 0; ///< when to list the oldest blocks
+    bool list_oldest = false;    ///< list them anyhow (age limit)
 };
 
 /// Unless `ok`, nothing was written. `problem` may stand beside `ok`: the disk was full and the ballast
@@ -115,6 +117,8 @@ struct ArchiveContent {
 
 /// What the constructor says of a sound database that is no queue.
 inline constexpr const char* of_another_program = "it is the database of another program";
+/// Whoever speaks for the platform writes the audit: it has a number beside its age.
+inline constexpr std::int64_t most_audit_lines = 10'000;
 
 /// All but the constructor throw SqliteError and nothing else; the object is of no use after that and should
 /// be made anew.
@@ -161,6 +165,8 @@ private:
     void thin(const BlockInfo& info, const std::vector<Span>& keep);
     void delete_all(const CommitRequest& request);
     void put_all(const CommitRequest& request);
+    /// Lets the oldest ended commands go.
+    void prune_audit(std::int64_t most_bytes);
     /// Sizes after the commit, and the oldest 256 blocks when the file is half full or they are asked for.
     void measure(const CommitRequest& request, CommitResult& result);
 
@@ -168,6 +174,7 @@ private:
     Connection connection_;
     std::unique_ptr<Statements> statements_;
     std::int64_t page_size_ = 0;
+    std::int64_t audit_bytes_ = -1; ///< at least what the commands take; -1: not counted yet
 };
 
 } // namespace things

@@ -213,6 +213,7 @@ void Queue::Impl::add_records(CommitRequest& request) {
     for (const std::uint64_t id : progress_.commands)
         if (const auto at = commands_.find(id); at != commands_.end())
             request.commands.push_back(at->second);
+    request.audit_bytes = options_.config.max_size / 10;
     if (!request.commands.empty() && trust_->anchor())
         request.audit_before_ms = saved_wall_ms_ - options_.config.audit_age.count();
 }

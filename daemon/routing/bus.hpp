@@ -14,9 +14,10 @@ namespace things {
 /// How one write or read ended.
 struct BusAnswer {
     bool ok = false;
-    Value value;      ///< of a write: what the point should now read back; of a read: what it holds
-    Stamp stamp;      ///< of a read: when it was taken
-    std::string text; ///< if not ok: why not, in words for a technician
+    bool is_lost = false; ///< of a write that is not ok: nobody knows whether it was done
+    Value value;          ///< of a write: what the point should now read back; of a read: what it holds
+    Stamp stamp;          ///< of a read: when it was taken
+    std::string text;     ///< if not ok: why not, in words for a technician
 };
 
 /// Devices and points by name. Loop only; every handler is called on the loop (at once or later), at most

@@ -145,7 +145,7 @@ CheckedRecord check_record(const DownlinkRecord& record, const DeviceConfig& dev
     if (record.value)
         checked.value = *record.value;
     if (checked.config == nullptr) {
-        checked.reason = "the device has no such point";
+        checked.reason = no_such_point;
         return checked;
     }
     const PointConfig& point = *checked.config;

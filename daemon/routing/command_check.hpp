@@ -19,6 +19,7 @@ namespace things {
 
 /// A command further ahead than this is refused.
 inline constexpr std::int64_t command_max_delay_ms = std::int64_t{7} * 24 * 3600 * 1000;
+inline constexpr const char* no_such_point = "the device has no such point"; ///< a reason
 /// A text longer than this is never written.
 inline constexpr std::size_t command_max_text = 256;
 

@@ -17,6 +17,8 @@ namespace {
 // After a power cut the device starts as we do, and often slower.
 constexpr int verify_most = 5;
 constexpr Milliseconds verify_pause = seconds(5);
+// A connection that the device closed in place of an answer comes back within seconds.
+constexpr Milliseconds lost_pause = seconds(1), lost_time = seconds(10);
 
 } // namespace
 
@@ -37,6 +39,7 @@ std::function<void(BusAnswer)> CommandRun::next(Step step) {
     };
     ports_.after(bus_patience, [handler] {
         BusAnswer silence;
+        silence.is_lost = true;
         silence.text = fmt::format("no answer within {} s", bus_patience.count() / 1000);
         handler(std::move(silence));
     });
@@ -100,7 +103,13 @@ void CommandRun::on_written(BusAnswer answer) {
     // Even a failed write is read back: an answer that got lost is the commonest failure on a bus.
     // The device may hold less than was asked (rounding): compare with what the plugin says it wrote.
     write_error_ = answer.ok ? std::string() : answer.text;
+    was_lost_ = !answer.ok && answer.is_lost;
+    read_until_boot_ms_ = ports_.clock.boot_ms() + (point_.writable->settle + lost_time).count();
     expected_ = answer.ok ? std::move(answer.value) : command_.value;
+    if (!is_read_back()) {
+        on_acknowledged();
+        return;
+    }
     const auto settle = point_.writable->settle;
     if (settle.count() <= 0) {
         read_back();
@@ -112,18 +121,53 @@ void CommandRun::on_written(BusAnswer answer) {
     });
 }
 
+bool CommandRun::is_read_back() const {
+    return !point_.write_only && !point_.writable->momentary;
+}
+
+void CommandRun::on_acknowledged() {
+    if (was_lost_ && point_.writable->retry && !was_retried_ && !is_over()) {
+        was_retried_ = true;
+        write();
+        return;
+    }
+    was_silent_ = was_lost_;
+    const auto asked = words(command_.value);
+    if (was_lost_)
+        end(CommandState::failed,
+            fmt::format("the answer to writing {} was lost{}: {}; whether it was done is not known, and {}",
+                        asked, was_retried_ ? " twice" : "", write_error_,
+                        was_retried_ ? "it is not tried again" : "it is not repeated"));
+    else if (!write_error_.empty())
+        end(CommandState::failed, fmt::format("writing {} failed: {}", asked, write_error_));
+    else
+        end(CommandState::done, fmt::format("{} written and acknowledged, not read back", asked));
+}
+
 void CommandRun::read_back() {
     ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_read_back));
 }
 
 void CommandRun::on_read_back(BusAnswer answer) {
     was_silent_ = !answer.ok;
+    if (!answer.ok && was_lost_ && ports_.clock.boot_ms() < read_until_boot_ms_) {
+        ports_.after(lost_pause, [weak = weak_from_this()] {
+            if (const auto run = weak.lock())
+                run->read_back();
+        });
+        return;
+    }
     if (!answer.ok) {
-        end(CommandState::failed, write_error_.empty()
-                                      ? fmt::format("{} was written, but it cannot be read back: {}",
-                                                    words(command_.value), answer.text)
-                                      : fmt::format("writing {} failed: {}; it cannot be read back either",
-                                                    words(command_.value), write_error_));
+        const auto asked = words(command_.value);
+        end(CommandState::failed,
+            write_error_.empty()
+                ? fmt::format("{} was written, but it cannot be read back: {}", asked, answer.text)
+            : was_lost_
+                ? fmt::format(
+                      "the answer to writing {} was lost: {}; it cannot be read back either, so whether "
+                      "it was done is not known; it is not repeated",
+                      asked, write_error_)
+                : fmt::format("writing {} failed: {}; it cannot be read back either", asked, write_error_));
         return;
     }
     read_at_ = answer.stamp;
@@ -133,7 +177,9 @@ void CommandRun::on_read_back(BusAnswer answer) {
         return;
     }
     auto verdict = fmt::format("{} written and read back", words(answer.value));
-    if (!write_error_.empty())
+    if (was_lost_)
+        verdict = fmt::format("the answer was lost; read back {}: done", words(answer.value));
+    else if (!write_error_.empty())
         verdict = fmt::format("reads {} as asked, although the write failed: {}", words(answer.value),
                               write_error_);
     if (command_.before)
@@ -148,7 +194,11 @@ void CommandRun::on_mismatch() {
         return;
     }
     const auto found = words(*command_.after);
-    if (!write_error_.empty())
+    if (was_lost_)
+        end(CommandState::failed,
+            fmt::format("the answer was lost; read back {} and not {}: not done{}, and not repeated; {}",
+                        found, words(command_.value), was_retried_ ? " twice" : "", write_error_));
+    else if (!write_error_.empty())
         end(CommandState::failed,
             fmt::format("writing {} failed: {}; it reads {}", words(command_.value), write_error_, found));
     else
@@ -158,6 +208,14 @@ void CommandRun::on_mismatch() {
 
 void CommandRun::verify() {
     was_begun_ = true;
+    if (!is_read_back()) {
+        end(CommandState::failed,
+            fmt::format(
+                "the gateway went down while {} was written; whether it was done is not known, and it "
+                "is not repeated",
+                words(command_.value)));
+        return;
+    }
     ++verify_tries_;
     ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_verified));
 }
@@ -189,6 +247,10 @@ void CommandRun::on_verified(BusAnswer answer) {
 }
 
 void CommandRun::read_only() {
+    if (point_.write_only) {
+        end(command_.state, command_.verdict);
+        return;
+    }
     ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_read_only));
 }
 

@@ -44,8 +44,10 @@ struct RunEnd {
 ///
 /// begin():   [max_step: read] -> store as begun -> write -> [settle] -> read back -> done | failed
 /// verify():  read, up to five times 5 s apart -> done | failed
-/// A value that reads back otherwise is written once more if the point says `retry`. Every wait for the bus
-/// ends after bus_patience.
+/// What is not to be read back (write_only, momentary) is done when the device has acknowledged it.
+/// A write goes out once. Where its answer was lost, what reads back decides. A value that reads back
+/// otherwise, or a lost answer where nothing can be read back, is written once more if the point says
+/// `retry`. Every wait for the bus ends after bus_patience.
 class CommandRun : public std::enable_shared_from_this<CommandRun> {
 public:
     /// `point` is as configured when the run starts; a reload in between does not touch it. `on_end` is
@@ -65,6 +67,9 @@ private:
     void write();
     /// A failed write is read back too: a lost answer is the commonest failure on a bus.
     void on_written(BusAnswer answer);
+    /// Of a point that is not read back: the answer is all there is.
+    void on_acknowledged();
+    [[nodiscard]] bool is_read_back() const;
     void read_back();
     void on_read_back(BusAnswer answer);
     void on_mismatch();
@@ -87,6 +92,8 @@ private:
     std::string write_error_;
     std::optional<Stamp> read_at_;
     bool was_begun_ = false, was_retried_ = false, was_silent_ = false;
+    bool was_lost_ = false;               ///< the answer to the write; whether it was done is not known
+    std::int64_t read_until_boot_ms_ = 0; ///< that what was lost may take to be read back
     int verify_tries_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include "platform/token_bucket.hpp"
 #include "routing/command_lane.hpp"
 #include "routing/history.hpp"
+#include "routing/refusals.hpp"
 #include "routing/router.hpp"
 
 #include <map>
@@ -37,6 +38,7 @@ struct Desk {
     bool is_remembered = false;                 ///< previous and writes were taken from the store
     TokenBucket fetches{fetch_burst, fetch_period_ms};
     TokenBucket malformed{malformed_burst, malformed_period_ms};
+    Refusals refusals;
     int stores = 0; ///< under way: of commands that the lane does not know yet
     bool is_fetch_pending = false;
     bool is_fetch_due = false; ///< a downlink came, and nothing was posted since
@@ -105,6 +107,11 @@ private:
     void fetch_if_due(const std::string& dvnuuid);
     /// Urgent while the device's share of posts lasts; then it goes with the next pack.
     void send_up(const std::string& dvnuuid, Outcome outcome);
+
+    /// A downlink of which nothing is allowed: counted and told; stored as far as it says something new.
+    void refuse_all(Desk& desk, std::vector<Command> commands);
+    /// Counts what was refused on receipt, and writes one line for all of a downlink.
+    void note_refused(const std::vector<Command>& refused);
 
     void count(CommandState state);
     /// One line in the journal for each end, with fields to search by.

@@ -105,9 +105,39 @@ void Router::Core::on_downlink(const DeviceConfig& device, const Downlink& downl
             if (record.reason.empty())
                 record.reason = "too many commands of this device wait already";
     auto commands = make_commands(checked, receive(device, platform_origin));
+    if (!checked.is_any_allowed()) {
+        refuse_all(known, std::move(commands));
+        return;
+    }
     begin_first(commands, device);
     known.previous = previous_pack(commands);
     store(std::move(commands), nullptr, true);
+}
+
+void Router::Core::refuse_all(Desk& known, std::vector<Command> commands) {
+    const auto dvnuuid = commands.front().dvnuuid;
+    known.previous = previous_pack(commands);
+    note_refused(commands);
+    known.is_fetch_due = true; // before they are told: an outcome that is posted brings the next one
+    for (const auto& command : commands)
+        tell({command, std::nullopt, false});
+    for (const auto& again : known.refusals.fold(commands, ports_.clock.wall_ms(), ports_.clock.boot_ms()))
+        ports_.store.update(again, [](bool) {});
+    if (commands.empty()) {
+        // Not from within the answer, which is not settled yet.
+        ports_.after(Milliseconds(0), [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {
+            if (!alive.expired())
+                fetch_if_due(dvnuuid);
+        });
+        return;
+    }
+    ports_.store.store(std::move(commands), [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)](
+                                                const std::vector<Command>& stored, bool /*durable*/) {
+        if (alive.expired())
+            return;
+        desk(dvnuuid).refusals.remember(stored);
+        fetch_if_due(dvnuuid);
+    });
 }
 
 /// A command that may begin at once is stored as begun: one commit before its write instead of two, and a
@@ -181,7 +211,7 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
     if (handler)
         local_[commands.front().id] = handler;
     bool is_soon = false; // whether the bus will have something to tell
-    std::vector<Command> to_do;
+    std::vector<Command> to_do, refused;
     for (auto& command : commands) {
         if (!is_ended(command.state)) {
             is_soon = is_soon || command.delay_ms <= 0;
@@ -197,10 +227,13 @@ void Router::Core::on_stored(std::vector<Command> commands, const LocalHandler& 
             is_soon = true;
             if (!is_pending)
                 known.lane.look(std::move(command));
+        } else if (is_downlink) {
+            refused.push_back(std::move(command));
         } else {
             on_end({std::move(command), std::nullopt, false});
         }
     }
+    note_refused(refused);
     known.lane.add(std::move(to_do));
     if (is_soon)
         ports_.after(outcome_patience, [this, dvnuuid, alive = std::weak_ptr<bool>(alive_)] {

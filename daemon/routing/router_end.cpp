@@ -84,6 +84,24 @@ void Router::Core::count(CommandState state) {
     }
 }
 
+void Router::Core::note_refused(const std::vector<Command>& refused) {
+    for (const auto& command : refused)
+        count(command.state);
+    if (refused.size() == 1)
+        write_audit_line(refused.front());
+    if (refused.size() < 2)
+        return;
+    const auto& first = refused.front();
+    log::write(log::Level::warning,
+               fmt::format("{}: {} commands of one downlink ({}) were not allowed; the first, for {}: {}",
+                           first.device, refused.size(), first.origin, first.point, first.verdict),
+               {{"DEVICE", first.device},
+                {"POINT", first.point},
+                {"ORIGIN", first.origin},
+                {"STATE", name_of(first.state)},
+                {"VERDICT", first.verdict}});
+}
+
 void Router::Core::write_audit_line(const Command& command) const {
     const auto* device = find_device(command.dvnuuid);
     const auto* found = device != nullptr ? find_point(*device, command.point) : nullptr;

@@ -21,7 +21,7 @@ struct PointView {
     std::string device, name, unit, source;
     std::optional<Value> value; ///< none yet since the start
     std::int64_t time_ms = 0;
-    bool writable = false;
+    bool writable = false, write_only = false;
     std::string problem; ///< in words; empty while it can be read
 };
 

@@ -57,6 +57,7 @@ void add_point(JsonWriter& json, const PointView& point) {
     json.member("time_ms", point.time_ms)
         .member("source", point.source)
         .member("writable", point.writable)
+        .member("write_only", point.write_only)
         .member("problem", point.problem)
         .end();
 }

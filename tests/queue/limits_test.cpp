@@ -240,3 +240,49 @@ TEST_CASE("nothing is written to flash while nothing happens") {
     }
     CHECK(rig.queue->status().bytes_written == before);
 }
+
+TEST_CASE("the audit of commands has a number and a tenth of the queue, whoever fills it") {
+    LimitRig rig;
+    std::size_t most = 0;
+    SUBCASE("its share of a small queue") {
+        rig.options.config.max_size = std::int64_t{1} << 20;
+        most = 2000; // of 60 bytes and more each
+    }
+    SUBCASE("10,000 in a large one") {
+        rig.options.config.max_size = std::int64_t{1} << 30;
+        most = 10'000;
+    }
+    rig.start();
+    Command waiting;
+    waiting.dvnuuid = waiting.device = "a";
+    waiting.point = "pump";
+    waiting.value = true;
+    std::vector<Command> flood(100, waiting);
+    for (Command& command : flood) {
+        command.point = "nope";
+        command.state = CommandState::refused;
+        command.verdict = "refused: the device has no such point";
+    }
+    const auto store = [&rig](const std::vector<Command>& commands) {
+        bool is_stored = false;
+        rig.queue->store(commands, [&is_stored](const std::vector<Command>&, bool) { is_stored = true; });
+        rig.run_until([&is_stored] { return is_stored; });
+    };
+    store({waiting});
+    for (int i = 0; i < 120; ++i) {
+        rig.clock.advance(1000);
+        for (Command& command : flood)
+            command.ended_wall_ms = rig.clock.wall;
+        store(flood);
+    }
+    std::size_t kept = 0;
+    rig.queue->load_audit("", 100'000,
+                          [&kept](const std::vector<Command>& commands) { kept = commands.size(); });
+    rig.run_until([&kept] { return kept > 0; });
+    CHECK(kept <= most + 1);
+    CHECK(kept > most / 4);
+    REQUIRE(rig.queue->unfinished().size() == 1); // what has not ended is no audit
+    rig.reopen();
+    CHECK(rig.queue->unfinished().size() == 1);
+    CHECK(rig.queue->status().file_size < (most == 10'000 ? 4 : 1) * (std::int64_t{1} << 20));
+}

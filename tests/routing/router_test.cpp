@@ -193,6 +193,91 @@ TEST_CASE("a write that fails is read back all the same") {
     CHECK(site.outcomes.empty());
 }
 
+TEST_CASE("a write whose answer was lost goes out once; what is read back decides") {
+    Site site;
+    site.bus.losing = {"boiler"};
+    SUBCASE("it was done") {
+        site.start();
+        site.answer(R"({"n":"pump","vb":true})");
+        CHECK(site.last().state == CommandState::done);
+        CHECK(site.last().verdict == "the answer was lost; read back true: done, was false");
+    }
+    SUBCASE("it was not done, or has undone itself as a pulse does") {
+        site.bus.reads_as = {{"boiler/pump", false}};
+        site.start();
+        site.answer(R"({"n":"pump","vb":true})");
+        CHECK(site.last().state == CommandState::failed);
+        CHECK(site.last().verdict == "the answer was lost; read back false and not true: not done, and not "
+                                     "repeated; no answer from unit 1 within 500 ms");
+    }
+    SUBCASE("a point that is never read back is not sent again either, nor after a restart") {
+        site.point("pump").write_only = true;
+        site.bus.silent = {"boiler"};
+        site.start();
+        site.answer(R"({"n":"pump","vb":true})");
+        site.kill();
+        site.bus.silent.clear();
+        site.start();
+        CHECK(site.last().state == CommandState::failed);
+        CHECK(site.last().verdict ==
+              "the gateway went down while true was written; whether it was done is not "
+              "known, and it is not repeated");
+        site.answer(R"({"n":"pump","vb":false})");
+        CHECK(site.last().verdict == "the answer to writing false was lost: no answer from unit 1 within 500 "
+                                     "ms; whether it was done is "
+                                     "not known, and it is not repeated");
+        CHECK(site.bus.transcript == Transcript{"write boiler/pump true", "write boiler/pump false"});
+        return;
+    }
+    CHECK(site.bus.writes.size() == 1);
+}
+
+TEST_CASE("with retry a write whose answer was lost may go out once more") {
+    Site site;
+    site.bus.losing = {"boiler"};
+    site.point("pump").writable->retry = true;
+    SUBCASE("after another value was read back") {
+        site.bus.reads_as = {{"boiler/pump", false}};
+    }
+    SUBCASE("where nothing can be read") {
+        site.point("pump").write_only = true;
+    }
+    site.start();
+    site.answer(R"({"n":"pump","vb":true})");
+    CHECK(site.bus.writes.size() == 2);
+    CHECK(site.last().state == CommandState::failed);
+}
+
+TEST_CASE(
+    "what cannot be read, and a pulse, are done when acknowledged, and the rest of the downlink goes on") {
+    Site site;
+    site.point("pump").writable->momentary = true;
+    site.point("mode").write_only = true;
+    site.start();
+    site.answer(R"({"n":"pump","vb":true},{"n":"mode","v":1},{"n":"setpoint","v":22})");
+    CHECK(site.bus.transcript == Transcript{"write boiler/pump true", "write boiler/mode 1",
+                                            "write boiler/setpoint 22", "read boiler/setpoint"});
+    CHECK(site.at(1).verdict == "true written and acknowledged, not read back");
+    CHECK(site.at(2).verdict == "on (1) written and acknowledged, not read back");
+    for (const std::uint64_t id : {1, 2, 3})
+        CHECK(site.at(id).state == CommandState::done);
+}
+
+TEST_CASE("equal refusals are one line of the audit, with a count") {
+    Site site;
+    site.start();
+    for (int i = 0; i < 50; ++i) {
+        site.answer(R"({"n":"setpoint","v":31},{"n":"x","v":1},{"n":"y","v":2},{"n":"z","v":3})");
+        site.time.pass(2s);
+    }
+    REQUIRE(site.store.commands.size() == 2);
+    CHECK(site.at(1).verdict.find("refused: 31 Cel is above its maximum 30 Cel (") == 0);
+    CHECK(site.at(1).verdict.find(" times, the last at 2023-11-14 22:1") != std::string::npos);
+    CHECK(site.at(2).point == "x");
+    CHECK(site.at(2).verdict.find("refused: the device has no such point; nor 2 more: y, z (") == 0);
+    CHECK(site.router->counts().refused == 200);
+}
+
 TEST_CASE("reading back waits for the point to settle") {
     Site site;
     site.point("pump").writable->settle = 2s;
@@ -319,7 +404,7 @@ TEST_CASE("an answer that comes after it was given up is dropped") {
     CHECK(site.bus.transcript.size() == 2); // it was given up and is read back
     site.bus.answer();
     CHECK(site.last().state == CommandState::done);
-    CHECK(site.last().verdict.find("although the write failed: no answer within 30 s") != std::string::npos);
+    CHECK(site.last().verdict == "the answer was lost; read back true: done, was false");
     CHECK(site.bus.writes.size() == 1);
 }
 
@@ -591,5 +676,5 @@ TEST_CASE("a device with too many waiting commands takes no more") {
         site.answer(R"({"n":"setpoint","v":)" + std::to_string(6 + i % 20) +
                     ",\"t\":" + std::to_string(60 + i) + "}");
     CHECK(site.router->counts().waiting == 200);
-    CHECK(site.last().verdict == "refused: too many commands of this device wait already");
+    CHECK(site.last().verdict.find("refused: too many commands of this device wait already") == 0);
 }

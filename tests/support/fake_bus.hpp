@@ -29,6 +29,7 @@ public:
     std::vector<Write> writes;
     std::set<std::string> silent;          ///< devices that never answer
     std::set<std::string> broken;          ///< devices whose calls fail
+    std::set<std::string> losing;          ///< devices that do what is written and whose answer is lost
     std::map<std::string, Value> reads_as; ///< a point that reads back something else, whatever is written
     std::map<std::string, Value> becomes;  ///< what the plugin says a write will read back, and holds
     int ignored_writes = 0;                ///< so many writes have no effect
@@ -64,6 +65,11 @@ public:
         else if (answer.ok)
             held[key] = value;
         answer.value = value;
+        if (losing.count(device) != 0) {
+            answer.ok = false;
+            answer.is_lost = true;
+            answer.text = "no answer from unit 1 within 500 ms";
+        }
         if (on_write)
             on_write();
         reply(device, std::move(answer), std::move(handler));

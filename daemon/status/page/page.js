@@ -181,10 +181,10 @@ function drawFlow(s) {
 
 function putPoint(row, device, p, now) {
   const [name, value, graph, age] = row.children;
-  put(name, p.name + (p.writable ? " (writable)" : ""));
+  put(name, p.name + (p.write_only ? " (write only)" : p.writable ? " (writable)" : ""));
   put(value, `${shown(p.value)}${p.unit && p.value !== null ? " " + p.unit : ""}`, "number");
   putChart(graph, chart(`${device}/${p.name}`, p.name, p.unit));
-  put(age, p.problem || ago(p.time_ms, now), p.problem ? "bad" : "soft");
+  put(age, p.problem || (p.write_only ? "" : ago(p.time_ms, now)), p.problem ? "bad" : "soft");
 }
 
 function newDevice(d, isOpen) {
