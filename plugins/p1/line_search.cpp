@@ -7,6 +7,22 @@
 
 namespace things {
 
+namespace {
+
+constexpr std::size_t cipher_head = 11; // DB 08, the system title, 82 before a length of two bytes
+
+bool is_capital(char c) {
+    return c >= 'A' && c <= 'Z';
+}
+
+/// Two bytes alone come in noise as well.
+bool is_cipher_head(std::string_view bytes) {
+    return bytes.size() == cipher_head && bytes[0] == '\xdb' && bytes[1] == '\x08' && is_capital(bytes[2]) &&
+           is_capital(bytes[3]) && is_capital(bytes[4]) && bytes[10] == '\x82';
+}
+
+} // namespace
+
 LineSearch::LineSearch(std::optional<int> baud, const std::optional<std::string>& frame) {
     for (int speed : {115200, 9600}) {
         if (baud && speed != 115200)
@@ -56,11 +72,28 @@ void LineObserver::see(std::string_view bytes) {
         ++bytes_;
         high_ += byte >> 7U;
         printable_ += (byte >= 0x20 && byte < 0x7f) || byte == '\r' || byte == '\n';
-        has_cipher_head_ = has_cipher_head_ || (last_ == '\xdb' && byte == 0x08);
-        has_hdlc_head_ = has_hdlc_head_ || (last_ == '\x7e' && (byte & 0xf0U) == 0xa0);
-        has_header_ = has_header_ || (last_ == '/' && byte >= 'A' && byte <= 'Z');
-        last_ = c;
+        see_hdlc(byte);
+        has_header_ = has_header_ || (!last_.empty() && last_.back() == '/' && is_capital(c));
+        last_ += c;
+        if (last_.size() > cipher_head)
+            last_.erase(0, 1);
+        has_cipher_head_ = has_cipher_head_ || is_cipher_head(last_);
     }
+}
+
+void LineObserver::see_hdlc(unsigned char byte) {
+    if (hdlc_at_ == 1 && byte == 0x7e) // the flag that ends one frame may begin the next
+        return;
+    if (hdlc_at_ == 1)
+        hdlc_length_ = std::size_t{byte & 7U} << 8U;
+    else if (hdlc_at_ == 2)
+        hdlc_length_ |= byte;
+    bool is_head = hdlc_at_ == 0 ? byte == 0x7e : hdlc_at_ != 1 || (byte & 0xf0U) == 0xa0;
+    hdlc_at_ = is_head ? hdlc_at_ + 1 : 0;
+    if (hdlc_at_ < 3 || hdlc_at_ < hdlc_length_ + 2)
+        return;
+    hdlc_bytes_ += byte == 0x7e ? hdlc_at_ : 0;
+    hdlc_at_ = byte == 0x7e ? 1 : 0;
 }
 
 std::string LineObserver::explain() const {
@@ -76,7 +109,7 @@ std::string LineObserver::explain() const {
         return seen +
                "they look encrypted (DB 08): set key, and aad outside Luxembourg, from the grid operator. If "
                "they are set, they are not those of this meter.";
-    if (has_hdlc_head_)
+    if (hdlc_bytes_ * 2 > bytes_)
         return seen + "they look like binary DLMS frames (7E A0), as in Norway and older Swedish meters; "
                       "that is not P1 "
                       "text.";

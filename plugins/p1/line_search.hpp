@@ -55,15 +55,22 @@ class LineObserver {
 public:
     void see(std::string_view bytes);
     void clear() { *this = LineObserver(); }
-    /// The head of a general-glo-ciphering frame was seen (DB 08): the meter needs keys.
+    /// The head of a general-glo-ciphering frame was seen (DB 08, the maker's letters, a length): the meter
+    /// needs keys.
     [[nodiscard]] bool is_encrypted() const { return has_cipher_head_; }
     /// For a technician: what is seen on the line, the likely cause, what to try.
     [[nodiscard]] std::string explain() const;
 
 private:
     std::uint64_t bytes_ = 0, high_ = 0, printable_ = 0;
-    char last_ = 0;
-    bool has_cipher_head_ = false, has_hdlc_head_ = false, has_header_ = false;
+    /// A frame 7E A0 LL ... 7E whose length is right.
+    void see_hdlc(unsigned char byte);
+
+    std::string last_;             ///< bytes, enough for the head of a cipher frame
+    std::size_t hdlc_at_ = 0;      ///< bytes of the frame at hand
+    std::size_t hdlc_length_ = 0;  ///< what its head says
+    std::uint64_t hdlc_bytes_ = 0; ///< of whole frames
+    bool has_cipher_head_ = false, has_header_ = false;
 };
 
 } // namespace things

@@ -38,7 +38,10 @@ std::unique_ptr<P1Source> P1Source::make(const PluginHost& host, const things_so
     std::vector<P1Point> points = read_p1_points(host, config, is_good);
     if (!is_good)
         return nullptr;
-    host.patience(options.timeout);
+    // Who reads by hand waits for the slowest meter, at each speed that is tried.
+    LineSearch search(options.baud, options.frame);
+    milliseconds first_telegram(LineSearch::trial_ms * (search.is_fixed() || options.port.empty() ? 1 : 2));
+    host.patience(options.is_mode_c ? options.timeout : first_telegram);
     return std::make_unique<P1Source>(host, std::move(options), std::move(points));
 }
 
@@ -74,18 +77,29 @@ int P1Source::poll(const std::uint32_t* points, std::uint32_t count, std::int64_
     int status = THINGS_OK;
     if (health_.good() == 0)
         status = run(patience, true);
+    tell_reasons();
     output_.repeat(asked);
     return status == THINGS_OK && health_.good() == 0 ? THINGS_TIMEOUT : status;
 }
 
 int P1Source::listen(std::int64_t deadline_ms) {
     Patience patience{link_time(deadline_ms), &host_};
-    if (!options_.is_mode_c)
-        return run(patience, false);
+    if (!options_.is_mode_c) {
+        int status = run(patience, false);
+        tell_reasons();
+        return status;
+    }
     if (!readout_.is_busy())
         return wait(patience, patience.deadline);
     int status = read_out(patience);
     return status == THINGS_OK ? wait(patience, patience.deadline) : status;
+}
+
+void P1Source::tell_reasons() const {
+    if (health_.good() > 0)
+        output_.tell_reasons(health_.good());
+    else if (stream_)
+        host_.reason(THINGS_SOURCE, 0, observer_.explain());
 }
 
 int P1Source::discover(const PluginSettings&, std::int64_t deadline_ms) {

@@ -47,6 +47,8 @@ private:
     /// Opens, reads and decodes until the patience ends. `until_telegram`: or until one was good.
     int run(const Patience& patience, bool until_telegram);
     int wait(const Patience& patience, LinkTime until) const;
+    /// To the host: why points have no value.
+    void tell_reasons() const;
     /// After a failure the next attempt waits 1 s, then twice as long, up to 30 s.
     int open(const Patience& patience);
     void close(const std::string& why);

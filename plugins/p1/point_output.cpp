@@ -222,4 +222,13 @@ void PointOutput::tell_missing() {
                         names));
 }
 
+void PointOutput::tell_reasons(std::uint64_t telegrams) const {
+    for (std::size_t i = 0; i < points_.size(); ++i)
+        if (!states_[i].has_value && !points_[i].selection.is_list() && !states_[i].has_mismatch)
+            host_.reason(THINGS_POINT, static_cast<std::uint32_t>(i),
+                         fmt::format("in none of {} telegrams did this meter send a valid value for {}; "
+                                     "`kpn-things-gateway scan` with the source's name lists what it sends",
+                                     telegrams, describe(points_[i])));
+}
+
 } // namespace things

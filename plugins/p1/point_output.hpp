@@ -46,6 +46,8 @@ public:
     /// After some telegrams: points that the meter does not send, as one note, once.
     /// The caller waits for some telegrams before: not every object comes with each.
     void tell_missing();
+    /// To the host, of each point that had no value in so many telegrams.
+    void tell_reasons(std::uint64_t telegrams) const;
     [[nodiscard]] const std::vector<P1Point>& points() const { return points_; }
 
 private:

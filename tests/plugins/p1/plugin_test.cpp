@@ -14,10 +14,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <random>
 #include <thread>
 
 #include <netinet/in.h>
@@ -509,7 +511,14 @@ TEST_CASE("a line without telegrams is explained by what is seen on it") {
     CHECK(explain(sample_bytes("lu-smarty-encrypted")).find("set key") != std::string::npos);
     CHECK(explain(sample_bytes("dev-7e1-read-as-8n1")).find("bit 7") != std::string::npos);
     CHECK(explain(sample_bytes("damaged-wrong-crc")).find("cut or damaged") != std::string::npos);
-    CHECK(explain("\x7e\xa0\x27\x01").find("DLMS") != std::string::npos);
+    const std::string hdlc("\x7e\xa0\x08\x01\x02\x01\x10\x5a\x87\x7e", 10); // 8 bytes between the flags
+    CHECK(explain(hdlc + hdlc).find("DLMS") != std::string::npos);
+    CHECK(explain(hdlc + hdlc.substr(1) + hdlc.substr(1)).find("DLMS") != std::string::npos);
+    std::mt19937 random(1); // a wrong speed: neither DLMS nor encrypted
+    std::string noise;
+    for (int i = 0; i < 75'660; ++i)
+        noise += static_cast<char>(random() & 0xffU);
+    CHECK_MESSAGE(explain(noise).find("wrong speed") != std::string::npos, explain(noise));
     CHECK(explain("hello, world\r\n").find("right port") != std::string::npos);
 }
 
@@ -687,4 +696,29 @@ TEST_CASE("an old meter is read at 9600 7E1") {
     CHECK(number(host.of(0)[0].value) == 980);
     CHECK(number(host.of(1)[0].value) == 1124.477);
     CHECK(host.of(1)[0].time_ms == 1770555600000); // 2026-02-08 14:00 in normal time
+}
+
+TEST_CASE("a point whose object the meter never sends is told so, and a silent line what is seen on it") {
+    Pty pty;
+    TestConfig config;
+    config.set("port", pty.path()).set("baud", std::string("115200")).set("frame", std::string("8N1"));
+    config.point("power", "W", 0).at("obis", std::string("1-0:1.7.0"));
+    config.point("never", "W", 0).at("obis", std::string("1-0:99.7.0"));
+    FakeHost host(plugin());
+    REQUIRE(host.create(config) == THINGS_OK);
+    CHECK(host.patience_ms == 12'500);
+    auto reason = [&host](std::uint32_t level, std::uint32_t index, const char* part) {
+        return std::any_of(host.events.begin(), host.events.end(), [&](const TestEvent& event) {
+            return event.kind == THINGS_REASON && event.level == level && event.index == index &&
+                   event.text.find(part) != std::string::npos;
+        });
+    };
+    CHECK(host.poll({0, 1}, 50) == THINGS_TIMEOUT);
+    CHECK(reason(THINGS_SOURCE, 0, "not a single byte"));
+    pty.send("/ABC5\\1\r\n\r\n1-0:1.7.0(00.244*kW)\r\n!\r\n");
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!reason(THINGS_POINT, 1, "in none of 1 telegrams") && std::chrono::steady_clock::now() < deadline)
+        host.listen(50);
+    CHECK(reason(THINGS_POINT, 1, "1-0:99.7.0"));
+    CHECK_FALSE(reason(THINGS_POINT, 0, "in none"));
 }
