@@ -108,6 +108,7 @@ int schema(const Common& common, const SchemaOptions& options) {
     PluginDirectory plugins = installed_plugins(common);
     const auto all = plugins.find_all();
     print_problems(plugins);
+    descriptions.reserve(all.size());
     for (const auto& plugin : all)
         descriptions.push_back(&plugin->description());
     if (options.format == "man")

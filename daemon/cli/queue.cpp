@@ -47,7 +47,7 @@ public:
     }
     /// Makes what was changed durable.
     void close() {
-        wait([this](std::function<void()> done) { queue_.shutdown([done](bool) { done(); }); });
+        wait([this](const std::function<void()>& done) { queue_.shutdown([done](bool) { done(); }); });
     }
     /// A queue that could not be opened as it should be must not look like an empty one.
     void print_alarms() const {
@@ -384,7 +384,7 @@ int queue_adopt(const Common& common, const AdoptOptions& options) {
             return failed;
         ClosedQueue closed(*config);
         closed.print_alarms();
-        closed.wait([&](std::function<void()> done) {
+        closed.wait([&](const std::function<void()>& done) {
             closed.queue().adopt(file.path(), options.rescue, [&answer, &options, done](AdoptResult result) {
                 result.file = options.file.string();
                 answer.result = adopt_json(result);
