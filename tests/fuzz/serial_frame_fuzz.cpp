@@ -34,6 +34,8 @@ FrameRules choose(const std::uint8_t* data) {
     rules.checksum.is_hex = (data[3] & 0x10U) != 0;
     rules.checksum.is_low_first = (data[3] & 0x20U) != 0;
     rules.checksum.from = data[3] >> 6U;
+    rules.checksum.tail = data[1] & 1U;
+    rules.checksum.is_negated = (data[1] & 2U) != 0;
     return rules;
 }
 
@@ -76,7 +78,7 @@ std::vector<std::string> run(const FrameRules& rules, std::string_view bytes, st
                 (void)extract(frame, points[i], json);
             (void)escaped(frame.bytes);
         },
-        [](std::string_view) {});
+        [](const FrameDamage&) {});
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
         reader.feed(bytes.substr(at, piece));
         if (reader.held() > rules.max_length)
