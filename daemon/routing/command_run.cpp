@@ -196,8 +196,8 @@ void CommandRun::on_mismatch() {
     const auto found = words(*command_.after);
     if (was_lost_)
         end(CommandState::failed,
-            fmt::format("the answer was lost; read back {} and not {}: not done{}, and not repeated; {}",
-                        found, words(command_.value), was_retried_ ? " twice" : "", write_error_));
+            fmt::format("the answer was lost; read back {} and not {}, not repeated{}; {}", found,
+                        words(command_.value), was_retried_ ? " again" : "", write_error_));
     else if (!write_error_.empty())
         end(CommandState::failed,
             fmt::format("writing {} failed: {}; it reads {}", words(command_.value), write_error_, found));

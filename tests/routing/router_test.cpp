@@ -207,8 +207,8 @@ TEST_CASE("a write whose answer was lost goes out once; what is read back decide
         site.start();
         site.answer(R"({"n":"pump","vb":true})");
         CHECK(site.last().state == CommandState::failed);
-        CHECK(site.last().verdict == "the answer was lost; read back false and not true: not done, and not "
-                                     "repeated; no answer from unit 1 within 500 ms");
+        CHECK(site.last().verdict == "the answer was lost; read back false and not true, not repeated; no "
+                                     "answer from unit 1 within 500 ms");
     }
     SUBCASE("a point that is never read back is not sent again either, nor after a restart") {
         site.point("pump").write_only = true;
