@@ -326,12 +326,11 @@ void Gateway::feed_watchdog(std::int64_t boot_ms, std::int64_t wall_ms) {
 
 void Gateway::write(const std::string& device, const std::string& point, Value value,
                     std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) {
-    sources_.write(device, point, std::move(value), not_after_boot_ms,
-                   [handler = std::move(handler)](BusResult result) {
-                       handler({result.status == BusResult::Status::ok,
-                                result.status == BusResult::Status::timeout, std::move(result.value),
-                                result.stamp, std::move(result.text)});
-                   });
+    sources_.write(
+        device, point, std::move(value), not_after_boot_ms, [handler = std::move(handler)](BusResult result) {
+            handler({result.status == BusResult::Status::ok, result.status == BusResult::Status::timeout,
+                     std::move(result.value), result.stamp, std::move(result.text)});
+        });
 }
 
 void Gateway::read(const std::string& device, const std::string& point,

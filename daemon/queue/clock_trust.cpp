@@ -90,7 +90,7 @@ std::string ClockTrust::explain_wait() const {
     if (!is_plausible())
         why = "wrong, since it is before a time that has been already";
     else if (platform_ahead_ms_)
-        why += fmt::format(", and {} s {} the platform's", std::llabs(*platform_ahead_ms_) / 1000,
+        why += fmt::format(", and {} s {} the platform's", (std::llabs(*platform_ahead_ms_) + 500) / 1000,
                            *platform_ahead_ms_ > 0 ? "behind" : "ahead of");
     return "Readings are held back: clock " + why +
            ". They are kept and get their time once it is right. Set it (timedatectl) and let it reach a "

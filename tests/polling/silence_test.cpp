@@ -58,7 +58,7 @@ TEST_CASE("a failure that was told is no silence") {
 TEST_CASE("a point that gives nothing while others do is told of alone, unless it is only written") {
     Quiet quiet;
     quiet.work = make_work("simulated", 3, seconds(10));
-    quiet.work.points[2].config.settings = {make_setting("write_only", true)};
+    quiet.work.points[2].config.write_only = true;
     Silence silence = quiet.silence();
     silence.on_create(0);
     for (std::int64_t now = 0; now <= 62'000; now += 1000)
