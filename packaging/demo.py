@@ -44,7 +44,7 @@ devices:
       - {{name: temperature, unit: Cel, holding: 100, type: int16, scale: 0.1}}
       - {{name: energy, unit: Wh, holding: 110, type: uint32}}
       - {{name: setpoint, unit: Cel, holding: 200, type: float32, writable: {{min: 5, max: 30}}}}
-      - {{name: pump, coil: 3, writable: {{min_interval: 0s}}}}
+      - {{name: pump, coil: 3, writable: true}}
   - name: greenhouse              # made-up sensors
     dvnuuid: {greenhouse}
     secret: {{file: greenhouse.secret}}

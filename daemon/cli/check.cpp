@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -52,6 +53,27 @@ void try_side_doors(const Config& config) {
             print_line(stderr, "warning: {} {}: {}", key, path.string(), problem);
 }
 
+/// Whether the point switches something, by the keys that the shipped plugins have for it.
+bool is_coil(const PointConfig& point) {
+    return std::any_of(point.settings.begin(), point.settings.end(), [](const Setting& setting) {
+        const auto* entity = std::get_if<std::string>(&setting.value);
+        return setting.key == "coil" ||
+               (setting.key == "entity" && entity != nullptr && entity->size() > 1 && entity->front() == '0');
+    });
+}
+
+/// A relay has some 100,000 cycles, which whoever speaks for the platform can spend in a day.
+void warn_of_wear(const Config& config, std::vector<Problem>& problems) {
+    for (const DeviceConfig& device : config.devices)
+        for (const PointConfig& point : device.points)
+            if (point.writable && point.writable->min_interval.count() == 0 && is_coil(point))
+                problems.push_back(
+                    {point.place, Severity::warning,
+                     fmt::format("writable: {} is a coil, and each command may switch it; a relay wears out. "
+                                 "Add min_interval, such as {{min_interval: 10s}}",
+                                 point.name)});
+}
+
 /// Where systemd looks first.
 std::vector<std::filesystem::path> unit_folders() {
     return {"/etc/systemd/system", "/usr/lib/systemd/system"};
@@ -75,6 +97,8 @@ int check(const Common& common, const CheckOptions& options) {
         if (const std::string problem = storage_problem(checked.config->queue.path, system_storage());
             !problem.empty())
             checked.problems.push_back({{common.config.string(), 0, 0}, Severity::warning, problem});
+    if (checked.config)
+        warn_of_wear(*checked.config, checked.problems);
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config) {

@@ -55,29 +55,6 @@ void check_write_only(const Section& section, const PointConfig& point, Problems
                        "max_step: a step is measured from the present value, which write_only cannot know");
 }
 
-/// Whether the point switches something, by the keys that the shipped plugins have for it.
-bool is_coil(const PointConfig& point) {
-    return std::any_of(point.settings.begin(), point.settings.end(), [](const Setting& setting) {
-        const auto* entity = std::get_if<std::string>(&setting.value);
-        return setting.key == "coil" ||
-               (setting.key == "entity" && entity != nullptr && entity->size() > 1 && entity->front() == '0');
-    });
-}
-
-// A relay has some 100,000 cycles, which whoever speaks for the platform can spend in a day.
-void check_wear(const Section& section, const PointConfig& point, Problems& problems) {
-    if (!point.writable || !is_coil(point))
-        return;
-    const Node* writable = section.node("writable");
-    if (writable == nullptr || (writable->is_map() && writable->find("min_interval") != nullptr))
-        return;
-    problems.warning(section.place("writable"),
-                     fmt::format("writable: {} is a coil, and each command may switch it; a relay wears out: "
-                                 "add min_interval, such as {{min_interval: 10s}}, or 0s where it does not "
-                                 "matter",
-                                 point.name.empty() ? "this" : point.name));
-}
-
 } // namespace
 
 const KnownSource* find_source(KnownSources& sources, const std::string& name, const Place& asked,
@@ -145,7 +122,6 @@ PointConfig PointReader::read(const Entries& entries, const Place& place, const 
                         fmt::format("writable: plugin {} cannot write; leave the key out", plugin->name));
     point.settings =
         read_settings(*plugin, Level::point, entries, point_keys(), "point", place, options_, problems_);
-    check_wear(section, point, problems_);
     return point;
 }
 

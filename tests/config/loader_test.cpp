@@ -42,7 +42,7 @@ devices:
     points:
       - {name: temperature, unit: Cel, holding: 100, type: int16, scale: 0.1}
       - {name: energy, unit: Wh, input: 0x156, type: float32, order: CDAB, interval: 1m}
-      - {name: pump, coil: 3, writable: {min_interval: 0s}}
+      - {name: pump, coil: 3, writable: true}
       - name: setpoint
         unit: Cel
         holding: 200
