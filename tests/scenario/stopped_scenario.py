@@ -24,7 +24,7 @@ devices:
     interval: 100ms
     points:
       - {name: setpoint, unit: Cel, holding: 200, writable: {min: 5, max: 30, max_step: 5}}
-      - {name: pump, coil: 3, writable: true}
+      - {name: pump, coil: 3, writable: {min_interval: 0s}}
 """
 
 
