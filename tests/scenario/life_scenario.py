@@ -230,17 +230,19 @@ class CommandLine(Scenario):
 
     def test_read_says_what_a_program_printed_in_place_of_a_value(self):
         """Programs as people write them: one that does not flush and gives its field another name, one that breaks."""
-        misnamed = "import time; print('{\"point\":\"levl\",\"value\":1}'); time.sleep(60)"
+        misnamed = 'import json, time; print(json.dumps(dict(point="levl", value=1))); time.sleep(60)'
         for program, says in ((misnamed, "prints `levl`, but what is wanted is `level`"),
                               ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'")):
             with self.subTest(program):
-                (self.folder / "program.py").write_text(program)
-                ended = self.gateway_at_rest(f"""
+                text = f"""
 sources:
-  well: {{plugin: exec, command: [/usr/bin/env, python3, {self.folder}/program.py]}}
+  well: {{plugin: exec, command: [/usr/bin/env, python3, -c, '{program}']}}
 devices:
   - {{name: boiler, dvnuuid: BOILER, secret: {{file: boiler}}, source: well, points: [{{name: level}}]}}
-""").run("read", "boiler")
+"""
+                gateway = self.gateway or self.gateway_at_rest()
+                gateway.config.write_text(self.yaml(text))
+                ended = gateway.run("read", "boiler")
                 self.assertEqual(ended.returncode, 69, ended.stderr)
                 self.assertIn(says, ended.stderr)
 
