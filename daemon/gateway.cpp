@@ -91,8 +91,7 @@ Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload, const 
 }
 
 Gateway::~Gateway() {
-    if (reloader_.joinable())
-        reloader_.join();
+    reloader_.join();
 }
 
 void Gateway::start() {

@@ -20,13 +20,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -212,7 +212,7 @@ private:
     Sources sources_;
     std::optional<WebServer> web_;
     ControlServer control_;
-    std::thread reloader_;
+    boost::asio::thread_pool reloader_{1}; ///< made before the sources take every thread that there is
     bool is_stopping_ = false;
     bool must_start_anew_ = false;
     End end_ = End::stopped;

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <csignal>
-#include <system_error>
 #include <utility>
 
 #include <time.h>
@@ -170,17 +169,15 @@ void Gateway::begin_reload() {
     }
     is_reloading_ = true;
     notify::reloading(monotonic_us());
-    try {
-        reloader_ = std::thread([this] {
-            auto next = reload_();
-            boost::asio::post(loop_,
-                              [this, next = std::move(next)]() mutable { end_reload(std::move(next)); });
-        });
-    } catch (const std::system_error& error) {
-        log::error("reload refused: no thread to check it on: {}; the old configuration goes on",
-                   error.what());
-        finish_reload();
-    }
+    boost::asio::post(reloader_, [this] {
+        Reloaded next;
+        try {
+            next = reload_();
+        } catch (const std::exception& error) { // a lack of memory or descriptors, which may pass
+            log::error("the configuration cannot be checked: {}", error.what());
+        }
+        boost::asio::post(loop_, [this, next = std::move(next)]() mutable { end_reload(std::move(next)); });
+    });
 }
 
 void Gateway::on_refusal(const std::string& refusal) {
@@ -193,10 +190,10 @@ void Gateway::on_refusal(const std::string& refusal) {
 }
 
 void Gateway::end_reload(Reloaded next) {
-    reloader_.join();
     if (is_stopping_)
         return;
-    on_refusal(next.refusal);
+    if (next.config || !next.refusal.empty()) // else it could not be checked, which says nothing of it
+        on_refusal(next.refusal);
     if (!next.config)
         log::error("reload refused: the configuration has the errors above; the old one goes on");
     if (!next.config || !apply(std::move(*next.config)))

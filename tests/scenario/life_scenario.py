@@ -71,7 +71,7 @@ class Stopping(Scenario):
         self.wait_for_counter(until + 1)
         self.assert_nothing_missing(until)
 
-    def test_a_reload_for_which_there_is_no_thread_is_refused(self):
+    def test_a_reload_needs_no_thread_that_may_not_be_there(self):
         if "asan" in BUILD.name or "tsan" in BUILD.name:
             self.skipTest("sanitizers need address space of their own")
         self.start(ONE)
@@ -79,7 +79,8 @@ class Stopping(Scenario):
         size = re.search(r"VmSize:\s+(\d+) kB", pathlib.Path(f"/proc/{self.gateway.process.pid}/status").read_text())
         resource.prlimit(self.gateway.process.pid, resource.RLIMIT_AS, (int(size.group(1)) * 1024, -1))
         self.gateway.reload()
-        self.wait(lambda: "reload refused: no thread" in self.gateway.log(), "the reload is refused")
+        # Its check may need more memory than is left: then it is refused, and the gateway goes on all the same.
+        self.wait(lambda: re.search("reloaded: |reload refused", self.gateway.log()), "the reload has ended")
         resource.prlimit(self.gateway.process.pid, resource.RLIMIT_AS, (-1, -1))
         self.wait_for_counter(self.plc.counters[0].get(1, 0) + 5)
 
