@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t mib = 1024 * 1024;
+constexpr std::uint64_t mib = std::uint64_t{1024} * 1024;
 // Loop, uploads, archive, log, a reload that is checked, look-ups of names.
 constexpr Needs of_daemon{16, 128, 32 * mib};
 constexpr Needs of_source{1, 4, mib / 8}; ///< its thread, its eventfd, its link

@@ -19,6 +19,10 @@ bool is_read(const SourcePoint& point) {
     return !point.config.write_only;
 }
 
+std::string explain(const std::string& what, const std::string& reason) {
+    return reason.empty() ? what : what + ": " + reason;
+}
+
 } // namespace
 
 Silence::Silence(const SourceWork& work, bool polls, Milliseconds least)
@@ -66,10 +70,6 @@ std::string Silence::reason_for(std::uint32_t point) const {
         if (text != nullptr)
             return *text;
     return {};
-}
-
-std::string Silence::explain(std::string what, const std::string& reason) const {
-    return reason.empty() ? what : what + ": " + reason;
 }
 
 std::vector<SourceEvent> Silence::due(std::int64_t now_ms, const EventFilter& events) {

@@ -39,7 +39,6 @@ public:
 
 private:
     [[nodiscard]] const std::string* reason(Level level, std::uint32_t index) const;
-    [[nodiscard]] std::string explain(std::string what, const std::string& reason) const;
 
     const SourceWork& work_;
     const bool polls_;
