@@ -57,7 +57,7 @@ HostReach::Identity identity_of(const fs::path& path) {
 bool HostReach::has_changed() const {
     for (std::size_t i = 0; i < named.size(); ++i)
         if (const Identity identity = identity_of(named[i]);
-            identity != Identity() && identity != identities_[i])
+            identity.front() != 0 && identity != identities_[i])
             return true;
     return false;
 }

@@ -66,7 +66,7 @@ void ClockTrust::witness(std::int64_t date_ms, Milliseconds took) {
     if (date_ms + 1000 + tolerance_ms < wall - took.count() || date_ms - tolerance_ms > wall) {
         agreements_ = 0;
         vouched_until_boot_ms_ = 0;
-        platform_ahead_ms_ = date_ms - wall;
+        platform_ahead_ms_ = date_ms + 500 - (wall - took.count() / 2); // of its second, the middle
         return;
     }
     platform_ahead_ms_.reset();

@@ -53,7 +53,7 @@ bool DeviceLog::insert(Block block, bool is_clean, std::uint64_t segment) {
         if (left == 0)
             continue;
         Chunk chunk;
-        chunk.block = gap.size() == block.count ? std::move(block) : cut(block, gap);
+        chunk.block = gap.size() == block.count ? std::exchange(block, Block()) : cut(block, gap);
         chunk.left = left;
         chunk.is_open = false;
         chunk.is_clean = is_clean;

@@ -310,7 +310,9 @@ void Queue::Impl::recognise_machine() {
         present.id = machine_.id;
     if (present.nics.empty())
         present.nics = machine_.nics;
-    flash_changed_ = flash_changed_ || present != machine_ || !is_move_dated_;
+    // A new queue has no mark to correct: it gets its first with whatever is committed first.
+    const bool is_new = machine_ == MachineMark();
+    flash_changed_ = flash_changed_ || (!is_new && present != machine_) || !is_move_dated_;
     machine_ = std::move(present);
 }
 
