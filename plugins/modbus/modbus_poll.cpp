@@ -28,6 +28,12 @@ bool is_same(const PlannedRequest& a, const PlannedRequest& b) {
     return a.unit == b.unit && a.table == b.table && a.span == b.span;
 }
 
+// The last retry is spent on another request, to see whether the unit is there; one at least on the same,
+// which takes an answer that comes late.
+int repeats(const UnitSettings& unit) {
+    return std::max(unit.retries - 1, std::min(unit.retries, 1));
+}
+
 } // namespace
 
 int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
@@ -86,7 +92,7 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
             return Next::go_on;
         }
         const bool alone = !has_neighbours(unit);
-        const Next next = read(request, alone ? std::max(unit_of(request).retries - 1, 0)
+        const Next next = read(request, alone                           ? repeats(unit_of(request))
                                         : Clock::now() < hurried_until_ ? glance
                                                                         : no_verdict);
         if (next == Next::failed) {
@@ -126,7 +132,9 @@ ModbusSource::Next ModbusSource::run_alive(const PollPlan& plan, std::vector<con
 }
 
 // Those that missed their answer a moment ago. The first that stays silent is the last that is waited for
-// now. Each unit is asked for what it answered last: whether it is the unit that is silent, or the request.
+// now. Each unit is asked the same once more, since its answer may only be late, and then for what it
+// answered last: whether it is the unit that is silent, or the request. A unit alone was asked the same often
+// enough.
 ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest*>& late) {
     std::array<bool, 256> done{};
     std::chrono::nanoseconds spent{0};
@@ -144,14 +152,22 @@ ModbusSource::Next ModbusSource::run_late(const std::vector<const PlannedRequest
             if (unit_of(*request).unit == unit)
                 requests.push_back(request);
         const SteadyTime now = Clock::now();
-        int retries = is_alone ? 0 : std::max(unit_of(*first).retries - 1, 0);
-        const std::optional<Next> known = ask_known(unit, *first, retries);
-        if (known == Next::go_on) { // then the others first
-            std::rotate(requests.begin(), requests.begin() + 1, requests.end());
-            retries = 0;
-        } else if (known == Next::failed)
-            on_silence(*first, failure_.why);
-        if (known == Next::stop || (known != Next::failed && read_all(requests, retries) == Next::stop))
+        const int same = is_alone ? 0 : repeats(unit_of(*first));
+        Next next = same > 0 ? read(*first, same - 1) : Next::failed;
+        if (next == Next::failed) {
+            const Failure failure = failure_;
+            next = ask_known(unit, *first).value_or(same > 0 ? Next::failed : Next::later);
+            if (next == Next::failed)
+                on_silence(*first, same > 0 ? failure : failure_);
+            else if (next == Next::go_on && same > 0) {
+                it.health.on_answer();
+                suspect(*first, failure);
+            } else if (next == Next::go_on) // the others first
+                std::rotate(requests.begin(), requests.begin() + 1, requests.end());
+        }
+        if (same > 0)
+            requests.erase(requests.begin());
+        if (next == Next::stop || (next != Next::failed && read_all(requests, same) == Next::stop))
             return Next::stop;
         if (it.health.state() == UnitHealth::State::alive) {
             hurried_until_ = {};
@@ -188,13 +204,12 @@ ModbusSource::Next ModbusSource::read_all(const std::vector<const PlannedRequest
     const std::uint8_t unit = unit_of(last).unit;
     UnitState& it = units_[unit];
     if (!is_there) {
-        const std::optional<Next> known = ask_known(unit, last, 0);
+        const std::optional<Next> known = ask_known(unit, last);
         if (known == Next::stop)
             return Next::stop;
-        // One that cannot be asked for anything now is believed for what it answered a moment ago.
-        is_there = known == Next::go_on || (known == Next::later && was_there(it));
+        is_there = known == Next::go_on;
         if (!is_there) {
-            on_silence(last, failed.back().second.why);
+            on_silence(last, failed.back().second);
             return Next::failed;
         }
         it.health.on_answer();
@@ -204,8 +219,7 @@ ModbusSource::Next ModbusSource::read_all(const std::vector<const PlannedRequest
     return Next::go_on;
 }
 
-std::optional<ModbusSource::Next> ModbusSource::ask_known(std::uint8_t unit, const PlannedRequest& failed,
-                                                          int silent_retries) {
+std::optional<ModbusSource::Next> ModbusSource::ask_known(std::uint8_t unit, const PlannedRequest& failed) {
     UnitState& it = units_[unit];
     const auto is_other = [&failed](const std::optional<PlannedRequest>& request) {
         return request && !is_same(*request, failed);
@@ -215,10 +229,16 @@ std::optional<ModbusSource::Next> ModbusSource::ask_known(std::uint8_t unit, con
         known = point_probe(unit);
     if (!is_other(known))
         return std::nullopt;
-    const Next next = read(*known, silent_retries);
+    // One whose answer looks like the missing one would have to wait for that; one register less need not. A
+    // refusal is an answer too.
+    const bool is_blocked = bus_.clear_at(known->request(unit_of(*known))) > Clock::now();
+    if (is_blocked && has_neighbours(unit) && known->span.size() > 1)
+        --known->span.end;
+    const Next next = read(*known, 0);
     if (next == Next::failed)
         ++it.turn;
-    return next;
+    // One that cannot be asked for anything now is believed for what it answered a moment ago.
+    return next == Next::later && was_there(it) ? Next::go_on : next;
 }
 
 // With neighbours on the line the first failure is the last that is waited for in this call.
@@ -316,7 +336,7 @@ ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t uni
     if (next == Next::later && first)
         next = Next::failed;
     if (next == Next::failed && first)
-        on_silence(shortest, first->why);
+        on_silence(shortest, *first);
     if (next != Next::go_on)
         return next;
     it.turn = 0;
@@ -324,7 +344,7 @@ ModbusSource::Next ModbusSource::run_unit(const PollPlan& plan, std::uint8_t uni
     for (const PlannedRequest& request : plan)
         if (unit_of(request).unit == unit && (probe.points.empty() || !is_same(request, probe)))
             rest.push_back(&request);
-    return read_all(rest, is_alone ? std::max(unit_of(shortest).retries - 1, 0) : 0);
+    return read_all(rest, repeats(unit_of(shortest)));
 }
 
 PlannedRequest ModbusSource::probe_of(const PollPlan& plan, std::uint8_t unit) const {
@@ -401,11 +421,9 @@ ModbusSource::Next ModbusSource::run_trial(std::uint32_t point) {
     next_probe_ = Clock::now() + probe_share * (Clock::now() - now);
     const Failure failure = failure_;
     if (it.answered_in != call_) {
-        next = ask_known(unit, request, 0).value_or(Next::failed);
-        if (next == Next::later && was_there(it))
-            next = Next::go_on;
+        next = ask_known(unit, request).value_or(Next::failed);
         if (next == Next::failed)
-            on_silence(request, failure.why);
+            on_silence(request, failure);
         if (next != Next::go_on)
             return next;
     }
@@ -422,17 +440,18 @@ void ModbusSource::leave_out(std::uint32_t point, const PlannedRequest& request,
     const auto blocked = bus_.clear_after(unit.timeout);
     const auto wait =
         std::chrono::duration_cast<std::chrono::seconds>(share * std::max(failure.cost, blocked));
-    const std::string_view code = failure.why.code;
+    const BusExplanation why = explain(failure, answered_beside(request));
+    const std::string_view code = why.code;
     const bool is_cheap = failure.cost < unit.timeout / 2 && code != "timeout" && code != "closed_instead";
     was_read_[point] = false;
-    std::string text = point_text(point) + ": " + failure.why.text;
+    std::string text = point_text(point) + ": " + why.text;
     if (!is_cheap) {
         lessons_.refuse(point, settings_.points[point], Clock::now(), std::clamp(wait, shortest, longest));
         text += " The point is left out and tried again now and then; the others are read.";
     }
     if (point_codes_[point] && std::string_view(point_codes_[point]) == waits)
-        point_codes_[point] = failure.why.code; // the reason became clear; nothing recovered in between
-    point_problem(point, failure.why.code, text);
+        point_codes_[point] = why.code; // the reason became clear; nothing recovered in between
+    point_problem(point, why.code, text);
 }
 
 std::string ModbusSource::answered_beside(const PlannedRequest& request) const {
@@ -498,7 +517,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         return Next::go_on;
     case Exchange::Status::exception:
         if (is_gone_behind_gateway(result.code))
-            return fail(request, explain_exception(frame, result.code), Clock::now() - now);
+            return fail(request, {frame, result, timing, Clock::now() - now});
         on_answer(unit.unit);
         if (says_later(result.code)) {
             for (const PlannedPoint& planned : request.points) {
@@ -510,10 +529,7 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
         return request.points.empty() ? Next::go_on : narrow(request, result.code);
     case Exchange::Status::silent:
     case Exchange::Status::damaged:
-        return fail(request,
-                    explain_silence(frame, result, timing_of(unit, silent_retries), settings_.link,
-                                    was_there(it) ? answered_beside(request) : std::string()),
-                    Clock::now() - now);
+        return fail(request, {frame, result, timing, Clock::now() - now});
     case Exchange::Status::lost:
         break;
     }
@@ -521,12 +537,18 @@ ModbusSource::Next ModbusSource::read(const PlannedRequest& request, int silent_
     return Next::stop;
 }
 
-ModbusSource::Next ModbusSource::fail(const PlannedRequest& request, BusExplanation why,
-                                      std::chrono::nanoseconds cost) {
+ModbusSource::Next ModbusSource::fail(const PlannedRequest& request, Failure failure) {
     failed_.push_back({request.unit, request.table, request.span.first});
-    failure_ = {std::move(why), cost};
-    wasted_ += cost;
+    wasted_ += failure.cost;
+    failure_ = std::move(failure);
     return Next::failed;
+}
+
+BusExplanation ModbusSource::explain(const Failure& failure, const std::string& beside) const {
+    const Exchange& result = failure.result;
+    return result.status == Exchange::Status::exception
+               ? explain_exception(failure.request, result.code)
+               : explain_silence(failure.request, result, failure.timing, settings_.link, beside);
 }
 
 // Long enough for a unit that was not slower of late.
@@ -564,17 +586,12 @@ void ModbusSource::on_answer(std::uint8_t unit) {
     next_probe_ = Clock::now();
 }
 
-void ModbusSource::on_silence(const PlannedRequest& request, BusExplanation why) {
+void ModbusSource::on_silence(const PlannedRequest& request, const Failure& failure) {
     const UnitSettings& unit = unit_of(request);
     UnitState& it = units_[unit.unit];
     it.health.on_silence(Clock::now(), unit.timeout, unit.backoff_max);
     it.turn = std::max(it.turn, 1U); // the next probe asks for something else
-    report_silence(request, std::move(why));
-}
-
-void ModbusSource::report_silence(const PlannedRequest& request, BusExplanation why) {
-    UnitState& it = units_[unit_of(request).unit];
-    it.trouble = std::move(why);
+    it.trouble = explain(failure);
     report_unit(it);
 }
 

@@ -89,11 +89,13 @@ private:
     };
     /// How a call goes on after a request.
     /// go_on: it was answered, perhaps by an exception. later: not asked, an older answer may still come.
-    /// failed: not answered; failure_ says why, and whose fault it is shows by asking for something else.
+    /// failed: not answered; failure_ says how, and whose fault it is shows by asking for something else.
     /// stop: the call ends, link_failed_ or interrupted_ says why.
     enum class Next : std::uint8_t { go_on, later, failed, stop };
     struct Failure {
-        BusExplanation why;
+        BusRequest request;
+        Exchange result;
+        BusTiming timing;
         std::chrono::nanoseconds cost{0};
     };
     /// Where a call ended, so that the next one goes on there.
@@ -145,7 +147,7 @@ private:
     Next run_trial(std::uint32_t point);
     /// Asks for what the unit answered last, or for one of its points where `failed` asked for just that.
     /// Nothing: there is nothing else to ask for.
-    std::optional<Next> ask_known(std::uint8_t unit, const PlannedRequest& failed, int silent_retries);
+    std::optional<Next> ask_known(std::uint8_t unit, const PlannedRequest& failed);
     /// One that failed twice in this call is left out at once if it holds one point.
     void suspect(const PlannedRequest& request, const Failure& failure);
     void leave_out(std::uint32_t point, const PlannedRequest& request, const Failure& failure);
@@ -169,9 +171,10 @@ private:
     void learn_usual(std::uint8_t unit, std::uint32_t us);
     [[nodiscard]] std::chrono::milliseconds short_patience(const UnitSettings& unit) const;
     [[nodiscard]] bool may_wait_for(std::uint8_t unit, std::chrono::nanoseconds spent) const;
-    void on_silence(const PlannedRequest& request, BusExplanation why);
-    [[nodiscard]] Next fail(const PlannedRequest& request, BusExplanation why, std::chrono::nanoseconds cost);
-    void report_silence(const PlannedRequest& request, BusExplanation why);
+    void on_silence(const PlannedRequest& request, const Failure& failure);
+    [[nodiscard]] Next fail(const PlannedRequest& request, Failure failure);
+    /// `beside`: registers of the unit that are answered, if it is the request that fails.
+    [[nodiscard]] BusExplanation explain(const Failure& failure, const std::string& beside = "") const;
     void report_unit(const UnitState& unit);
     /// At most one request a poll, and one every 10 s.
     void try_gap(const PollPlan& plan);

@@ -46,7 +46,8 @@ ModbusSource::Chain ModbusSource::read_chain(std::uint32_t unit_index, std::uint
     const PlannedRequest request{unit_index, RegisterTable::holding, {address, address + 2}, {}, false};
     const BusRequest frame = request.request(unit);
     const bool known = units_[unit.unit].health.state() == UnitHealth::State::alive;
-    const Exchange result = ask(frame, timing_of(unit, known ? unit.retries : 0));
+    const BusTiming timing = timing_of(unit, known ? unit.retries : 0);
+    const Exchange result = ask(frame, timing);
     if (result.status == Exchange::Status::lost)
         return Chain::stop;
     if (result.status == Exchange::Status::answered) {
@@ -55,15 +56,13 @@ ModbusSource::Chain ModbusSource::read_chain(std::uint32_t unit_index, std::uint
         return Chain::words;
     }
     const bool refused = result.status == Exchange::Status::exception;
-    const BusExplanation trouble =
-        refused ? explain_exception(frame, result.code)
-                : explain_silence(frame, result, timing_of(unit, unit.retries), settings_.link);
+    const Failure failure{frame, result, timing};
     if (!refused || is_gone_behind_gateway(result.code))
-        on_silence(request, trouble);
+        on_silence(request, failure);
     else
         on_answer(unit.unit);
     if (!refused || result.code > last_firm_refusal)
-        why = trouble.text;
+        why = explain(failure).text;
     return Chain::refused;
 }
 

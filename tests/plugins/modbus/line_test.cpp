@@ -118,6 +118,60 @@ TEST_CASE("a dead unit costs its neighbours next to nothing") {
     }
 }
 
+TEST_CASE("a unit that falls silent among others is told as a whole, in the words for it") {
+    RtuLine line(RtuLine::Timing::of(115200, 10, 1000));
+    FakeConfig config = config_for(line);
+    for (int unit = 1; unit <= 3; ++unit) { // four requests each, whose answers look alike
+        line.units.add(static_cast<std::uint8_t>(unit));
+        const auto device = static_cast<std::uint32_t>(config.devices.size());
+        config.devices.push_back({"meter", FakeSettings().set("unit_id", unit).set("gap", 0)});
+        for (int i = 0; i < 4; ++i)
+            config.points.push_back({device, "v" + std::to_string(i),
+                                     FakeSettings().set("holding", 100 * i).set("type", "uint32")});
+    }
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    for (int i = 0; i < 3; ++i)
+        CHECK(source.poll_all() == THINGS_OK);
+    CHECK(host.events.empty());
+    line.units.on_request(
+        [](const UnitRequest& r) { return UnitFault{r.unit == 2 ? Kind::silent : Kind::none}; });
+    CHECK(wait_until([&] {
+        static_cast<void>(source.poll_all());
+        return !host.events.empty();
+    }));
+    for (const FakePluginHost::Event& event : host.events) {
+        CHECK(event.level == THINGS_DEVICE);
+        CHECK(event.index == 1);
+        CHECK(event.text.find("no answer within 200 ms") != std::string::npos);
+        CHECK(event.text.find("while holding") == std::string::npos);
+    }
+}
+
+TEST_CASE("a unit among others that always answers late is read, and no register of it is blamed") {
+    RtuLine line(RtuLine::Timing::of(115200, 10, 1000));
+    FakeConfig config = config_for(line);
+    add_devices(config, line, 3);
+    SUBCASE("with two retries") {}
+    SUBCASE("with one") {
+        config.source.set("retries", 1);
+    }
+    FakePluginHost host;
+    FakeSource source(*things_plugin_entry(), host, config);
+    CHECK(source.poll_all() == THINGS_OK);
+    line.units.on_request([](const UnitRequest& r) {
+        return UnitFault{Kind::none, std::chrono::milliseconds(r.unit == 2 ? 300 : 0)};
+    });
+    host.emitted.clear();
+    CHECK(wait_until([&] {
+        static_cast<void>(source.poll_all());
+        return readings_of(host, 1) >= 10U * healthy_registers;
+    }));
+    CHECK(readings_of(host, 2) >= 3U * healthy_registers);
+    CHECK(host.events.empty());
+    check_values(host);
+}
+
 TEST_CASE("when half a line falls silent at once, the other half is not kept waiting for each of them") {
     RtuLine line(RtuLine::Timing::of(115200, 10, 1000));
     FakeConfig config = config_for(line);
