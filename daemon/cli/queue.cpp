@@ -40,10 +40,10 @@ public:
     Queue& queue() { return queue_; }
     /// Runs until `done` is called, from any handler of the queue.
     void wait(const std::function<void(std::function<void()> done)>& begin) {
+        loop_.restart(); // here: the end of the guard before stopped it once more
         const auto work = boost::asio::make_work_guard(loop_); // the answer comes from another thread
         begin([this] { loop_.stop(); });
         loop_.run();
-        loop_.restart();
     }
     /// Makes what was changed durable.
     void close() {
