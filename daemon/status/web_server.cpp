@@ -299,8 +299,7 @@ std::string WebServer::State::listen_tcp() {
         accept(tcp_);
         return {};
     }
-    const std::string problem =
-        fmt::format("web.listen {}:{}: {}", config_.address, config_.port, error.message());
+    std::string problem = fmt::format("web.listen {}:{}: {}", config_.address, config_.port, error.message());
     acceptor.close(error);
     return problem;
 }
