@@ -26,9 +26,9 @@ namespace things {
 
 /// `device` is any number that is the same for points that belong together.
 struct TimedPoint {
-    std::uint32_t device = 0; ///< points of the same device and interval form a group
+    std::uint32_t device = 0;        ///< points of the same device and interval form a group
     std::int64_t interval_ms = 1000; ///< or never_due
-    std::uint64_t seed = 0; ///< the same for all points of a device; see `phase_seed`
+    std::uint64_t seed = 0;          ///< the same for all points of a device; see `phase_seed`
 };
 
 /// An interval of a point that is known by its index alone.

@@ -133,8 +133,9 @@ typedef struct things_device {
 /* What a point's `writable` is made of. */
 enum things_writable {
     THINGS_WRITABLE = 1,
-    THINGS_WRITE_ONLY = 2, /* never to be read: no poll asks for it, a write is done when it is acknowledged */
-    THINGS_MOMENTARY = 4   /* a pulse: nothing is read back, and no write is ever sent twice */
+    THINGS_WRITE_ONLY =
+        2,               /* never to be read: no poll asks for it, a write is done when it is acknowledged */
+    THINGS_MOMENTARY = 4 /* a pulse: nothing is read back, and no write is ever sent twice */
 };
 
 /* The host polls a point when `interval_ms` says so; a plugin that listens thins out by it. `writable`: a
