@@ -70,7 +70,8 @@ TEST_CASE("each fault is found and named") {
     CHECK(
         examine(bad_plugin_file("segfaults"), "write").failed_with(has_sanitizer ? "exit code" : "SIGSEGV"));
     CHECK(examine(bad_plugin_file("garbage"), "poll").failed_with("emitted"));
-    CHECK(examine(bad_plugin_file("exits"), "plan").failed_with("exit code 3"));
+    // A sanitizer's own look for leaks at the exit is refused to a plugin, and ends with a code of its own.
+    CHECK(examine(bad_plugin_file("exits"), "plan").failed_with(has_sanitizer ? "exit code" : "exit code 3"));
     CHECK(examine(bad_plugin_file("older_minor"), "none").passed);
 }
 
