@@ -64,6 +64,16 @@ class Manuals(unittest.TestCase):
             for option in re.findall(r"(--[a-z-]+)", run(*command, "--help")):
                 self.assertIn(option, text, f"{option} of {command}")
 
+    def test_what_is_said_of_failures_and_limits_names_the_test_that_proves_it(self):
+        for name in ("kpn-things-gateway.7", "kpn-things-gateway-limits.7"):
+            self.assertEqual(shown(name)[1], "")
+        failures, limits = re.split(r"(?m)^\.SH LIMITS$", page("kpn-things-gateway-limits.7"))
+        for entry in failures.split(".TP\n")[1:] + limits.split(".SH SEE")[0].split(".TP\n")[1:]:
+            proofs = re.findall(r"(?m)^\.I (tests/\S+?),?$", entry)
+            self.assertTrue(proofs, entry)
+            for proof in proofs:
+                self.assertTrue((ROOT / proof).exists(), proof)
+
     def test_every_part_of_the_interface_is_on_the_page_of_plugins(self):
         text, complaints = page("things-plugin.7"), shown("things-plugin.7")[1]
         self.assertEqual(complaints, "")
