@@ -2,7 +2,6 @@
 #include "cli/print.hpp"
 #include "cli/setup.hpp"
 
-#include "config/manual.hpp"
 #include "config/schema.hpp"
 #include "config/summary.hpp"
 #include "platform/clock.hpp"
@@ -127,7 +126,7 @@ int check(const Common& common, const CheckOptions& options) {
     return done;
 }
 
-int schema(const Common& common, const SchemaOptions& options) {
+int schema(const Common& common) {
     std::vector<const PluginDescription*> descriptions;
     PluginDirectory plugins = installed_plugins(common);
     const auto all = plugins.find_all();
@@ -135,10 +134,7 @@ int schema(const Common& common, const SchemaOptions& options) {
     descriptions.reserve(all.size());
     for (const auto& plugin : all)
         descriptions.push_back(&plugin->description());
-    if (options.format == "man")
-        fmt::print("{}", config_manual(descriptions, THINGS_VERSION));
-    else
-        fmt::print("{}\n", config_schema(descriptions));
+    fmt::print("{}\n", config_schema(descriptions));
     return done;
 }
 

@@ -119,11 +119,8 @@ private:
         sub->add_flag("--no-secrets", check_.no_secrets, "Look for no secret: this is not the gateway");
         sub->add_option("--base", check_.base, "Folder that relative names in the main file are meant from");
         add_json(sub);
-        sub = add(app_, "schema", "JSON Schema of the configuration, for editors",
-                  [this] { return schema(common_, schema_); });
-        sub->add_option("--format", schema_.format, "A schema, or the man page of the file")
-            ->check(CLI::IsMember({"json", "man"}))
-            ->capture_default_str();
+        add(app_, "schema", "JSON Schema of the configuration, for editors",
+            [this] { return schema(common_); });
     }
 
     void add_commissioning() {
@@ -220,10 +217,6 @@ private:
             add(*plugins, "show", "The keys of one plugin", [this] { return plugins_show(common_, name_); });
         sub->add_option("NAME", name_)->required();
         add_json(sub);
-        sub = add(*plugins, "test", "Exercise every entry of a plugin with good and bad calls",
-                  [this] { return plugins_test(common_, file_, name_); });
-        sub->add_option("FILE", file_)->required();
-        sub->add_option("SOURCE", name_, "Source of the configuration to take settings and points from");
         CLI::App* profiles =
             add(app_, "profiles", "Shipped and local profiles", [this] { return profiles_list(common_); });
         add_json(profiles);
@@ -264,7 +257,6 @@ private:
     Common common_;
     RunOptions run_;
     CheckOptions check_;
-    SchemaOptions schema_;
     ReadOptions read_;
     WriteOptions write_;
     SendOptions send_;
@@ -275,7 +267,6 @@ private:
     CommandsOptions commands_;
     ProvisionOptions provision_;
     std::string name_;
-    std::filesystem::path file_;
 };
 
 } // namespace

@@ -35,10 +35,6 @@ struct CheckOptions {
     bool no_secrets = false;
     std::filesystem::path base;
 };
-/// `json` (a JSON Schema for editors) or `man` (the manual page).
-struct SchemaOptions {
-    std::string format = "json";
-};
 /// `senml`: prints the pack that these readings would make.
 struct ReadOptions {
     std::string device;
@@ -117,12 +113,10 @@ int status(const Common& common, const StatusOptions& options);
 int commands_list(const Common& common, const CommandsOptions& options);
 int plugins_list(const Common& common);
 int plugins_show(const Common& common, const std::string& name);
-/// With the settings and points of a source of the configuration; `source` empty: with made-up ones.
-int plugins_test(const Common& common, const std::filesystem::path& file, const std::string& source);
 int profiles_list(const Common& common);
 int profiles_show(const Common& common, const std::string& name);
 int provision(const Common& common, const ProvisionOptions& options);
-int schema(const Common& common, const SchemaOptions& options);
+int schema(const Common& common);
 /// Parses the command line, runs one subcommand and returns its exit code. Throws nothing.
 int run(int argc, char** argv);
 

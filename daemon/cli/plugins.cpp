@@ -3,7 +3,6 @@
 #include "cli/setup.hpp"
 
 #include "platform/json.hpp"
-#include "polling/conformance.hpp"
 #include "setting_words.hpp"
 
 #include <fmt/format.h>
@@ -79,14 +78,6 @@ void describe(JsonWriter& json, const PluginDescription& plugin) {
     json.end().end();
 }
 
-std::optional<SourceWork> find_work(const Config& config, const std::string& source) {
-    for (SourceWork& work : make_work(config).sources)
-        if (work.config.name == source && !work.points.empty())
-            return std::move(work);
-    print_line(stderr, "error: the configuration has no source \"{}\" with points", source);
-    return std::nullopt;
-}
-
 } // namespace
 
 int plugins_list(const Common& common) {
@@ -138,31 +129,6 @@ int plugins_show(const Common& common, const std::string& name) {
             }
     }
     return done;
-}
-
-int plugins_test(const Common& common, const std::filesystem::path& file, const std::string& source) {
-    SourceWork work; // none: settings are made up
-    if (!source.empty()) {
-        Common with_file = common;
-        with_file.plugin_dirs = plugin_directories(common);
-        // The plugin under test may not be installed, and the configuration names it.
-        with_file.plugin_dirs.push_back(std::filesystem::absolute(file).parent_path());
-        PluginDirectory plugins = installed_plugins(with_file);
-        const std::optional<Config> config = load_config(common, plugins);
-        if (!config)
-            return configuration;
-        auto found = find_work(*config, source);
-        if (!found)
-            return failed;
-        work = std::move(*found);
-    }
-    const bool ok = test_plugin(file, std::move(work), {}, [](const Finding& finding) {
-        const char* grade = finding.grade == Finding::Grade::pass      ? "ok  "
-                            : finding.grade == Finding::Grade::warning ? "warn"
-                                                                       : "FAIL";
-        print_line("{} {}{}{}", grade, finding.what, finding.text.empty() ? "" : ": ", finding.text);
-    });
-    return ok ? done : failed;
 }
 
 } // namespace things::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "polling/conformance.hpp"
+#include "plugin_test/conformance.hpp"
 #include "support/source_fixture.hpp"
 
 #include <doctest/doctest.h>

@@ -11,4 +11,4 @@ run(${CMAKE_COMMAND} --install ${BUILD} --component sdk --prefix ${BUILD}/out_of
 run(${CMAKE_COMMAND} -S ${BUILD}/out_of_tree/template -B ${BUILD}/out_of_tree/build
     -D CMAKE_PREFIX_PATH=${BUILD}/out_of_tree/installed -D "CMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror")
 run(${CMAKE_COMMAND} --build ${BUILD}/out_of_tree/build)
-run(${HOST} test ${BUILD}/out_of_tree/build/hello.so)
+run(${CONFORMANCE} ${BUILD}/out_of_tree/build/hello.so)

@@ -172,13 +172,13 @@ for text in sys.stdin:
 
 
 class Conformance(Plugins):
-    """`plugins test FILE.so [SOURCE]`: nothing but ok."""
+    """`things-plugin-test FILE.so [SOURCE]`: nothing but ok."""
 
     def assert_clean(self, plugin, source=None, file=None, text=""):
         self.gateway = None
         config = self.folder / "gateway.yaml"
         config.write_text(self.yaml(text) if text else "")
-        done = subprocess.run([PROGRAM, "plugins", "test", file or PLUGINS / f"{plugin}.so", *([source] if source else []),
+        done = subprocess.run([BUILD / "tests/plugin_test/things-plugin-test", file or PLUGINS / f"{plugin}.so", *([source] if source else []),
                                "--config", config, "--plugin-dir", PLUGINS], capture_output=True, text=True, timeout=120)
         bad = [line for line in done.stdout.splitlines() if not line.startswith("ok ")]
         self.assertEqual((done.returncode, bad, done.stderr), (0, [], ""))

@@ -7,7 +7,7 @@
 #include <functional>
 #include <string>
 
-// `plugins test FILE.so [SOURCE]`: loads any plugin in a host process and exercises every entry with good and
+// `things-plugin-test FILE.so [SOURCE]`: loads any plugin in a host process and exercises every entry with good and
 // bad calls.
 namespace things {
 

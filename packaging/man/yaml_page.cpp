@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/manual.hpp"
-
+// Prints kpn-things-gateway.yaml(5), made from the tables that validate the configuration:
+//   things-yaml-page PLUGIN_DIR
+// tests/config/manuals_test.py compares it with the page in this folder, and writes that page anew with
+// --write.
 #include "config/keys.hpp"
 #include "config/scalar.hpp"
+#include "polling/plugin_directory.hpp"
 #include "setting_words.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 
 namespace things {
 
@@ -191,17 +195,16 @@ std::string plugin_section(const PluginDescription& plugin) {
     return out;
 }
 
-} // namespace
-
-std::string config_manual(const std::vector<const PluginDescription*>& plugins, std::string_view version) {
-    std::string out =
-        fmt::format(".\\\" SPDX-License-Identifier: Apache-2.0\n"
-                    ".\\\" Made by `kpn-things-gateway schema --format man`; do not edit, write it with\n"
-                    ".\\\" tests/config/manuals_test.py GATEWAY PLUGIN_DIR --write\n"
-                    ".TH KPN\\-THINGS\\-GATEWAY.YAML 5 \"\" \"{}\" \"KPN Things gateway\"\n"
-                    ".SH NAME\n"
-                    "kpn\\-things\\-gateway.yaml \\- configuration of the KPN Things gateway\n",
-                    version);
+/// Same tables, same page; `plugins` in the order in which their keys are listed.
+std::string page(const std::vector<const PluginDescription*>& plugins, std::string_view version) {
+    std::string out = fmt::format(
+        ".\\\" SPDX-License-Identifier: Apache-2.0\n"
+        ".\\\" Generated from the tables that validate the configuration. Do not edit; write it with\n"
+        ".\\\" tests/config/manuals_test.py GATEWAY PLUGIN_DIR YAML_PAGE --write\n"
+        ".TH KPN\\-THINGS\\-GATEWAY.YAML 5 \"\" \"{}\" \"KPN Things gateway\"\n"
+        ".SH NAME\n"
+        "kpn\\-things\\-gateway.yaml \\- configuration of the KPN Things gateway\n",
+        version);
     out += introduction;
     out += ".SH KEYS\n";
     for (const SectionKeys& keys : all_sections())
@@ -217,4 +220,20 @@ std::string config_manual(const std::vector<const PluginDescription*>& plugins, 
     return out;
 }
 
+} // namespace
 } // namespace things
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        fmt::print(stderr, "usage: things-yaml-page PLUGIN_DIR\n");
+        return 64;
+    }
+    things::PluginDirectory plugins({argv[1]}, argv[1], {});
+    std::vector<const things::PluginDescription*> descriptions;
+    const auto all = plugins.find_all();
+    descriptions.reserve(all.size());
+    for (const auto& plugin : all)
+        descriptions.push_back(&plugin->description());
+    fmt::print("{}", things::page(descriptions, THINGS_VERSION));
+    return plugins.problems().empty() ? 0 : 1;
+}
