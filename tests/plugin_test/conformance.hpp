@@ -7,8 +7,8 @@
 #include <functional>
 #include <string>
 
-// `things-plugin-test FILE.so [SOURCE]`: loads any plugin in a host process and exercises every entry with good and
-// bad calls.
+// `things-plugin-test FILE.so [SOURCE]`: loads any plugin in a host process and exercises every entry with
+// good and bad calls.
 namespace things {
 
 /// One thing that was tried.
