@@ -2,6 +2,7 @@
 """Plugins in the real daemon: what a process of its own is kept from, programs of the plugin exec, the conformance tool on
 every shipped plugin, and plugins that were built elsewhere from what is installed."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -119,6 +120,12 @@ for text in sys.stdin:
         command = json.dumps([str(python), "-c", self.SCRIPT])
         self.begin(f"  well: {{plugin: exec, command: {command}{environment}{isolation}}}\n", self.POINTS, **more)
         self.wait_for_all("parent", "child", "user")
+        self.addCleanup(self.end_child)
+
+    def end_child(self):
+        """Without a service manager nobody else ends what the program of a killed gateway had started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(self.newest("child")), 9)
 
     def is_alive(self, name):
         stat = pathlib.Path(f"/proc/{int(self.newest(name))}/stat")
@@ -149,7 +156,6 @@ for text in sys.stdin:
         self.begin_program()
         self.gateway.kill()
         self.wait(lambda: not self.is_alive("parent"), "the program has ended")
-        os.kill(int(self.newest("child")), 9)  # without a service manager nobody else ends what it had started
 
     def test_a_program_never_becomes_another_user(self):
         if os.geteuid() != 0:
