@@ -3,6 +3,8 @@
 
 #include "platform/log.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 
 namespace things {
@@ -16,6 +18,7 @@ constexpr std::size_t most_rechecks = 64;
 // A search among n readings is refused log2(n) + 1 times in a row at worst, if one of them is poisoned.
 constexpr int most_refusals_in_a_row = 24;
 constexpr int most_too_large = 3; // in a row that are set aside at once
+constexpr std::size_t most_next_answers = 64;
 constexpr std::int64_t dead_log_interval_ms = 60'000;
 constexpr std::int64_t retry_log_interval_ms = 600'000;
 // A network that changed needs a moment before it carries anything.
@@ -80,11 +83,49 @@ void UploadWork::on_answer(DeviceId id, const Answer& answer) {
         break;
     }
     device->last = explain(answer, around(*device));
-    if (uplink_.failures() != failures_before) {
+    const bool is_uplink_failure = uplink_.failures() != failures_before;
+    if (is_uplink_failure) {
         uplink_last_ = device->last;
         uplink_status_ = answer.status;
     }
+    const bool is_accepted = verdict.next == Next::delivered || verdict.next == Next::delivered_with_error;
+    PostResult result{is_accepted, answer.status, {}};
+    if (!next_answers_.empty())
+        result.text = device->last.text();
     release(*device);
+    tell_waiting(id, result, is_uplink_failure);
+}
+
+void UploadWork::on_next_answer(DeviceId id, std::function<void(const PostResult&)> handler) {
+    const DeviceUpload* device = find(id);
+    if (device == nullptr || is_closed_)
+        return;
+    if (next_answers_.size() >= most_next_answers)
+        next_answers_.erase(next_answers_.begin());
+    next_answers_.push_back({id, std::move(handler), device->flight.has_value()});
+}
+
+void UploadWork::tell_waiting(DeviceId id, const PostResult& result, bool is_uplink_failure) {
+    if (next_answers_.empty())
+        return;
+    const std::int64_t now = clock_.boot_ms();
+    const DeviceUpload* device = find(id);
+    const auto plan = device == nullptr || uplink_.is_down()
+                          ? std::nullopt
+                          : device->plan(backlog_.waiting(id), things_, batch_, is_flushing_, now);
+    const bool is_another_next = plan && plan->when_ms <= now;
+    std::vector<NextAnswer> still_waiting;
+    for (NextAnswer& next : next_answers_) {
+        const DeviceUpload* other = find(next.device);
+        const bool is_its_answer = next.device == id
+                                       ? !(std::exchange(next.is_second, false) && is_another_next)
+                                       : is_uplink_failure && other != nullptr && !other->flight;
+        if (is_its_answer)
+            boost::asio::post(loop_, [handler = std::move(next.handler), result] { handler(result); });
+        else
+            still_waiting.push_back(std::move(next));
+    }
+    next_answers_ = std::move(still_waiting);
 }
 
 void UploadWork::on_uplink(Uplink::Change change, const DeviceUpload& device, const Answer& answer) {

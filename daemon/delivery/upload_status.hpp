@@ -46,6 +46,13 @@ struct UploadTotals {
     Milliseconds latency{0};           ///< of the last complete answer
 };
 
+/// How a post ended, for an operator who asked for it. `text` explains the answer in full, without secrets.
+struct PostResult {
+    bool is_accepted = false;
+    int status = 0; ///< of HTTP; 0: no answer came
+    std::string text;
+};
+
 /// Something an operator should know, or that it is over.
 /// `text` is a whole explanation for an operator, without secrets. The log has been told already.
 struct UploadAlarm {

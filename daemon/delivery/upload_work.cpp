@@ -62,6 +62,7 @@ void UploadWork::remove(DeviceId id) {
     if (device == nullptr)
         return;
     schedule_.forget(id);
+    std::erase_if(next_answers_, [id](const NextAnswer& next) { return next.device == id; });
     give_back(*device);
     device->is_removed = true;
     if (!device->is_busy)
@@ -266,6 +267,7 @@ void UploadWork::close() {
     if (is_closed_)
         return;
     is_closed_ = true;
+    next_answers_.clear();
     timer_.cancel();
     for (auto& [id, device] : devices_) {
         if (device.flight) {

@@ -37,6 +37,8 @@ public:
     void request_post(DeviceId device);
     /// Ends every wait of the device, also of a parked one.
     void retry_now(DeviceId device);
+    /// Who is told how the next post of the device ends.
+    void on_next_answer(DeviceId device, std::function<void(const PostResult&)> handler);
     void ask_time();
     [[nodiscard]] const std::string& time_problem() const { return time_problem_; }
     /// An interface came up: waits for the network end, spread over a moment.
@@ -53,6 +55,12 @@ public:
     [[nodiscard]] UploadTotals totals() const;
 
 private:
+    struct NextAnswer {
+        DeviceId device = 0;
+        std::function<void(const PostResult&)> handler;
+        bool is_second = false; ///< a post was on its way already
+    };
+
     // upload_work.cpp
     /// Null if there is none. The address of a device stays until it is removed.
     [[nodiscard]] DeviceUpload* find(DeviceId device);
@@ -120,6 +128,8 @@ private:
     void check_again_later(DeviceUpload& device, const Slice& slice, const std::string& reason);
     void log_search(DeviceUpload& device, const std::string& reason, std::size_t count);
     void log_dead(DeviceUpload& device, const std::string& reason);
+    /// Calls those who wait for this answer.
+    void tell_waiting(DeviceId id, const PostResult& result, bool is_uplink_failure);
     [[nodiscard]] Circumstances around(const DeviceUpload& device) const;
 
     boost::asio::io_context& loop_;
@@ -141,8 +151,9 @@ private:
     int uplink_status_ = 0;                           ///< its status
     std::map<std::string, std::int64_t> told_causes_; ///< of this outage, and when the log was told
     boost::asio::steady_timer timer_;
-    std::int64_t timer_ms_ = 0; ///< what it is set to; 0: not set
-    std::size_t in_flight_ = 0; ///< devices that take readings or wait for an answer
+    std::int64_t timer_ms_ = 0;            ///< what it is set to; 0: not set
+    std::size_t in_flight_ = 0;            ///< devices that take readings or wait for an answer
+    std::vector<NextAnswer> next_answers_; ///< who waits for one; usually nobody
     bool is_tick_posted_ = false;
     bool is_asking_time_ = false;
     std::int64_t ask_time_again_ms_ = 0;

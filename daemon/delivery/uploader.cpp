@@ -41,6 +41,10 @@ void Uploader::retry_now(DeviceId device) {
     work_->retry_now(device);
 }
 
+void Uploader::on_next_answer(DeviceId device, std::function<void(const PostResult&)> handler) {
+    work_->on_next_answer(device, std::move(handler));
+}
+
 void Uploader::ask_time() {
     work_->ask_time();
 }

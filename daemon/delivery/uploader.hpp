@@ -77,6 +77,12 @@ public:
     void request_post(DeviceId device);
     /// An operator asks: forget waits, try this device now.
     void retry_now(DeviceId device);
+    /// Calls `handler` once, on the loop and never from within this call, with the answer to the next post of
+    /// the device. If one is on its way already its answer counts only if no other post follows at once. If
+    /// another device's post finds the uplink down meanwhile, its answer is given.
+    /// Not called if no post leaves (find_hold() says why), nor after the device was removed or the uploader
+    /// is gone: the caller sets a deadline. Of more than 64 handlers the oldest is dropped.
+    void on_next_answer(DeviceId device, std::function<void(const PostResult&)> handler);
     /// Asks the platform for its time with a request that carries no reading and no token, for on_date; cheap
     /// to call each second: it asks every 15 s, or 60 s after one that came to nothing.
     void ask_time();

@@ -729,6 +729,80 @@ TEST_CASE("what holds a post back although an operator asks is told") {
     }
 }
 
+TEST_CASE("an operator is told how the next post of a device ends") {
+    Rig rig;
+    rig.add_device(1);
+    rig.add_device(2);
+    std::vector<PostResult> results;
+    const auto ask = [&] {
+        rig.uploader->retry_now(1);
+        rig.uploader->request_post(1);
+        rig.uploader->on_next_answer(1, [&results](const PostResult& result) { results.push_back(result); });
+        rig.run();
+        CHECK(results.empty());
+    };
+    rig.read(1, 1, true);
+    SUBCASE("that leaves now; once") {
+        ask();
+        rig.answer(202);
+        REQUIRE(results.size() == 1);
+        CHECK(results[0].is_accepted);
+        CHECK(results[0].status == 202);
+        rig.read(1, 1, true);
+        rig.run();
+        rig.answer(202);
+        CHECK(results.size() == 1);
+    }
+    SUBCASE("that is refused") {
+        ask();
+        rig.answer(401);
+        REQUIRE(results.size() == 1);
+        CHECK_FALSE(results[0].is_accepted);
+        CHECK(results[0].status == 401);
+        CHECK(results[0].text == rig.uploader->explain_last(1).text());
+    }
+    SUBCASE("not the one before, although it is still on its way") {
+        rig.run();
+        REQUIRE(rig.https.open.size() == 1);
+        rig.read(1, 1, true);
+        ask();
+        rig.answer(202);
+        CHECK(results.empty());
+        rig.read(1, 1, true); // a third one is ready when the second is answered
+        rig.answer(202);
+        CHECK(results.size() == 1);
+    }
+    SUBCASE("the one before, if no other may follow at once") {
+        rig.run();
+        ask();
+        rig.answer(401);
+        REQUIRE(results.size() == 1);
+        CHECK(results[0].status == 401);
+    }
+    SUBCASE("another device's, if that finds the uplink down") {
+        rig.things.parallel = 1;
+        rig.uploader->configure(rig.things, rig.batch);
+        rig.read(2, 1, true);
+        rig.run();
+        REQUIRE(rig.https.open.size() == 1);
+        rig.answer(202); // of device 1
+        REQUIRE(rig.https.open.size() == 1);
+        ask(); // has to wait for its turn
+        rig.https.fail(TransportError::resolve, false);
+        rig.run();
+        REQUIRE(results.size() == 1);
+        CHECK_FALSE(results[0].is_accepted);
+        CHECK(results[0].status == 0);
+        CHECK(results[0].text.find("no address") != std::string::npos);
+    }
+    SUBCASE("but not of a device that is removed") {
+        ask();
+        rig.uploader->remove(1);
+        rig.answer(202);
+        CHECK(results.empty());
+    }
+}
+
 TEST_CASE("after a redirect a new network, or an operator, is heard at once") {
     Rig rig;
     rig.add_device(1);
