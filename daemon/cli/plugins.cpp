@@ -2,8 +2,8 @@
 #include "cli/print.hpp"
 #include "cli/setup.hpp"
 
+#include "model/setting_words.hpp"
 #include "platform/json.hpp"
-#include "setting_words.hpp"
 
 #include <fmt/format.h>
 

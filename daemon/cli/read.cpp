@@ -4,8 +4,8 @@
 #include "cli/print.hpp"
 #include "cli/queue_owner.hpp"
 
+#include "gateway/read_report.hpp"
 #include "platform/json.hpp"
-#include "read_report.hpp"
 #include "status/snapshot.hpp"
 
 #include <fmt/format.h>

@@ -5,7 +5,7 @@
 #include "config/secrets.hpp"
 #include "config/summary.hpp"
 
-#include "gateway.hpp"
+#include "gateway/gateway.hpp"
 #include "platform/held_signals.hpp"
 #include "platform/log.hpp"
 

@@ -6,9 +6,9 @@
 #include "delivery/explanation.hpp"
 #include "delivery/https.hpp"
 #include "delivery/signer.hpp"
+#include "gateway/read_report.hpp"
 #include "platform/clock.hpp"
 #include "platform/json.hpp"
-#include "read_report.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "reading.hpp"
-#include "setting.hpp"
+#include "model/reading.hpp"
+#include "model/setting.hpp"
 
 #include <chrono>
 #include <cstdint>

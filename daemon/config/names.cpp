@@ -4,7 +4,7 @@
 #include "config/nearest.hpp"
 #include "config/section.hpp"
 #include "config/unseen.hpp"
-#include "senml.hpp"
+#include "model/senml.hpp"
 
 #include <fmt/format.h>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
 #include "delivery/backoff.hpp"
 #include "delivery/explanation.hpp"
 #include "delivery/packer.hpp"
 #include "delivery/upload_status.hpp"
 #include "delivery/uploader.hpp"
+#include "model/backlog.hpp"
 
 #include <cstdint>
 #include <deque>

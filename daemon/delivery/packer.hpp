@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
-#include "senml.hpp"
+#include "model/backlog.hpp"
+#include "model/senml.hpp"
 
 #include <functional>
 #include <string>

@@ -3,7 +3,7 @@
 
 #include "delivery/backoff.hpp"
 #include "delivery/verdict.hpp"
-#include "reading.hpp"
+#include "model/reading.hpp"
 
 #include <cstdint>
 #include <optional>

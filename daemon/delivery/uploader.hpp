@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
 #include "config/config.hpp"
 #include "delivery/explanation.hpp"
 #include "delivery/https.hpp"
 #include "delivery/packer.hpp"
 #include "delivery/upload_status.hpp"
+#include "model/backlog.hpp"
 #include "platform/clock.hpp"
 
 #include <functional>

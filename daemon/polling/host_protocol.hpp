@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "model/setting.hpp"
 #include "polling/driver.hpp"
-#include "setting.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "setting.hpp"
+#include "model/setting.hpp"
 #include "things_plugin.h"
 
 #include <filesystem>

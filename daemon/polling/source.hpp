@@ -2,8 +2,8 @@
 #pragma once
 
 #include "config/config.hpp"
+#include "model/reading.hpp"
 #include "platform/clock.hpp"
-#include "reading.hpp"
 
 #include <cstdint>
 #include <filesystem>

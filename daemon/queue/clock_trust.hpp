@@ -2,7 +2,7 @@
 #pragma once
 
 #include "config/config.hpp"
-#include "reading.hpp"
+#include "model/reading.hpp"
 
 #include <algorithm>
 #include <atomic>

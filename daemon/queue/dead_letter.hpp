@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "model/reading.hpp"
 #include "queue/books.hpp"
-#include "reading.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
-#include "command.hpp"
 #include "config/config.hpp"
+#include "model/backlog.hpp"
+#include "model/command.hpp"
 #include "platform/machine.hpp"
 #include "queue/catalogue.hpp"
 #include "queue/status.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
+#include "model/backlog.hpp"
 
 #include <cstdint>
 #include <vector>

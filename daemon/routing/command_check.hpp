@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "command.hpp"
 #include "config/config.hpp"
-#include "downlink.hpp"
+#include "model/command.hpp"
+#include "model/downlink.hpp"
 #include "routing/values.hpp"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "downlink.hpp"
+#include "model/downlink.hpp"
 
 #include <cstddef>
 #include <optional>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "command.hpp"
 #include "config/config.hpp"
+#include "model/command.hpp"
 #include "platform/after.hpp"
 #include "platform/clock.hpp"
 #include "routing/bus.hpp"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/router_core.hpp"
 
-#include "downlink.hpp"
+#include "model/downlink.hpp"
+#include "model/senml.hpp"
 #include "platform/log.hpp"
 #include "routing/command_check.hpp"
 #include "routing/command_time.hpp"
 #include "routing/downlink_parser.hpp"
 #include "routing/values.hpp"
-#include "senml.hpp"
 
 #include <fmt/format.h>
 

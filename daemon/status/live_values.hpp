@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "reading.hpp"
+#include "model/reading.hpp"
 #include "status/snapshot.hpp"
 
 #include <array>

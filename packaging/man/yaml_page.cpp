@@ -5,8 +5,8 @@
 // --write.
 #include "config/keys.hpp"
 #include "config/scalar.hpp"
+#include "model/setting_words.hpp"
 #include "polling/plugin_directory.hpp"
-#include "setting_words.hpp"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
 #include "delivery/https.hpp"
+#include "model/backlog.hpp"
 #include "platform/clock.hpp"
 
 #include <algorithm>

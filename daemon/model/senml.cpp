@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "senml.hpp"
+#include "model/senml.hpp"
 
 #include "things_utf8.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway.hpp"
+#include "gateway/gateway.hpp"
 
 #include "platform/log.hpp"
 

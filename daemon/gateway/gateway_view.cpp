@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway_view.hpp"
-#include "gateway.hpp"
+#include "gateway/gateway_view.hpp"
+#include "gateway/gateway.hpp"
 
 #include "queue/clock_trust.hpp"
 #include "status/metrics.hpp"

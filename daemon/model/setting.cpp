@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "setting.hpp"
+#include "model/setting.hpp"
 
 #include <fmt/format.h>
 

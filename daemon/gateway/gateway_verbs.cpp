@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway.hpp"
-#include "gateway_view.hpp"
+#include "gateway/gateway.hpp"
+#include "gateway/gateway_view.hpp"
 
+#include "gateway/read_report.hpp"
 #include "platform/json.hpp"
 #include "queue/clock_trust.hpp"
-#include "read_report.hpp"
 #include "status/status_json.hpp"
 
 #include <boost/asio/post.hpp>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "read_report.hpp"
+#include "gateway/read_report.hpp"
 
 #include "delivery/packer.hpp"
+#include "model/senml.hpp"
 #include "platform/json.hpp"
-#include "senml.hpp"
 
 namespace things {
 

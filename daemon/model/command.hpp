@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "backlog.hpp"
-#include "reading.hpp"
+#include "model/backlog.hpp"
+#include "model/reading.hpp"
 
 #include <cstdint>
 #include <functional>

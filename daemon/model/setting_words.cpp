@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "setting_words.hpp"
+#include "model/setting_words.hpp"
 
 namespace things {
 
