@@ -2,6 +2,7 @@
 #include "cli/print.hpp"
 #include "cli/setup.hpp"
 
+#include "config/isolation.hpp"
 #include "config/schema.hpp"
 #include "config/summary.hpp"
 #include "platform/clock.hpp"
@@ -73,6 +74,14 @@ void warn_of_wear(const Config& config, std::vector<Problem>& problems) {
                                  point.name)});
 }
 
+/// A line in the configuration takes a wall away that whoever wrote the program may count on.
+void warn_of_reach(const Config& config, PluginDirectory& plugins, std::vector<Problem>& problems) {
+    for (const SourceConfig& source : config.sources)
+        if (const auto library = plugins.find(source.plugin))
+            if (const std::string reach = reach_of(source, library->description()); !reach.empty())
+                problems.push_back({source.place, Severity::warning, reach});
+}
+
 /// Where systemd looks first.
 std::vector<std::filesystem::path> unit_folders() {
     return {"/etc/systemd/system", "/usr/lib/systemd/system"};
@@ -96,8 +105,10 @@ int check(const Common& common, const CheckOptions& options) {
         if (const std::string problem = storage_problem(checked.config->queue.path, system_storage());
             !problem.empty())
             checked.problems.push_back({{common.config.string(), 0, 0}, Severity::warning, problem});
-    if (checked.config)
+    if (checked.config) {
         warn_of_wear(*checked.config, checked.problems);
+        warn_of_reach(*checked.config, plugins, checked.problems);
+    }
     for (const Problem& problem : checked.problems)
         fmt::print(stderr, "{}\n", problem.text());
     if (!checked.config) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
+#include "config/isolation.hpp"
 #include "config/last_good.hpp"
 #include "config/secrets.hpp"
 #include "config/summary.hpp"
@@ -32,7 +33,13 @@ CheckedConfig keep(Checked checked, PluginDirectory plugins) {
     CheckedConfig result{std::move(*checked.config), {}, std::move(plugins)};
     forget_places(result.config);
     for (const SourcePlan& plan : checked.plans)
-        result.plans[plan.source] = {plan.requests, plan.cycle_ms, plan.load};
+        result.plans[plan.source] = {plan.requests, plan.cycle_ms, plan.load, false, {}};
+    for (const SourceConfig& source : result.config.sources)
+        if (const auto library = result.plugins.find(source.plugin)) {
+            LinePlan& plan = result.plans[source.name];
+            plan.is_isolated = is_isolated(source, library->description());
+            plan.reach = reach_of(source, library->description());
+        }
     return result;
 }
 

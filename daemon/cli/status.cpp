@@ -71,11 +71,14 @@ void print_status(const std::string& json) {
                text_of(queue["max_bytes"]), double(queue["disk_bytes_per_day"]) / 1e6);
     if (!bool(root["clock_trusted"]))
         print_line("clock:    readings are held back: clock not synchronised");
-    for (const element source : root["sources"])
+    for (const element source : root["sources"]) {
         print_line("source {:<16} {:<10} {} points, load {:.1f} %, {}", text_of(source["name"]),
                    text_of(source["plugin"]), text_of(source["points"]), double(source["load"]) * 100,
                    text_of(source["state"]));
     print_devices(root, now);
+        if (const std::string reach = text_of(source["reach"]); !reach.empty())
+            print_line("       {}", reach);
+    }
 }
 
 void show(const std::string& status, bool json, bool watch) {

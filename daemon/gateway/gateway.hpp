@@ -39,6 +39,8 @@ namespace things {
 struct LinePlan {
     std::uint64_t requests = 0;
     double cycle_ms = 0, load = 0;
+    bool is_isolated = false;
+    std::string reach; ///< as reach_of()
 };
 
 /// A configuration that was checked whole, plugins' own checks included.

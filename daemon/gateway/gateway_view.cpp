@@ -153,6 +153,8 @@ void Gateway::view_sources(Snapshot& view) const {
         }
         view.sources.push_back(std::move(source));
     }
+            source.is_isolated = plan->second.is_isolated;
+            source.reach = plan->second.reach;
 }
 
 /// Why nothing of this device can be read from this source; empty if it can.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/capacity.hpp"
 
+#include "config/isolation.hpp"
 #include "polling/plugin_directory.hpp"
 #include "polling/plugin_library.hpp"
 
@@ -89,9 +90,8 @@ Needs needs_of(const Work& work, PluginDirectory& plugins) {
         sum.memory += of_point * source.points.size();
         const auto library = plugins.find(source.config.plugin);
         const bool runs_programs = library && library->description().runs_programs;
-        const bool is_foreign = library && (!library->description().shipped || runs_programs);
-        if (source.config.isolation == Isolation::process ||
-            (source.config.isolation == Isolation::automatic && is_foreign))
+        if (library ? is_isolated(source.config, library->description())
+                    : source.config.isolation == Isolation::process)
             add(sum, of_host);
         if (runs_programs)
             add(sum, of_program);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "polling/source.hpp"
 
+#include "config/isolation.hpp"
 #include "polling/keeping_sink.hpp"
 #include "polling/local_driver.hpp"
 #include "polling/plugin_library.hpp"
@@ -52,12 +53,6 @@ void* thread_main(void* argument) {
     return nullptr;
 }
 
-bool is_isolated(const SourceWork& work, const PluginLibrary& library) {
-    return work.config.isolation == Isolation::process ||
-           (work.config.isolation == Isolation::automatic &&
-            (!library.description().shipped || library.description().runs_programs));
-}
-
 /// With `isolation: none` a plugin runs here that so far was only asked.
 std::shared_ptr<const PluginLibrary> loaded(const std::shared_ptr<const PluginLibrary>& library) {
     return library->is_loaded() ? library : PluginLibrary::load(library->file(), false);
@@ -66,7 +61,7 @@ std::shared_ptr<const PluginLibrary> loaded(const std::shared_ptr<const PluginLi
 std::unique_ptr<Driver> make_driver_for(const SourceWork& work,
                                         const std::shared_ptr<const PluginLibrary>& library,
                                         const SourceOptions& options, DriverSink& sink) {
-    if (is_isolated(work, *library))
+    if (is_isolated(work.config, library->description()))
         return make_remote_driver(work, library->file(),
                                   library->description().shipped && library->description().runs_programs,
                                   options, sink);
@@ -196,7 +191,7 @@ std::unique_ptr<Source> make_source(std::shared_ptr<const SourceWork> work,
                                     SourceListener& listener, const SourceOptions& options) {
     const std::string name = work->config.name;
     if (!library->is_loaded() &&
-        !is_isolated(*work, *library)) // `isolation: none` for one that was only asked
+        !is_isolated(work->config, library->description())) // `isolation: none` for one that was only asked
         library = PluginLibrary::load(library->file(), false);
     const PluginDescription& plugin = library->description();
     const bool listens = plugin.listens, polls = plugin.polls;

@@ -48,6 +48,8 @@ struct SourceView {
     double planned_load = 0; ///< what the plan predicts; 0: not known
     double planned_cycle_ms = 0;
     std::uint64_t planned_requests = 0;
+    bool is_isolated = false; ///< in a process of its own
+    std::string reach;        ///< what it reaches unconfined though it must not be trusted; empty: nothing
 };
 
 /// Something a person should act on.

@@ -103,6 +103,8 @@ void add_sources(JsonWriter& json, const std::vector<SourceView>& sources) {
             .member("planned_load", source.planned_load)
             .member("planned_cycle_ms", source.planned_cycle_ms)
             .member("planned_requests", source.planned_requests)
+            .member("isolation", source.is_isolated ? "process" : "none")
+            .member("reach", source.reach)
             .end();
     json.end();
 }

@@ -85,6 +85,26 @@ class Confinement(Plugins):
         reached = self.snoop(", isolation: none")
         self.assertEqual({name for name, value in reached.items() if not value} - {"memory"}, set())
 
+    def test_code_of_others_without_a_wall_is_named_with_what_it_reaches(self):
+        cat = "plugin: exec, command: [/bin/cat]"
+        sources = f"  spy: {{plugin: snoops, isolation: none}}\n  open: {{{cat}, isolation: none}}\n  shut: {{{cat}}}\n" \
+                  "  ours: {plugin: simulated}\n"
+        self.begin(sources, ", ".join(f"{{name: {name}, source: {name}}}" for name in ("open", "shut", "ours"))
+                   + ", {name: spy, source: spy, reach: environment}", (PLUGINS, BAD_PLUGINS))
+        reach = {"spy": "isolation: none: plugin snoops reaches whatever the gateway reaches: it can read every secret",
+                 "open": "isolation: none: its program reaches whatever the gateway reaches: it can read every secret"}
+        status = {source["name"]: source for source in json.loads(self.gateway.run("status", "--json").stdout)["sources"]}
+        self.assertEqual({name: source["isolation"] for name, source in status.items()},
+                         {"spy": "none", "open": "none", "shut": "process", "ours": "none"})
+        self.assertEqual([name for name, source in status.items() if source["reach"]], ["spy", "open"])
+        for name, words in reach.items():
+            self.assertIn(words, status[name]["reach"])
+            self.assertIn(words, self.gateway.run("status").stdout)
+        checked = self.gateway.run("check")
+        lines = [line for line in checked.stderr.splitlines() if "isolation: none" in line]
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertEqual([(words in line, "warning" in line) for words, line in zip(reach.values(), lines)], [(True, True)] * 2, lines)
+
     def test_a_wall_that_is_missing_is_told_and_the_others_stand(self):
         subprocess_start = subprocess.Popen
         try:

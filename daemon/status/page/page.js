@@ -228,7 +228,8 @@ function drawSources(s) {
   keep(byId("source-table").tBodies[0], s.sources, (x) => x.name, () => emptyRow(7), (row, x) => {
     const [name, state, points, requests, cycle, planned, load, missed] = row.children;
     put(name, `${x.name} (${x.plugin})`);
-    put(state, x.state, x.healthy ? "good" : "bad");
+    put(state, x.state + (x.reach ? ", not confined" : ""), x.healthy ? "good" : "bad");
+    state.title = printable(x.reach);
     put(points, x.points, "number");
     put(requests, x.planned_requests || "–", "number");
     put(cycle, x.planned_cycle_ms ? `${Math.round(x.planned_cycle_ms)} ms` : "–", "number");
