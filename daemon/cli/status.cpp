@@ -58,6 +58,7 @@ void print_status(const std::string& json) {
     const element root = parser.parse(json);
     const std::int64_t now = root["now_ms"];
     const element queue = root["queue"], uplink = root["uplink"];
+    print_line("gateway:  {}, version {}", text_of(root["name"]), text_of(root["version"]));
     for (const element alarm : root["alarms"])
         print_line("{} {} (since {}){}{}",
                    bool(alarm["urgent"]) ? "ALARM:" : "notice:", text_of(alarm["text"]),
@@ -75,10 +76,10 @@ void print_status(const std::string& json) {
         print_line("source {:<16} {:<10} {} points, load {:.1f} %, {}", text_of(source["name"]),
                    text_of(source["plugin"]), text_of(source["points"]), double(source["load"]) * 100,
                    text_of(source["state"]));
-    print_devices(root, now);
         if (const std::string reach = text_of(source["reach"]); !reach.empty())
             print_line("       {}", reach);
     }
+    print_devices(root, now);
 }
 
 void show(const std::string& status, bool json, bool watch) {

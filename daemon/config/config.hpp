@@ -108,8 +108,11 @@ struct WebConfig {
     bool on = true;
     std::string address = "127.0.0.1";
     std::uint16_t port = 8480;
-    std::filesystem::path socket;   ///< beside it; empty: none
-    std::vector<std::string> names; ///< further host names under which the page is served
+    std::filesystem::path socket;              ///< beside it; empty: none
+    std::vector<std::string> names;            ///< further host names under which the page is served
+    std::filesystem::path cert_file, key_file; ///< `tls`: both or none; never asked of the socket
+    Secret password;                           ///< empty: none is asked for; never asked of the socket
+    std::string password_origin;               ///< as DeviceConfig::secret_origin
     friend bool operator==(const WebConfig&, const WebConfig&) = default;
 };
 
@@ -209,6 +212,7 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 /// Holds the secrets of all devices, unless they were not to be read (LoadOptions).
 struct Config {
     std::filesystem::path file;
+    std::string name; ///< of this gateway; empty: the machine's
     ThingsConfig things;
     BatchConfig batch;
     QueueConfig queue;
@@ -221,5 +225,8 @@ struct Config {
     std::vector<SourceConfig> sources;
     std::vector<DeviceConfig> devices;
 };
+
+/// What the gateway is called: as configured, else as the machine is.
+std::string name_of(const Config& config);
 
 } // namespace things

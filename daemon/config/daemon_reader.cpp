@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/daemon_reader.hpp"
 
+#include "config/document.hpp"
 #include "config/scalar.hpp"
 #include "config/secrets.hpp"
 
@@ -185,12 +186,6 @@ void read_listen(const Section& section, const std::string& listen, WebConfig& c
                                                             quote(listen)));
         return;
     }
-    if (address.rfind("127.", 0) != 0 && address != "::1")
-        problems.warning(
-            section.place("listen"),
-            fmt::format("listen: everybody who reaches {} can read the page; 127.0.0.1 keeps it to this "
-                        "machine",
-                        address));
     config.address = address;
     config.port = static_cast<std::uint16_t>(port);
 }
@@ -228,7 +223,55 @@ void read_web_names(const Section& section, std::vector<std::string>& names, Pro
     }
 }
 
-void read_web(Section& section, WebConfig& config, Problems& problems) {
+/// For whoever asks before the daemon does, which goes on reading whatever the page lacks.
+void check_tls_files(const Section& tls, const WebConfig& config, Problems& problems) {
+    for (const auto& [key, file] : {std::pair{"cert_file", config.cert_file}, {"key_file", config.key_file}})
+        if (const std::string reason = read_text_file(file).reason; !reason.empty())
+            problems.error(tls.place(key), fmt::format("{}: cannot read {}: {}", key, file.string(), reason));
+    if (is_open_to_others(config.key_file))
+        problems.error(
+            tls.place("key_file"),
+            fmt::format("key_file: {0} can be read by others; run: chmod 600 {0}", config.key_file.string()));
+}
+
+void read_password(const Section& section, WebConfig& config, const LoadOptions& options,
+                   Problems& problems) {
+    const Node* node = section.node("password");
+    if (node == nullptr)
+        return;
+    std::optional<FoundSecret> found = FoundSecret{stand_in_secret, "text"};
+    if (options.read_secrets)
+        found = read_secret(*node, "password", options, problems);
+    if (!found)
+        return;
+    constexpr std::size_t least = 8; // at one guess a second
+    if (found->text.size() < least)
+        problems.error(node->place(), fmt::format("password: it has {} characters and is soon guessed; at "
+                                                  "least {} are needed",
+                                                  found->text.size(), least));
+    if (options.read_secrets && found->origin == "text" && is_readable_by_all(section.place().file))
+        problems.warning({section.place().file, 1, 1}, open_secrets);
+    config.password = Secret(std::move(found->text));
+    config.password_origin = found->origin;
+}
+
+/// Who reaches the address from other machines, and what crosses the network on the way.
+void check_exposure(const Section& section, const WebConfig& config, Problems& problems) {
+    if (config.address.empty() || config.address.rfind("127.", 0) == 0 || config.address == "::1")
+        return;
+    if (section.node("password") == nullptr)
+        problems.warning(section.place("listen"),
+                         fmt::format("listen: everybody who reaches {} can read the page; 127.0.0.1 keeps it "
+                                     "to this machine, tls and password to those who know it",
+                                     config.address));
+    else if (section.node("tls") == nullptr)
+        problems.error(section.place("password"),
+                       fmt::format("password: without tls it would cross the network to {} in the clear; add "
+                                   "tls: {{cert_file: F, key_file: F}}, or listen on 127.0.0.1",
+                                   config.address));
+}
+
+void read_web(Section& section, WebConfig& config, const LoadOptions& options, Problems& problems) {
     std::string listen;
     section.read("listen", listen);
     if (!listen.empty())
@@ -237,6 +280,15 @@ void read_web(Section& section, WebConfig& config, Problems& problems) {
         config.address.clear();
     read_socket(section, config.socket, problems);
     read_web_names(section, config.names, problems);
+    with_section(section.node("tls"), "tls", web_tls_keys(), problems,
+                 [&config, &options, &problems](Section& tls) {
+                     tls.read("cert_file", config.cert_file);
+                     tls.read("key_file", config.key_file);
+                     if (options.read_secrets && !options.is_service)
+                         check_tls_files(tls, config, problems);
+                 });
+    read_password(section, config, options, problems);
+    check_exposure(section, config, problems);
     config.on = !config.address.empty() || !config.socket.empty();
 }
 
@@ -249,6 +301,10 @@ void read_time(Section& section, TimeConfig& config) {
 } // namespace
 
 void read_daemon_sections(Section& main, Config& config, const LoadOptions& options, Problems& problems) {
+    main.read("name", config.name);
+    if (constexpr std::size_t most = 64; config.name.size() > most)
+        problems.error(main.place("name"),
+                       fmt::format("name: {} characters are too long; at most {}", config.name.size(), most));
     with_section(main.node("things"), "things", things_keys(), problems,
                  [&config, &options, &problems](Section& section) {
                      read_things(section, config.things, options, problems);
@@ -265,7 +321,9 @@ void read_daemon_sections(Section& main, Config& config, const LoadOptions& opti
     // `web: null` switches it off, a missing key does not.
     config.web.on = !main.has("web") || main.node("web") != nullptr;
     with_section(main.node("web"), "web", web_keys(), problems,
-                 [&config, &problems](Section& section) { read_web(section, config.web, problems); });
+                 [&config, &options, &problems](Section& section) {
+                     read_web(section, config.web, options, problems);
+                 });
     with_section(
         main.node("control"), "control", control_keys(), problems,
         [&config, &problems](Section& section) { read_socket(section, config.control_socket, problems); });

@@ -19,6 +19,9 @@ constexpr Key may_be_null(Key key) {
 }
 
 constexpr std::array main_table{
+    may_be_null(Key{"name", text, "null",
+                    "What this gateway is called on its page, in status, alarms and metrics; null: the "
+                    "machine's name."}),
     Key{"include", list, "[]",
         "Files with more sources, devices and profiles; names or patterns such as devices.d/*.yaml."},
     Key{"things", section, "", "How to reach KPN Things."},
@@ -106,6 +109,29 @@ constexpr std::array web_table{
                     "Unix socket that serves the same to those whom its file permissions (0660) let in."}),
     Key{"names", list, "[]",
         "Host names under which the page is served besides the machine's own, such as gateway.example.nl."},
+    may_be_null(Key{"tls", section, "null", "Certificate for HTTPS on this address; null: plain HTTP."}),
+    may_be_null(Key{"password", section, "null",
+                    "Asked for by page, API and metrics, with any user name: {file: F}, {credential: C}, "
+                    "{env: E} or the text; needs tls beyond this machine."}),
+};
+
+constexpr std::array web_tls_table{
+    Key{"cert_file",
+        path,
+        "",
+        "Certificate (PEM), with those between it and its authority; a renewed file is used at once.",
+        0,
+        0,
+        {},
+        required},
+    Key{"key_file",
+        path,
+        "",
+        "Its private key (PEM), readable by the service's user only.",
+        0,
+        0,
+        {},
+        required},
 };
 
 constexpr std::array control_table{
@@ -261,6 +287,9 @@ Table time_keys() {
 Table web_keys() {
     return web_table;
 }
+Table web_tls_keys() {
+    return web_tls_table;
+}
 Table control_keys() {
     return control_table;
 }
@@ -307,6 +336,7 @@ std::vector<SectionKeys> all_sections() {
         {"queue", queue_table, "the queue of readings"},
         {"time", time_table, "the clock"},
         {"web", web_table, "page, API and metrics"},
+        {"web.tls", web_tls_table, "both or none"},
         {"control", control_table, "the control socket"},
         {"log", log_table, "the log"},
         {"sources.NAME", source_table, "one source; more keys come from its plugin"},

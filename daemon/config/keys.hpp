@@ -57,6 +57,7 @@ Table batch_keys();
 Table queue_keys();
 Table time_keys();
 Table web_keys();
+Table web_tls_keys();
 Table control_keys();
 Table log_keys();
 Table source_keys();

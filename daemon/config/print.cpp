@@ -84,14 +84,20 @@ std::string web_text(const WebConfig& web) {
     Words names;
     for (const std::string& name : web.names)
         names.push_back(yaml_text(name));
-    return fmt::format("web: {{listen: {}, socket: {}, names: [{}]}}\n",
+    const std::string tls =
+        fmt::format("{{cert_file: {}, key_file: {}}}", path_text(web.cert_file), path_text(web.key_file));
+    return fmt::format("web: {{listen: {}, socket: {}, names: [{}], tls: {}, password: {}}}\n",
                        web.address.empty() ? "null" : yaml_text(listen),
-                       web.socket.empty() ? "null" : path_text(web.socket), fmt::join(names, ", "));
+                       web.socket.empty() ? "null" : path_text(web.socket), fmt::join(names, ", "),
+                       web.cert_file.empty() ? "null" : tls,
+                       web.password_origin.empty() ? "null" : secret_text(web.password_origin));
 }
 
 std::string daemon_text(const Config& config) {
     const ThingsConfig& things = config.things;
-    std::string out = fmt::format("things:\n  url: {}\n", yaml_text(things.url));
+    std::string out =
+        fmt::format("name: {}\nthings:\n  url: {}\n", config.name.empty() ? "null" : yaml_text(config.name),
+                    yaml_text(things.url));
     out += fmt::format("  ca_file: {}\n", things.ca_file.empty() ? "null" : path_text(things.ca_file));
     const auto optional = [](const std::string& text) {
         return text.empty() ? std::string("null") : yaml_text(text);

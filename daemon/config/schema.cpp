@@ -252,13 +252,16 @@ std::string config_schema(const std::vector<const PluginDescription*>& plugins) 
         return fmt::format(R"("type":"object","additionalProperties":{{{}}})", ref(name));
     };
     const Forms things_forms{{"retry", section(retry_keys(), {})}, {"proxy_password", ref("secret")}};
+    const Forms web_forms{{"names", R"("type":"array","items":{"type":"string"})"},
+                          {"tls", section(web_tls_keys(), {})},
+                          {"password", ref("secret")}};
     const Forms forms{
         {"include", R"("anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}])"},
         {"things", section(things_keys(), things_forms)},
         {"batch", section(batch_keys(), {})},
         {"queue", section(queue_keys(), {})},
         {"time", section(time_keys(), {})},
-        {"web", section(web_keys(), {{"names", R"("type":"array","items":{"type":"string"})"}})},
+        {"web", section(web_keys(), web_forms)},
         {"control", section(control_keys(), {})},
         {"log", section(log_keys(), {})},
         {"profiles", by_name("profile")},

@@ -185,6 +185,11 @@ bool is_device_secret(const std::string& text, std::string& why) {
     return false;
 }
 
+bool is_open_to_others(const std::filesystem::path& file) {
+    struct stat status {};
+    return ::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+}
+
 bool is_readable_by_all(const std::string& file) {
     struct stat status {};
     return ::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0;

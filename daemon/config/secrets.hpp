@@ -34,6 +34,9 @@ constexpr const char* open_secrets =
     "this file holds secrets and everybody on this machine can read it; run: "
     "chmod o= on it, or move them to files of their own";
 
+/// Whether its group or others may do anything with the file; false also if it cannot be asked.
+bool is_open_to_others(const std::filesystem::path& file);
+
 /// Whether any user of this machine may read the file.
 /// False also if it cannot be asked.
 bool is_readable_by_all(const std::string& file);

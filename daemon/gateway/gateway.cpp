@@ -64,7 +64,8 @@ HttpsSettings Gateway::upload_settings(const ThingsConfig& things) {
 Gateway::Gateway(CheckedConfig config, const Clock& clock, Reload reload, const std::string& refusal)
     : clock_(clock), reload_(std::move(reload)), config_(std::move(config)), loop_(1),
       signals_(loop_, SIGTERM, SIGINT, SIGHUP), second_(loop_), stop_timer_(loop_),
-      started_ms_(clock.wall_ms()), queue_(loop_.get_executor(), clock, queue_options(config_.config)),
+      alarms_(name_of(config_.config)), started_ms_(clock.wall_ms()),
+      queue_(loop_.get_executor(), clock, queue_options(config_.config)),
       https_(make_https(upload_settings(config_.config.things))),
       uploader_(loop_, clock, queue_, *https_, config_.config.things, config_.config.batch, upload_hooks()),
       links_(loop_, [this] { uploader_.on_link_up(); }), router_(router_ports(), config_.config),
@@ -112,9 +113,10 @@ void Gateway::start() {
     wait_second();
     log::info("running: {} devices on {} sources, uploading to {}{}", config_.config.devices.size(),
               config_.config.sources.size(), host_of(config_.config.things.url),
-              web_ && web_->port() > 0
-                  ? fmt::format(", page on http://{}:{}/", config_.config.web.address, web_->port())
-                  : std::string());
+              web_ && web_->port() > 0 ? fmt::format(", page on {}://{}:{}/",
+                                                     config_.config.web.cert_file.empty() ? "http" : "https",
+                                                     config_.config.web.address, web_->port())
+                                       : std::string());
     notify::ready();
     notify::status("running");
 }

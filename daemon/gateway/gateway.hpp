@@ -34,7 +34,7 @@
 // from the sources to the platform and back; they end in reverse. Everything here runs on the loop.
 namespace things {
 
-/// How a source will read its points, as its plugin predicts; for the status page.
+/// How a source will read its points, as its plugin predicts, and where it runs; for the status page.
 /// Zero where the plugin does not say.
 struct LinePlan {
     std::uint64_t requests = 0;

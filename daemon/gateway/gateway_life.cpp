@@ -48,6 +48,7 @@ std::string keep_frozen(const Config& now, Config& next) {
     };
     keep(now.queue.path, next.queue.path, "queue.path");
     keep(now.queue.hot_path, next.queue.hot_path, "queue.hot_path");
+    keep(now.name, next.name, "name");
     keep(now.web, next.web, "web");
     keep(now.control_socket, next.control_socket, "control.socket");
     return keys;
@@ -222,8 +223,8 @@ void Gateway::look_around(std::int64_t boot_ms) {
          DescriptorReserve::are_any_left() ? "" : "no file descriptors are left: connections cannot be made",
          "Raise LimitNOFILE of the service; readings that are taken stay safe meanwhile.", true);
     tell("web", web_ ? web_->listen() : std::string(),
-         "Page and metrics are not served; readings are taken and sent. It is tried again every 10 s; choose "
-         "another address or port, or web: null.",
+         "Only page and metrics suffer; readings are taken and sent. It is tried again every 10 s; choose "
+         "another address, port or certificate, or web: null.",
          false);
     tell("control", socket.empty() ? std::string() : control_.listen(socket),
          "The command line cannot reach the gateway; readings are taken and sent. It is tried again every 10 "

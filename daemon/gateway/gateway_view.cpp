@@ -65,12 +65,15 @@ std::map<std::string, WebServer::Page> Gateway::pages() {
     // Prometheus and probes ask by whatever name the operator gave them.
     for (const char* path : {"/metrics", "/healthz"})
         pages[path].is_for_any_host = true;
+    // A probe has no password, and learns no more than whether all is well.
+    pages["/healthz"].is_without_password = true;
     return pages;
 }
 
 Snapshot Gateway::snapshot() {
     Snapshot view;
     view.version = THINGS_VERSION;
+    view.name = name_of(config_.config);
     view.now_ms = clock_.wall_ms();
     view.started_ms = started_ms_;
     view.writes = config_.config.writes;
@@ -150,11 +153,11 @@ void Gateway::view_sources(Snapshot& view) const {
             source.planned_load = plan->second.load;
             source.planned_cycle_ms = plan->second.cycle_ms;
             source.planned_requests = plan->second.requests;
+            source.is_isolated = plan->second.is_isolated;
+            source.reach = plan->second.reach;
         }
         view.sources.push_back(std::move(source));
     }
-            source.is_isolated = plan->second.is_isolated;
-            source.reach = plan->second.reach;
 }
 
 /// Why nothing of this device can be read from this source; empty if it can.

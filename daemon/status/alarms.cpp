@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "status/alarms.hpp"
 
-#include "platform/log.hpp"
-
 #include <algorithm>
 #include <string_view>
 
 namespace things {
 
-namespace {
-
 /// An alarm's record in the log, with the source and device that its key names:
 /// "source/plc/device/boiler", "device/boiler/parked".
-void tell(log::Level level, const std::string& text, const std::string& key) {
+void Alarms::tell(log::Level level, const std::string& text, const std::string& key) const {
     const auto name_after = [&key](std::string_view kind) -> std::string_view {
         const std::size_t at = key.starts_with(kind) ? 0 : key.find('/' + std::string(kind));
         if (at == std::string::npos)
@@ -21,10 +17,11 @@ void tell(log::Level level, const std::string& text, const std::string& key) {
         return std::string_view(key).substr(begin, key.find('/', begin) - begin);
     };
     log::write(level, text,
-               {{"ALARM", key}, {"SOURCE", name_after("source/")}, {"DEVICE", name_after("device/")}});
+               {{"GATEWAY", gateway_},
+                {"ALARM", key},
+                {"SOURCE", name_after("source/")},
+                {"DEVICE", name_after("device/")}});
 }
-
-} // namespace
 
 void Alarms::raise(const std::string& key, const std::string& text, const std::string& advice, bool urgent,
                    std::int64_t now_ms, Log told) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "platform/log.hpp"
 #include "status/snapshot.hpp"
 
 #include <map>
@@ -15,6 +16,8 @@ namespace things {
 /// beginning.
 class Alarms {
 public:
+    /// `gateway`: whose they are, for the log's records.
+    explicit Alarms(std::string gateway = {}) : gateway_(std::move(gateway)) {}
     /// Who tells the log of an alarm's beginning and end.
     /// `told_already` is for stages that log their alarms themselves, with more to say.
     enum class Log : std::uint8_t { here, told_already };
@@ -35,6 +38,9 @@ public:
     [[nodiscard]] std::vector<AlarmView> list() const;
 
 private:
+    void tell(log::Level level, const std::string& text, const std::string& key) const;
+
+    std::string gateway_;
     std::map<std::string, AlarmView> alarms_;
 };
 

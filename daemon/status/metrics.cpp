@@ -155,8 +155,8 @@ std::string to_open_metrics(const std::string& text) {
 
 std::string open_metrics(const Snapshot& snapshot) {
     Families out;
-    out.gauge("info", "Version of the gateway.");
-    out.add(1.0, {{"version", snapshot.version}});
+    out.gauge("info", "Name and version of the gateway.");
+    out.add(1.0, {{"name", snapshot.name}, {"version", snapshot.version}});
     out.gauge("start_timestamp_seconds", "When the gateway started.");
     out.add(static_cast<double>(snapshot.started_ms) / 1000);
     out.gauge("clock_trusted", "1 while the system clock is synchronised.");

@@ -103,7 +103,7 @@ struct ChartView {
 /// Everything at one moment. Points stand in the order of their devices.
 /// Costs a copy of all names and last values; made on the loop once for each metrics or status request.
 struct Snapshot {
-    std::string version;
+    std::string version, name;
     std::int64_t now_ms = 0, started_ms = 0;
     bool clock_trusted = true;
     bool writes = true;

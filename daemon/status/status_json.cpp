@@ -215,6 +215,7 @@ std::string status_json(const Snapshot& snapshot) {
     JsonWriter json;
     json.object()
         .member("version", snapshot.version)
+        .member("name", snapshot.name)
         .member("now_ms", snapshot.now_ms)
         .member("started_ms", snapshot.started_ms)
         .member("clock_trusted", snapshot.clock_trusted)

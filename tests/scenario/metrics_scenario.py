@@ -97,7 +97,7 @@ class Watched(Scenario):
             self.assertTrue(help_.endswith("."), name)
         series = self.prometheus.ask("series", **{"match[]": '{__name__=~"things_gateway_.*"}'})
         self.assertLessEqual({label for one in series for label in one},
-                             {"__name__", "instance", "job", "device", "source", "plugin", "reason", "verdict", "version"})
+                             {"__name__", "instance", "job", "device", "source", "plugin", "reason", "verdict", "name", "version"})
 
     def test_a_device_that_the_platform_refuses_is_seen(self):
         self.wait_for_sample('things_gateway_device_up{device="boiler"}', lambda up: up == 1)

@@ -262,7 +262,8 @@ async function refresh() {
   try {
     const s = await ask("/api/v1/status");
     for (const draw of [drawSummary, drawAlarms, drawFlow, drawDevices, drawSources, drawCommands]) draw(s);
-    document.title = `${s.alarms.length ? `(${s.alarms.length}) ` : ""}KPN Things gateway`;
+    document.title = `${s.alarms.length ? `(${s.alarms.length}) ` : ""}${printable(s.name)} · KPN Things gateway`;
+    put(byId("name"), s.name);
   } catch (e) {
     const summary = byId("summary");
     summary.textContent = "The gateway does not answer";
