@@ -5,16 +5,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <string_view>
 
+#include <asm/termbits.h> // termios2; excludes termios.h
 #include <fcntl.h>
+#include <modbus/modbus.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <termios.h>
 #include <unistd.h>
 
 namespace things {
@@ -23,7 +26,7 @@ namespace {
 
 struct Speed {
     int baud;
-    speed_t code;
+    tcflag_t code;
 };
 
 constexpr Speed speeds[] = {
@@ -40,67 +43,89 @@ const Speed* find_speed(int baud) {
     return found == std::end(speeds) ? nullptr : found;
 }
 
-std::string explain_open(const std::string& path, int error) {
-    switch (error) {
-    case ENOENT:
-        return fmt::format(
-            "{} does not exist: is the cable plugged in? `ls -l /dev/serial/by-id` lists ports by name",
-            path);
-    case EACCES:
-        return fmt::format(
-            "no permission to open {}: the service's user must be in the group of the port (dialout)", path);
-    case EBUSY:
-        return fmt::format("{} is in use by another program: `fuser -v {}` says which", path, path);
-    default:
-        return fmt::format("cannot open {}: {}", path, std::strerror(error));
-    }
-}
-
 /// Raw mode with these settings on top of what the driver has.
-void fill(termios& options, const LineSettings& line, const Speed& speed) {
-    ::cfmakeraw(&options);
-    options.c_cflag &= ~static_cast<tcflag_t>(CSIZE | CSTOPB | PARENB | PARODD | CRTSCTS | HUPCL);
-    options.c_cflag |= CLOCAL | CREAD | (line.data_bits == 7 ? CS7 : CS8);
+void fill(struct termios2& mode, const LineSettings& line, bool marks_damage) {
+    const Speed* speed = find_speed(line.baud);
+    mode.c_cflag &= ~static_cast<tcflag_t>(CBAUD | CSIZE | CSTOPB | PARENB | PARODD | CRTSCTS | HUPCL);
+    mode.c_cflag |= CLOCAL | CREAD | (line.data_bits == 7 ? CS7 : CS8) |
+                    (speed != nullptr ? speed->code : static_cast<tcflag_t>(BOTHER));
     if (line.stop_bits == 2)
-        options.c_cflag |= CSTOPB;
-    options.c_iflag &=
-        ~static_cast<tcflag_t>(IXON | IXOFF | IXANY | INPCK | PARMRK | IGNPAR | ISTRIP | IGNBRK);
-    if (line.parity != LineParity::none) {
-        options.c_cflag |= PARENB;
-        options.c_iflag |= INPCK | PARMRK;
-    }
+        mode.c_cflag |= CSTOPB;
+    if (line.parity != LineParity::none)
+        mode.c_cflag |= PARENB;
     if (line.parity == LineParity::odd)
-        options.c_cflag |= PARODD;
+        mode.c_cflag |= PARODD;
+    mode.c_iflag = line.parity == LineParity::none ? 0 : marks_damage ? INPCK | PARMRK : INPCK;
+    mode.c_oflag &= ~static_cast<tcflag_t>(OPOST);
+    mode.c_lflag = 0;
     // Non-blocking reads give EAGAIN with it; 0 would make an idle line look like its end.
-    options.c_cc[VMIN] = 1;
-    options.c_cc[VTIME] = 0;
-    ::cfsetispeed(&options, speed.code);
-    ::cfsetospeed(&options, speed.code);
+    mode.c_cc[VMIN] = 1;
+    mode.c_cc[VTIME] = 0;
+    mode.c_ispeed = mode.c_ospeed = static_cast<speed_t>(line.baud);
 }
 
-/// Of those that socat makes. It keeps neither data bits nor parity, of which the C library complains when
-/// nothing else was to be changed.
+/// It keeps neither data bits nor parity: there is no wire.
 bool is_pseudo_terminal(int fd) {
     struct stat file {};
     return ::fstat(fd, &file) == 0 && major(file.st_rdev) >= 136 && major(file.st_rdev) <= 143;
 }
 
-std::string apply(int fd, const LineSettings& line) {
-    const Speed* speed = find_speed(line.baud);
-    if (speed == nullptr)
-        return fmt::format("{} baud is not a speed that the system knows", line.baud);
-    termios options{};
-    if (::tcgetattr(fd, &options) != 0)
-        return fmt::format("not a serial port: {}", std::strerror(errno));
-    fill(options, line, *speed);
-    if (::tcsetattr(fd, TCSANOW, &options) != 0 && !(errno == EINVAL && is_pseudo_terminal(fd)))
-        return fmt::format("the driver refuses {}: {}", to_text(line), std::strerror(errno));
-    // tcsetattr succeeds if any of the settings was taken.
-    termios taken{};
-    if (::tcgetattr(fd, &taken) == 0 && ::cfgetospeed(&taken) != speed->code)
-        return fmt::format("the driver does not take {} baud", line.baud);
-    return {};
+/// 0, or an errno. ERANGE: the driver does not take the speed.
+int apply(int fd, const LineSettings& line, bool marks_damage) {
+    struct termios2 mode {
+    }, taken{};
+    if (::ioctl(fd, TCGETS2, &mode) != 0)
+        return errno;
+    fill(mode, line, marks_damage);
+    if (::ioctl(fd, TCSETS2, &mode) != 0 || ::ioctl(fd, TCGETS2, &taken) != 0)
+        return errno;
+    // A driver keeps silent on what it does not take. It may miss a speed by a little.
+    const auto wanted = static_cast<speed_t>(line.baud);
+    if (std::max(taken.c_ospeed, wanted) - std::min(taken.c_ospeed, wanted) > wanted / 32)
+        return ERANGE;
+    constexpr tcflag_t frame = CSIZE | PARENB;
+    return (taken.c_cflag & frame) == (mode.c_cflag & frame) || is_pseudo_terminal(fd) ? 0 : EINVAL;
 }
+
+struct ContextCloser {
+    void operator()(modbus_t* context) const {
+        modbus_close(context);
+        modbus_free(context);
+    }
+};
+using Context = std::unique_ptr<modbus_t, ContextCloser>;
+
+/// Null: see errno.
+Context open_context(const std::string& path, const LineSettings& line) {
+    const char parity = "NEO"[static_cast<int>(line.parity)];
+    Context context(modbus_new_rtu(path.c_str(), line.baud, parity, line.data_bits, line.stop_bits));
+    if (context != nullptr && modbus_connect(context.get()) < 0) {
+        const int error = errno;
+        context.reset();
+        errno = error;
+    }
+    return context;
+}
+
+/// Held while it lives.
+class PortLock {
+public:
+    explicit PortLock(const std::string& path)
+        : fd_(::open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) {
+        error_ = fd_ < 0 ? errno : ::flock(fd_, LOCK_EX | LOCK_NB) != 0 ? EBUSY : 0;
+    }
+    ~PortLock() {
+        if (fd_ >= 0)
+            ::close(fd_);
+    }
+    PortLock(const PortLock&) = delete;
+    PortLock& operator=(const PortLock&) = delete;
+    [[nodiscard]] int error() const { return error_; }
+
+private:
+    int fd_;
+    int error_ = 0;
+};
 
 } // namespace
 
@@ -131,31 +156,91 @@ bool is_known_baud(int baud) {
     return find_speed(baud) != nullptr;
 }
 
-OpenedLink open_serial(const std::string& path, const LineSettings& line) {
-    int fd = ::open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return {std::nullopt, explain_open(path, errno)};
-    Stream stream(fd, Stream::Kind::serial, line.parity != LineParity::none);
-    // TIOCEXCL keeps later openers out (but not root), the lock finds out who was here before us.
+OpenedLink open_serial(const std::string& path, const LineSettings& line, const PortUse& use) {
+    auto lock = std::make_unique<PortLock>(path); // before libmodbus disturbs the line of somebody else
+    if (lock->error() != 0)
+        return {std::nullopt, serial_trouble(path, line, lock->error())};
+    Context context = open_context(path, line);
+    // The C library refuses 7 bits and parity on a pseudo terminal where nothing else is to change.
+    if (context == nullptr && errno == EINVAL)
+        context = open_context(path, {line.baud});
+    if (context == nullptr)
+        return {std::nullopt, serial_trouble(path, line, errno)};
+    const int fd = modbus_get_socket(context.get());
+    lock.reset(); // the lock that stays is of the descriptor that stays
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return {std::nullopt, explain_open(path, EBUSY)};
+        return {std::nullopt, serial_trouble(path, line, EBUSY)};
     ::ioctl(fd, TIOCEXCL);
-    if (std::string error = apply(fd, line); !error.empty())
-        return {std::nullopt, fmt::format("{}: {}", path, error)};
+    if (const int error = apply(fd, line, use.marks_damage); error != 0)
+        return {std::nullopt, serial_trouble(path, line, error)};
+    if (use.rs485 && modbus_rtu_set_serial_mode(context.get(), MODBUS_RTU_RS485) < 0)
+        return {
+            std::nullopt,
+            {"port_mode",
+             fmt::format("{} has no RS-485 mode in its driver ({}). Take `rs485` away: USB adapters switch "
+                         "direction by themselves.",
+                         path, std::strerror(errno))}};
     // Opening sets them on most drivers, not on all; they power cables and ask P1 meters to send.
     int lines = TIOCM_RTS | TIOCM_DTR;
-    ::ioctl(fd, TIOCMBIS, &lines); // a pty has none
-    ::tcflush(fd, TCIFLUSH);       // what waited there came at another speed, or long ago
-    return {std::move(stream), {}};
+    if (!use.rs485)
+        ::ioctl(fd, TIOCMBIS, &lines); // a pty has none
+    ::ioctl(fd, TCFLSH, TCIFLUSH);     // what waited there came at another speed, or long ago
+    modbus_set_socket(context.get(), -1);
+    return {Stream(fd, Stream::Kind::serial, use.marks_damage && line.parity != LineParity::none), {}};
 }
 
 std::string change_line(Stream& stream, const LineSettings& line) {
     if (stream.kind() != Stream::Kind::serial)
         return {}; // the serial server at the other end keeps the line
-    std::string error = apply(stream.fd(), line);
-    if (error.empty())
-        stream.set_marked(line.parity != LineParity::none);
-    return error;
+    const int error = apply(stream.fd(), line, true);
+    if (error == ERANGE)
+        return fmt::format("the driver does not take {} baud", line.baud);
+    if (error != 0)
+        return fmt::format("the driver refuses {}: {}", to_text(line), std::strerror(error));
+    stream.set_marked(line.parity != LineParity::none);
+    return {};
+}
+
+LinkTrouble serial_trouble(const std::string& path, const LineSettings& line, int error) {
+    const char* reason = error == 0 ? "end of file" : std::strerror(error);
+    switch (error) {
+    case ENOENT:
+        return {"port_missing", fmt::format("{} does not exist. Is the adapter plugged in? Look in "
+                                            "/dev/serial/by-id for the name it has now.",
+                                            path)};
+    case EACCES:
+    case EPERM:
+        return {"port_denied",
+                fmt::format("{} may not be opened ({}). The user of the gateway must be in the "
+                            "group that owns it, usually dialout.",
+                            path, reason)};
+    case EBUSY:
+        return {"port_busy",
+                fmt::format("{} is in use by another program. Stop that program, or find it with: "
+                            "fuser -v {}",
+                            path, path)};
+    case 0:
+    case EIO:
+    case ENXIO:
+    case ENODEV:
+        return {"port_lost",
+                fmt::format("{} went away ({}): the adapter was pulled out or lost its supply. It "
+                            "is opened again as soon as it is back.",
+                            path, reason)};
+    case ENOTTY:
+        return {"port_mode", fmt::format("{} is not a serial port ({}).", path, reason)};
+    case ERANGE:
+        return {"port_mode",
+                fmt::format("{} cannot run at {} baud. Check `baud` against the data sheet of the "
+                            "adapter.",
+                            path, line.baud)};
+    case EINVAL:
+        return {"port_mode", fmt::format("{} cannot be set to {} ({}). Does the adapter know this speed and "
+                                         "frame?",
+                                         path, to_text(line), reason)};
+    default:
+        return {"port_failed", fmt::format("{} failed: {}.", path, reason)};
+    }
 }
 
 } // namespace things

@@ -21,30 +21,36 @@ namespace {
 constexpr std::chrono::milliseconds slice{100}; // between looks at interrupted() where there is no wake_fd
 
 LinkResult failed(const char* what) {
-    return {LinkOutcome::closed, 0, fmt::format("{}: {}", what, std::strerror(errno))};
+    const int error = errno;
+    return {LinkOutcome::closed, 0, fmt::format("{}: {}", what, std::strerror(error)), error};
 }
 
-int to_milliseconds(LinkTime::duration left) {
-    auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-    return static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
+} // namespace
+
+std::timespec to_timespec(std::chrono::nanoseconds span) {
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(span);
+    return {static_cast<std::time_t>(whole.count()), static_cast<long>((span - whole).count())};
 }
 
-/// fd -1: only for the deadline and the host.
-LinkOutcome await(int fd, short events, const Patience& patience) {
+LinkOutcome wait_for(int fd, short events, const Patience& patience) {
     int wake = patience.host != nullptr ? patience.host->wake_fd() : -1;
     for (;;) {
-        if (patience.is_interrupted())
-            return LinkOutcome::interrupted;
-        auto left = patience.deadline - std::chrono::steady_clock::now();
-        if (patience.host != nullptr && wake < 0)
-            left = std::min<LinkTime::duration>(left, slice);
+        const bool is_interrupted = patience.is_interrupted();
+        auto left = std::max(patience.deadline - std::chrono::steady_clock::now(), SteadyTime::duration(0));
+        if (is_interrupted)
+            left = SteadyTime::duration(0);
+        else if (patience.host != nullptr && wake < 0)
+            left = std::min<SteadyTime::duration>(left, slice);
+        // To the nanosecond: the silence between two frames on a fast line is less than two milliseconds.
+        const std::timespec time = to_timespec(left);
         pollfd descriptors[2] = {{fd, events, 0}, {wake, POLLIN, 0}}; // a negative one is ignored by poll
-        int ready = ::poll(descriptors, 2, to_milliseconds(left));
+        const int ready = ::ppoll(descriptors, wake < 0 ? 1 : 2, &time, nullptr);
         if (ready < 0 && errno != EINTR)
             return LinkOutcome::closed;
-        // Before the host's descriptor: what the device has to say comes first.
         if (ready > 0 && descriptors[0].revents != 0)
             return LinkOutcome::done;
+        if (is_interrupted)
+            return LinkOutcome::interrupted;
         if (ready > 0 && descriptors[1].revents != 0 && !patience.is_interrupted())
             wake = -1; // woken for nothing, or its other end is gone: do not spin on it
         if (std::chrono::steady_clock::now() >= patience.deadline)
@@ -52,10 +58,8 @@ LinkOutcome await(int fd, short events, const Patience& patience) {
     }
 }
 
-} // namespace
-
-LinkTime link_time(std::int64_t monotonic_ms) {
-    return LinkTime(std::chrono::milliseconds(monotonic_ms));
+SteadyTime link_time(std::int64_t monotonic_ms) {
+    return SteadyTime(std::chrono::milliseconds(monotonic_ms));
 }
 
 bool Patience::is_interrupted() const {
@@ -120,7 +124,7 @@ void Stream::close() {
 }
 
 LinkOutcome wait_idle(const Patience& patience) {
-    return await(-1, 0, patience);
+    return wait_for(-1, 0, patience);
 }
 
 LinkResult Stream::take_pending(std::span<std::uint8_t> into) {
@@ -139,7 +143,11 @@ LinkResult Stream::read(std::span<std::uint8_t> into, const Patience& patience) 
         LinkResult kept = take_pending(into);
         if (kept.count > 0 || kept.outcome != LinkOutcome::done)
             return kept;
-        // Bytes that are there go before an interruption, so that a busy line never starves.
+        LinkOutcome outcome = wait_for(fd_, POLLIN, patience);
+        if (outcome == LinkOutcome::closed)
+            return failed("waiting for bytes failed");
+        if (outcome != LinkOutcome::done)
+            return {outcome, 0, {}};
         std::span<std::uint8_t> target = marked_ ? std::span<std::uint8_t>(pending_) : into;
         ssize_t count = ::read(fd_, target.data(), target.size());
         if (count > 0 && !marked_)
@@ -156,11 +164,6 @@ LinkResult Stream::read(std::span<std::uint8_t> into, const Patience& patience) 
                                           : "the port hung up (unplugged?)"};
         if (errno != EAGAIN && errno != EINTR)
             return failed("reading failed");
-        LinkOutcome outcome = await(fd_, POLLIN, patience);
-        if (outcome == LinkOutcome::closed)
-            return failed("waiting for bytes failed");
-        if (outcome != LinkOutcome::done)
-            return {outcome, 0, {}};
     }
 }
 
@@ -179,7 +182,7 @@ LinkResult Stream::write(std::span<const std::uint8_t> bytes, const Patience& pa
             result.count = sent;
             return result;
         }
-        LinkOutcome outcome = await(fd_, POLLOUT, patience);
+        LinkOutcome outcome = wait_for(fd_, POLLOUT, patience);
         if (outcome != LinkOutcome::done)
             return {outcome, sent, {}};
     }

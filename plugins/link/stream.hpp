@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,17 +17,19 @@
 // the descriptor is gone with the process; the port's settings stay until somebody opens it again.
 namespace things {
 
-using LinkTime = std::chrono::steady_clock::time_point; ///< CLOCK_MONOTONIC, like the deadlines of the host
+using SteadyTime = std::chrono::steady_clock::time_point; ///< CLOCK_MONOTONIC, like the deadlines of the host
 
 /// The deadline of a call from the host as a time point.
-[[nodiscard]] LinkTime link_time(std::int64_t monotonic_ms);
+[[nodiscard]] SteadyTime link_time(std::int64_t monotonic_ms);
 
 /// How long a wait may last, and who may end it early. The host (may be null in tests) outlives the wait.
 struct Patience {
-    LinkTime deadline;
+    SteadyTime deadline;
     const PluginHost* host = nullptr;
     [[nodiscard]] bool is_interrupted() const;
 };
+
+[[nodiscard]] std::timespec to_timespec(std::chrono::nanoseconds span);
 
 enum class LinkOutcome : std::uint8_t {
     done,        ///< read: at least one byte; write: all of them
@@ -41,6 +44,15 @@ struct LinkResult {
     LinkOutcome outcome = LinkOutcome::done;
     std::size_t count = 0; ///< bytes read or written
     std::string error;
+    int fault = 0; ///< errno of `closed`; 0: the other side hung up
+};
+
+/// What is wrong with a link: a stable word, and the whole story for a technician.
+/// `code` is a literal; the words are listed in the README of the modbus plugin.
+struct LinkTrouble {
+    const char* code = "";
+    std::string text;
+    bool is_interruption = false; ///< the host wants the thread back, nothing is wrong
 };
 
 /// Takes apart what PARMRK puts between the bytes: FF FF is a byte FF, FF 00 x is a damaged character x.
@@ -72,7 +84,7 @@ public:
     ~Stream();
 
     /// Waits until at least one byte is there, and takes what there is.
-    /// Bytes that are there are handed out before an interruption is told, so that a busy line never starves.
+    /// Bytes that are there are handed out before an interruption is told.
     /// Up to the first damaged character; the next call tells that.
     [[nodiscard]] LinkResult read(std::span<std::uint8_t> into, const Patience& patience);
     /// Hands all of `bytes` to the kernel.
@@ -102,14 +114,17 @@ private:
     std::size_t pending_begin_ = 0, pending_end_ = 0;
 };
 
-/// Waits without reading anything: timeout, or interrupted.
+/// Waits for one of `events` (poll.h) of the descriptor: done, timeout, interrupted, or closed with an errno.
+/// What the descriptor has comes before an interruption, so that a busy line never starves; -1: none.
 /// Looks at interrupted() every 100 ms where the host has no wake_fd.
+[[nodiscard]] LinkOutcome wait_for(int fd, short events, const Patience& patience);
+/// Waits without reading anything: timeout, or interrupted.
 [[nodiscard]] LinkOutcome wait_idle(const Patience& patience);
 
-/// What opening came to: a stream, or why not.
+/// A stream, or why there is none.
 struct OpenedLink {
     std::optional<Stream> stream;
-    std::string error;
+    LinkTrouble trouble;
 };
 
 } // namespace things

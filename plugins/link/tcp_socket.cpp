@@ -18,7 +18,12 @@ namespace things {
 
 namespace {
 
-constexpr std::chrono::milliseconds slice{50};  // between looks at the host while a name is looked up
+constexpr std::chrono::milliseconds slice{50}; // between looks at the host while a name is looked up
+#ifdef __SANITIZE_THREAD__
+constexpr bool lookup_blocks = true; // this checker crashes on threads that the C library makes for itself
+#else
+constexpr bool lookup_blocks = false;
+#endif
 constexpr std::chrono::milliseconds least{200}; // a connection is not begun to be given up at once
 
 void set_option(int fd, int level, int name, int value) {
@@ -37,30 +42,33 @@ void tune(int fd) {
 
 /// Waits for a connection to come about: 0, an errno, or -1 when interrupted.
 int await_connected(int fd, const Patience& patience) {
-    int wake = patience.host != nullptr ? patience.host->wake_fd() : -1;
-    for (;;) {
-        if (patience.is_interrupted())
-            return -1;
-        auto left = std::chrono::ceil<std::chrono::milliseconds>(patience.deadline -
-                                                                 std::chrono::steady_clock::now());
-        if (left.count() <= 0)
-            return ETIMEDOUT;
-        if (patience.host != nullptr && wake < 0)
-            left = std::min(left, slice);
-        pollfd descriptors[2] = {{fd, POLLOUT, 0}, {wake, POLLIN, 0}};
-        int ready = ::poll(descriptors, 2, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
-        if (ready > 0 && descriptors[0].revents != 0)
-            break;
-        if (ready > 0 && !patience.is_interrupted())
-            wake = -1;
+    switch (wait_for(fd, POLLOUT, patience)) {
+    case LinkOutcome::interrupted:
+        return -1;
+    case LinkOutcome::timeout:
+        return ETIMEDOUT;
+    default:
+        break;
     }
     int error = 0;
     socklen_t size = sizeof error;
     return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
+LinkTrouble interruption() {
+    return {"interrupted", "", true};
+}
+
+LinkTrouble unknown_host(const std::string& host, int error) {
+    return {"unknown_host", fmt::format("{} has no address ({}). Check the name, or give the address itself; "
+                                        "check the name server of this gateway.",
+                                        host, ::gai_strerror(error))};
+}
+
 } // namespace
 
+/// getaddrinfo_a works on a thread of the C library, so that a name server that does not answer costs no more
+/// than the deadline.
 struct TcpConnector::Lookup {
     std::string host, port;
     addrinfo hints{};
@@ -78,51 +86,71 @@ struct TcpConnector::Lookup {
         if (request.ar_result != nullptr)
             ::freeaddrinfo(request.ar_result);
     }
+    /// An error of getaddrinfo, or 0.
+    [[nodiscard]] int begin() {
+        if (lookup_blocks)
+            return resolve(0);
+        gaicb* list[] = {&request};
+        return ::getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
+    }
+    [[nodiscard]] int resolve(int flags) {
+        hints.ai_flags |= flags;
+        return ::getaddrinfo(host.c_str(), port.c_str(), &hints, &request.ar_result);
+    }
+    /// EAI_INPROGRESS while it is under way.
+    [[nodiscard]] int state() { return lookup_blocks ? 0 : ::gai_error(&request); }
+    /// In slices, since it knows no wake_fd.
+    void wait() const {
+        const gaicb* list[] = {&request};
+        const timespec time = to_timespec(slice);
+        ::gai_suspend(list, 1, &time);
+    }
 };
 
 TcpConnector::TcpConnector() = default;
 
 TcpConnector::~TcpConnector() {
-    if (lookup_ != nullptr && ::gai_error(&lookup_->request) == EAI_INPROGRESS &&
+    if (lookup_ != nullptr && lookup_->state() == EAI_INPROGRESS &&
         ::gai_cancel(&lookup_->request) == EAI_NOTCANCELED)
         (void)lookup_.release(); // its thread still writes there
 }
 
 OpenedLink TcpConnector::connect(const std::string& host, std::uint16_t port, const Patience& patience) {
+    const auto connect_to = [&host, port, &patience](const Lookup& found) {
+        return connect_to_any(found.request.ar_result, tcp_place(host, port), patience);
+    };
+    // An address needs no thread and no name server.
+    if (Lookup numeric(host, port); numeric.resolve(AI_NUMERICHOST) == 0)
+        return connect_to(numeric);
     // A look-up cannot be stopped: one that took too long goes on, and the next call takes its result.
-    if (lookup_ == nullptr) { // else one is still under way for the same host
+    int error = 0;
+    if (lookup_ == nullptr) {
         lookup_ = std::make_unique<Lookup>(host, port);
-        gaicb* list[] = {&lookup_->request};
-        if (int error = ::getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr); error != 0) {
-            lookup_.reset();
-            return {std::nullopt, fmt::format("cannot look up {}: {}", host, ::gai_strerror(error))};
-        }
+        error = lookup_->begin();
     }
-    while (::gai_error(&lookup_->request) == EAI_INPROGRESS) {
+    while (error == 0 && lookup_->state() == EAI_INPROGRESS) {
         if (patience.is_interrupted())
-            return {std::nullopt, fmt::format("interrupted while looking up {}", host)};
+            return {std::nullopt, interruption()};
         if (std::chrono::steady_clock::now() >= patience.deadline)
-            return {std::nullopt,
-                    fmt::format("looking up {} takes too long: is the name server reachable?", host)};
-        const gaicb* list[] = {&lookup_->request};
-        timespec wait{0, static_cast<long>(std::chrono::nanoseconds(slice).count())};
-        // In slices, since it knows no wake_fd.
-        ::gai_suspend(list, 1, &wait);
+            return {std::nullopt, unknown_host(host, EAI_AGAIN)};
+        lookup_->wait();
     }
-    std::unique_ptr<Lookup> lookup = std::move(lookup_);
-    if (int error = ::gai_error(&lookup->request); error != 0)
-        return {std::nullopt, fmt::format("cannot look up {}: {}", host, ::gai_strerror(error))};
-    return connect_to_any(lookup->request.ar_result, fmt::format("{}:{}", host, port), patience);
+    const std::unique_ptr<Lookup> lookup = std::move(lookup_);
+    if (error == 0)
+        error = lookup->state();
+    if (error != 0)
+        return {std::nullopt, unknown_host(host, error)};
+    return connect_to(*lookup);
 }
 
 OpenedLink connect_to_any(const addrinfo* addresses, const std::string& where, const Patience& patience) {
     int error = EHOSTUNREACH, left = 0;
     for (const addrinfo* entry = addresses; entry != nullptr; entry = entry->ai_next)
         ++left;
-    const LinkTime deadline = std::max(patience.deadline, std::chrono::steady_clock::now() + least);
+    const SteadyTime deadline = std::max(patience.deadline, std::chrono::steady_clock::now() + least);
     for (const addrinfo* entry = addresses; entry != nullptr; entry = entry->ai_next, --left) {
         // One that swallows everything must leave time for the others.
-        const LinkTime now = std::chrono::steady_clock::now();
+        const SteadyTime now = std::chrono::steady_clock::now();
         const Patience share{now + (deadline - now) / left, patience.host};
         int fd = ::socket(entry->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0) {
@@ -137,10 +165,43 @@ OpenedLink connect_to_any(const addrinfo* addresses, const std::string& where, c
         if (error == 0)
             return {std::move(stream), {}};
         if (error < 0)
-            return {std::nullopt, fmt::format("interrupted while connecting to {}", where)};
+            return {std::nullopt, interruption()};
     }
-    const char* hint = error == ECONNREFUSED ? "; nothing listens there: is the serial server set up?" : "";
-    return {std::nullopt, fmt::format("cannot connect to {}: {}{}", where, std::strerror(error), hint)};
+    return {std::nullopt, tcp_trouble(where, error)};
+}
+
+std::string tcp_place(const std::string& host, std::uint16_t port) {
+    return fmt::format("{} port {}", host, port);
+}
+
+LinkTrouble tcp_trouble(const std::string& where, int error) {
+    const char* reason = error == 0 ? "closed by the other side" : std::strerror(error);
+    switch (error) {
+    case ECONNREFUSED:
+        return {
+            "refused",
+            fmt::format("{} refuses the connection: the host is there, but nothing listens on that port. "
+                        "Check `tcp_port`, and that Modbus TCP or the serial server is switched on there.",
+                        where)};
+    case ETIMEDOUT:
+        return {"unreachable",
+                fmt::format("{} does not answer at all. Check the address, the cable or Wi-Fi, the supply of "
+                            "the device, and firewalls on the way.",
+                            where)};
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return {"unreachable", fmt::format("{} cannot be reached ({}). Check the address and the network of "
+                                           "this gateway.",
+                                           where, reason)};
+    case 0:
+    case ECONNRESET:
+    case EPIPE:
+        return {"closed", fmt::format("{} closed the connection ({}). Many devices allow one client only: is "
+                                      "another program connected to it? It is connected again by itself.",
+                                      where, reason)};
+    default:
+        return {"connection", fmt::format("{}: {}.", where, reason)};
+    }
 }
 
 } // namespace things

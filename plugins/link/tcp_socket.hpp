@@ -9,10 +9,11 @@
 
 struct addrinfo;
 
-// TCP to a serial server (ser2net) or a device, with a deadline on everything, name look-up included.
+// TCP to a device or a serial server (ser2net), IPv4 or IPv6, by address or name, with a deadline on
+// everything, name look-up included. A connector belongs to one source and its thread.
 namespace things {
 
-/// Connects, and keeps what a look-up that did not end in time still holds. One a source.
+/// Connects, and keeps what a look-up that did not end in time still holds. One per source.
 /// Invariant: lookup_ is set only while a look-up is under way, which goes on between calls.
 class TcpConnector {
 public:
@@ -22,7 +23,7 @@ public:
     TcpConnector& operator=(const TcpConnector&) = delete;
 
     /// Tries each address of the host in turn. A dead peer is noticed within about 20 s by keep-alives.
-    /// `host` must be the same in every call. Look-ups may use up the whole deadline; connecting then still
+    /// `host` must be the same in every call. A look-up may use up the whole deadline; connecting then still
     /// gets 200 ms.
     [[nodiscard]] OpenedLink connect(const std::string& host, std::uint16_t port, const Patience& patience);
 
@@ -35,5 +36,9 @@ private:
 /// calls them.
 [[nodiscard]] OpenedLink connect_to_any(const addrinfo* addresses, const std::string& where,
                                         const Patience& patience);
+/// "192.0.2.1 port 502".
+[[nodiscard]] std::string tcp_place(const std::string& host, std::uint16_t port);
+/// What an errno of a socket means; 0: the other side closed it.
+[[nodiscard]] LinkTrouble tcp_trouble(const std::string& where, int error);
 
 } // namespace things

@@ -8,20 +8,15 @@ namespace things {
 namespace {
 
 constexpr unsigned frame_bytes = 8 + 5; // an RTU request, and what surrounds the data of an answer
-constexpr unsigned fast_baud = 19200;   // above it the silence no longer shrinks
+constexpr int fast_baud = 19200;        // above it the silence no longer shrinks
 constexpr double fast_silence_us = 1750;
 constexpr double tcp_byte_us = 0.01; // a 1 Gbit/s network, and copying
 constexpr double most_bytes = 250;   // of data in one answer
 
 } // namespace
 
-double character_us(const SerialFrame& frame) {
-    const unsigned bits = 1U + frame.data_bits + (frame.parity == 'N' ? 0U : 1U) + frame.stop_bits;
-    return bits * 1e6 / frame.baud;
-}
-
-double silence_us(const SerialFrame& frame) {
-    return frame.baud > fast_baud ? fast_silence_us : 3.5 * character_us(frame);
+double silence_us(const LineSettings& line) {
+    return line.baud > fast_baud ? fast_silence_us : 3500 * character_ms(line);
 }
 
 unsigned data_bytes(RegisterTable table, unsigned count) {
@@ -36,9 +31,9 @@ double LinkCost::request_bytes() const {
     return std::min(request_us / byte_us, most_bytes);
 }
 
-LinkCost serial_cost(const SerialFrame& frame, double pause_us, double turnaround_us) {
-    const double character = character_us(frame);
-    return {frame_bytes * character + 2 * silence_us(frame) + pause_us + turnaround_us, character};
+LinkCost serial_cost(const LineSettings& line, double pause_us, double turnaround_us) {
+    const double character = 1000 * character_ms(line);
+    return {frame_bytes * character + 2 * silence_us(line) + pause_us + turnaround_us, character};
 }
 
 LinkCost tcp_cost(double pause_us, double round_trip_us) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "link/serial_port.hpp"
 #include "modbus/register_table.hpp"
 
 #include <cstdint>
@@ -11,21 +12,9 @@
 //   TCP     T(n) = round trip + bytes x (next to nothing)
 namespace things {
 
-/// How characters travel on a serial line.
-/// Unchecked here; the key table allows 7 or 8 data bits and 1 or 2 stop bits.
-struct SerialFrame {
-    std::uint32_t baud = 9600;
-    std::uint8_t data_bits = 8;
-    char parity = 'N'; ///< N, E or O
-    std::uint8_t stop_bits = 1;
-    friend bool operator==(const SerialFrame&, const SerialFrame&) = default;
-};
-
-/// Start, data, parity and stop bits: 11 bits at 8E1 and 8N2, 10 at 8N1.
-double character_us(const SerialFrame& frame);
 /// The silence that ends a frame: 3.5 characters, and fixed 1.75 ms above 19200 baud.
 /// Modbus over Serial Line V1.02, section 2.5.1.1.
-double silence_us(const SerialFrame& frame);
+double silence_us(const LineSettings& line);
 
 /// A straight line. Good enough to choose between two plans; no deadline depends on it.
 struct LinkCost {
@@ -39,7 +28,7 @@ struct LinkCost {
 };
 
 /// `turnaround_us`: what the device takes between the request's last byte and its answer's first.
-LinkCost serial_cost(const SerialFrame& frame, double pause_us, double turnaround_us);
+LinkCost serial_cost(const LineSettings& line, double pause_us, double turnaround_us);
 LinkCost tcp_cost(double pause_us, double round_trip_us);
 
 /// Bytes of data in the answer.

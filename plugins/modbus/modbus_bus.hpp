@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "modbus/byte_link.hpp"
+#include "link/byte_link.hpp"
 #include "modbus/frame.hpp"
 #include "modbus/modbus_settings.hpp"
 #include "modbus/owed_answers.hpp"
@@ -59,15 +59,15 @@ enum class AnswerNumbers : std::uint8_t { unknown, ours, own };
 /// the device's pause. A line that is never silent is used all the same after half a second.
 class ModbusBus {
 public:
-    /// `wake_fd` ends a wait for a connection early; -1: none.
-    ModbusBus(const LinkSettings& settings, int wake_fd);
+    /// `host`, which outlives the bus, may end a wait for a connection early; null: nobody does.
+    ModbusBus(const LinkSettings& settings, const PluginHost* host);
     /// Over this link, whose time is the only one that counts.
-    ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> link, int wake_fd);
+    ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> link, const PluginHost* host);
     ~ModbusBus();
 
     /// Opens the link unless it is open. After a failure it is tried again only when a growing time is over
     /// (TCP, spread by chance so that many do not come at once) or every half second (serial); until then the
-    /// same trouble is returned at once. Returns when `connect_delay` is over, which wake_fd ends early.
+    /// same trouble is returned at once. Returns when `connect_delay` is over, which the host ends early.
     [[nodiscard]] std::optional<LinkTrouble> open();
     [[nodiscard]] bool is_open() const { return link_->is_open(); }
     /// When open() will try; in the past if now.
@@ -84,7 +84,7 @@ public:
     /// exception ends it at once, apart from 5 and 6, which are asked again after 100 ms. After `lost` the
     /// link is closed: open() again. A connection that was closed before anything was sent is opened again
     /// without a word. Until it is known how the other side numbers its answers a read may be sent three
-    /// times more. wake_fd does not end it.
+    /// times more. The host does not end it.
     /// A write is sent once: a second one is a second pulse of a relay, and after silence nobody knows
     /// whether the first was done. Only a device that says that it is busy (6) has not done it, and is asked
     /// again.
@@ -138,7 +138,7 @@ private:
     [[nodiscard]] SteadyTime reopen_time();
 
     LinkSettings settings_;
-    int wake_fd_;
+    const PluginHost* host_;
     std::unique_ptr<ByteLink> link_;
     LinkTrouble trouble_;
     SteadyTime next_open_{};

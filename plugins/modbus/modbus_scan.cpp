@@ -18,8 +18,8 @@ constexpr std::uint32_t usual_registers = 1024; // looked at if no range is give
 constexpr std::uint32_t block = 64;             // first read of the bisection; a power of two
 constexpr int most_silent = 16;                 // requests in a row until the unit is looked for again
 
-std::string parity_name(char parity) {
-    return parity == 'N' ? "none" : parity == 'E' ? "even" : "odd";
+const char* parity_name(LineParity parity) {
+    return parity == LineParity::none ? "none" : parity == LineParity::even ? "even" : "odd";
 }
 
 std::string hex(std::uint16_t word) {
@@ -28,28 +28,27 @@ std::string hex(std::uint16_t word) {
         '0', 'x', digits[word >> 12], digits[word >> 8 & 0xF], digits[word >> 4 & 0xF], digits[word & 0xF]};
 }
 
-std::vector<SerialFrame> frames_to_try(const PluginSettings& settings, const SerialFrame& usual) {
-    std::vector<SerialFrame> by_baud, frames;
+std::vector<LineSettings> frames_to_try(const PluginSettings& settings, const LineSettings& usual) {
+    std::vector<LineSettings> by_baud, frames;
     for (const things_value& item : settings.items("baud"))
         if (const auto baud = number_of(item); baud && *baud >= 50 && *baud <= 4000000) {
             by_baud.push_back(usual);
-            by_baud.back().baud = static_cast<std::uint32_t>(*baud);
+            by_baud.back().baud = static_cast<int>(*baud);
         }
     if (const auto baud = settings.integer("baud");
         by_baud.empty() && baud && *baud >= 50 && *baud <= 4000000) {
         by_baud.push_back(usual);
-        by_baud.back().baud = static_cast<std::uint32_t>(*baud);
+        by_baud.back().baud = static_cast<int>(*baud);
     }
     if (by_baud.empty())
         by_baud.push_back(usual);
     std::vector<things_value> parities = settings.items("parity");
-    for (const SerialFrame& frame : by_baud) {
+    for (const LineSettings& frame : by_baud) {
         if (parities.empty())
             frames.push_back(frame);
         for (const things_value& item : parities) {
-            const std::string_view name = text_of(item);
             frames.push_back(frame);
-            frames.back().parity = name == "even" ? 'E' : name == "odd" ? 'O' : 'N';
+            frames.back().parity = parity_of(text_of(item));
         }
     }
     return frames;
@@ -108,14 +107,14 @@ ScanOptions read_scan_options(const PluginSettings& settings, const ModbusSettin
         static_cast<std::uint32_t>(std::clamp<std::int64_t>(settings.integer("count", 4), 1, 125));
     options.timeout = settings.duration("timeout", units ? (serial ? serial_timeout : tcp_timeout)
                                                          : source.fallback.timeout);
-    options.frames = frames_to_try(settings, source.link.frame);
+    options.frames = frames_to_try(settings, source.link.line);
     if (!serial)
         options.frames.resize(1);
     return options;
 }
 
-ModbusScan::ModbusScan(ModbusSettings settings, Calls calls, int wake_fd)
-    : settings_(std::move(settings)), calls_(std::move(calls)), wake_fd_(wake_fd) {}
+ModbusScan::ModbusScan(ModbusSettings settings, Calls calls, const PluginHost* host)
+    : settings_(std::move(settings)), calls_(std::move(calls)), host_(host) {}
 
 ModbusScan::Outcome ModbusScan::run(const ScanOptions& options) {
     timing_ = {options.timeout, settings_.fallback.pause, 0, 0};
@@ -123,7 +122,7 @@ ModbusScan::Outcome ModbusScan::run(const ScanOptions& options) {
         return scan_units(options);
     unit_ = options.unit.value_or(settings_.units.empty() ? std::uint8_t{1} : settings_.units.front().unit);
     timing_.retries = timing_.silent_retries = 1;
-    bus_ = std::make_unique<ModbusBus>(settings_.link, wake_fd_);
+    bus_ = std::make_unique<ModbusBus>(settings_.link, host_);
     if (const auto trouble = bus_->open()) {
         trouble_ = *trouble;
         return trouble->is_interruption ? Outcome::interrupted : Outcome::failed;
@@ -192,10 +191,10 @@ ModbusScan::Outcome ModbusScan::scan_units(const ScanOptions& options) {
     constexpr std::uint8_t target_failed = 11, no_path = 10;
     double done = 0;
     const double all = static_cast<double>(options.frames.size()) * (options.to - options.from + 1);
-    for (const SerialFrame& frame : options.frames) {
+    for (const LineSettings& frame : options.frames) {
         bus_.reset(); // the port is held exclusively
-        settings_.link.frame = frame;
-        bus_ = std::make_unique<ModbusBus>(settings_.link, wake_fd_);
+        settings_.link.line = frame;
+        bus_ = std::make_unique<ModbusBus>(settings_.link, host_);
         if (const auto trouble = bus_->open()) {
             trouble_ = *trouble;
             return trouble->is_interruption ? Outcome::interrupted : Outcome::failed;

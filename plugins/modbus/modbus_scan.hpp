@@ -34,7 +34,7 @@ struct ScanOptions {
     std::vector<RegisterTable> tables;
     std::uint32_t from = 0, to = 0, count = 4;
     std::chrono::milliseconds timeout{0};
-    std::vector<SerialFrame> frames; ///< serial speeds and parities to try; one entry on TCP
+    std::vector<LineSettings> frames; ///< serial speeds and parities to try; one entry on TCP
 };
 /// `error` says what is wrong with them.
 /// What is returned beside an error is not to be used.
@@ -52,7 +52,7 @@ public:
         std::function<void(double)> progress;
         std::function<bool()> is_over;
     };
-    ModbusScan(ModbusSettings settings, Calls calls, int wake_fd);
+    ModbusScan(ModbusSettings settings, Calls calls, const PluginHost* host);
 
     enum class Outcome : std::uint8_t { done, interrupted, failed };
     /// Once an object. interrupted: what was found so far has been told. failed: the link could not be opened
@@ -77,7 +77,7 @@ private:
 
     ModbusSettings settings_;
     Calls calls_;
-    int wake_fd_;
+    const PluginHost* host_; ///< null: nobody interrupts an opening
     std::unique_ptr<ModbusBus> bus_;
     LinkTrouble trouble_;
     BusTiming timing_;

@@ -41,11 +41,10 @@ LinkSettings read_link(const PluginSettings& settings, Complaints& wrong) {
     if (link.serial == !link.host.empty())
         wrong.add(link.serial ? "host" : "",
                   "a modbus source needs either `port` (serial line) or `host` (TCP)");
-    link.frame.baud = static_cast<std::uint32_t>(settings.integer("baud", 9600));
-    link.frame.data_bits = static_cast<std::uint8_t>(settings.integer("data_bits", 8));
-    link.frame.stop_bits = static_cast<std::uint8_t>(settings.integer("stop_bits", 1));
-    const std::string parity = settings.text("parity", "none");
-    link.frame.parity = parity == "even" ? 'E' : parity == "odd" ? 'O' : 'N';
+    link.line.baud = static_cast<int>(settings.integer("baud", 9600));
+    link.line.data_bits = static_cast<int>(settings.integer("data_bits", 8));
+    link.line.stop_bits = static_cast<int>(settings.integer("stop_bits", 1));
+    link.line.parity = parity_of(settings.text("parity", "none"));
     link.rs485 = settings.boolean("rs485", false);
     link.tcp_port = static_cast<std::uint16_t>(settings.integer("tcp_port", 502));
     link.rtu_framing = link.serial || settings.text("framing", "tcp") == "rtu";
@@ -303,11 +302,14 @@ bool read_point(const PluginHost& host, const things_source_config& config, std:
 
 } // namespace
 
+LineParity parity_of(std::string_view word) {
+    return word == "even" ? LineParity::even : word == "odd" ? LineParity::odd : LineParity::none;
+}
+
 std::string LinkSettings::text() const {
     if (!serial)
         return host + " port " + std::to_string(tcp_port);
-    return port + " at " + std::to_string(frame.baud) + " " + std::to_string(frame.data_bits) + frame.parity +
-           std::to_string(frame.stop_bits);
+    return port + " at " + to_text(line);
 }
 
 ReadLimits UnitSettings::limits(RegisterTable table) const {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct things_source_config;
@@ -19,11 +20,14 @@ namespace things {
 
 class PluginHost;
 
+/// "none", "even" or "odd".
+[[nodiscard]] LineParity parity_of(std::string_view word);
+
 /// Either `serial` with port and frame, or host and tcp_port; what belongs to the other is not looked at.
 struct LinkSettings {
     bool serial = false;
     std::string port; ///< of a serial line
-    SerialFrame frame;
+    LineSettings line;
     bool rs485 = false;
     std::string host; ///< of a TCP connection
     std::uint16_t tcp_port = 502;

@@ -68,7 +68,7 @@ ModbusSource::UnitTable::UnitTable(const ModbusSettings& settings) {
 }
 
 ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
-    : host_(host), settings_(std::move(settings)), bus_(settings_.link, host.wake_fd()), units_(settings_),
+    : host_(host), settings_(std::move(settings)), bus_(settings_.link, &host_), units_(settings_),
       lessons_(settings_.units.size()), point_codes_(settings_.points.size(), nullptr),
       was_read_(settings_.points.size(), false), sunspec_found_(settings_.points.size(), false),
       next_walk_(settings_.units.size()) {}
@@ -230,7 +230,7 @@ int ModbusSource::discover(const PluginSettings& options, std::int64_t deadline_
                      [this] {
                          return is_over();
                      }},
-                    host_.wake_fd());
+                    &host_);
     switch (scan.run(what)) {
     case ModbusScan::Outcome::done:
         return THINGS_OK;

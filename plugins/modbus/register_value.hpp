@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "modbus/decimal.hpp"
+#include "link/decimal.hpp"
 
 #include <cstdint>
 #include <optional>

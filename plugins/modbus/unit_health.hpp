@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "modbus/byte_link.hpp"
+#include "link/stream.hpp"
 
 #include <chrono>
 

@@ -91,7 +91,7 @@ private:
     State state_ = State::idle;
     std::string buffer_;
     MeterIdentity identity_;
-    LinkTime give_up_, begin_;
+    SteadyTime give_up_, begin_;
     Telegram telegram_;
     std::string error_;
 };

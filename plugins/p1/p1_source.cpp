@@ -128,7 +128,7 @@ int P1Source::plan() {
 }
 
 /// Waits, without reading, until `until` or as long as patience lasts.
-int P1Source::wait(const Patience& patience, LinkTime until) const {
+int P1Source::wait(const Patience& patience, SteadyTime until) const {
     LinkOutcome outcome = wait_idle({std::min(until, patience.deadline), patience.host});
     return outcome == LinkOutcome::interrupted ? THINGS_INTERRUPTED : THINGS_OK;
 }
@@ -149,7 +149,7 @@ int P1Source::open(const Patience& patience) {
     if (!opened.stream && patience.is_interrupted())
         return THINGS_INTERRUPTED;
     if (!opened.stream) {
-        close(opened.error);
+        close(opened.trouble.text);
         return THINGS_FAILED;
     }
     stream_ = std::move(opened.stream);
@@ -178,7 +178,7 @@ int P1Source::run(const Patience& patience, bool until_telegram) {
         if (int status = open(patience); status != THINGS_OK)
             return status;
         // Twice in the time that ends a telegram, so that one without a line end is flushed soon after.
-        LinkTime next_look = std::chrono::steady_clock::now() + milliseconds(end_of_telegram_ms / 2);
+        SteadyTime next_look = std::chrono::steady_clock::now() + milliseconds(end_of_telegram_ms / 2);
         LinkResult read = stream_->read(bytes, {std::min(patience.deadline, next_look), patience.host});
         std::int64_t at = monotonic_ms();
         if (read.outcome == LinkOutcome::done) {

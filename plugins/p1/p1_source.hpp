@@ -46,7 +46,7 @@ public:
 private:
     /// Opens, reads and decodes until the patience ends. `until_telegram`: or until one was good.
     int run(const Patience& patience, bool until_telegram);
-    int wait(const Patience& patience, LinkTime until) const;
+    int wait(const Patience& patience, SteadyTime until) const;
     /// To the host: why points have no value.
     void tell_reasons() const;
     /// After a failure the next attempt waits 1 s, then twice as long, up to 30 s.
@@ -75,7 +75,7 @@ private:
     std::vector<std::uint32_t> wanted_; // points the readout is for
     TcpConnector connector_;
     std::optional<Stream> stream_;
-    LinkTime open_at_{};
+    SteadyTime open_at_{};
     std::chrono::milliseconds pause_{1000};
     std::int64_t last_byte_ms_ = 0;
     bool is_flushed_ = true, is_line_stale_ = false, is_readout_failing_ = false, is_discovering_ = false;

@@ -23,9 +23,9 @@ CounterGuard make_guard(const UnitScale* scale) {
 }
 
 std::string printed(const MeterNumber& number) {
-    std::string value = number.value.exponent == 0
-                            ? fmt::format("{}", number.value.digits)
-                            : fmt::format("{}e{}", number.value.digits, number.value.exponent);
+    const auto digits = static_cast<std::int64_t>(number.value.mantissa); // of a parsed number: at most 18
+    std::string value = number.value.exponent == 0 ? fmt::format("{}", digits)
+                                                   : fmt::format("{}e{}", digits, number.value.exponent);
     return number.unit.empty() ? value : value + "*" + number.unit;
 }
 

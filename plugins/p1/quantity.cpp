@@ -56,9 +56,9 @@ std::optional<Amount> convert(Decimal value, const UnitScale& from, const UnitSc
     value.exponent += from.exponent - to.exponent;
     if (from.multiplier == to.multiplier)
         return to_amount(value);
-    if (std::optional<Decimal> scaled = times(value, {from.multiplier, 0}); scaled) {
-        if (scaled->digits % to.multiplier == 0)
-            return to_amount({scaled->digits / to.multiplier, scaled->exponent});
+    if (std::optional<Decimal> scaled = multiply(value, {from.multiplier, 0}); scaled) {
+        if (scaled->mantissa % to.multiplier == 0)
+            return to_amount({scaled->mantissa / to.multiplier, scaled->exponent});
         return to_double(to_amount(*scaled)) / to.multiplier;
     }
     return std::nullopt;

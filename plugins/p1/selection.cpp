@@ -88,7 +88,7 @@ std::optional<Picked> pick_device(const Telegram& telegram, const Selection& sel
                      selection.obis == channel + "96.1.0" || selection.obis == channel + "96.1.1";
         Picked picked;
         if (is_valve && device.valve) {
-            picked.number.value.digits = *device.valve;
+            picked.number.value.mantissa = *device.valve;
             return picked;
         }
         if (is_id && !device.id.empty()) {
@@ -114,7 +114,7 @@ std::optional<Picked> sum(const Telegram& telegram, const std::vector<std::strin
             total = std::move(part);
             continue;
         }
-        std::optional<Decimal> value = plus(total->number.value, part->number.value);
+        std::optional<Decimal> value = add(total->number.value, part->number.value);
         if (!value || part->number.scale != total->number.scale)
             return std::nullopt;
         total->number.value = *value;
@@ -137,8 +137,8 @@ std::optional<Picked> pick_derived(const Telegram& telegram, const Selection& se
     if (!import || !exported || import->is_text || exported->is_text ||
         import->number.scale != exported->number.scale)
         return std::nullopt;
-    std::optional<Decimal> minus = times(exported->number.value, {-1, 0});
-    std::optional<Decimal> net = minus ? plus(import->number.value, *minus) : std::nullopt;
+    std::optional<Decimal> minus = multiply(exported->number.value, {-1, 0});
+    std::optional<Decimal> net = minus ? add(import->number.value, *minus) : std::nullopt;
     if (!net)
         return std::nullopt;
     import->number.value = *net;

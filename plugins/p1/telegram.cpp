@@ -35,9 +35,9 @@ std::optional<MeterNumber> parse_number(std::string_view field, std::string_view
 
 std::optional<int> parse_small(std::string_view field) {
     std::optional<Decimal> value = parse_decimal(trimmed_blanks(field));
-    if (!value || value->exponent != 0 || value->digits < 0 || value->digits > 999)
+    if (!value || value->exponent != 0 || value->mantissa < 0 || value->mantissa > 999)
         return std::nullopt;
-    return static_cast<int>(value->digits);
+    return static_cast<int>(value->mantissa);
 }
 
 void TelegramDecoder::decode(std::string_view body) {
@@ -118,7 +118,7 @@ void TelegramDecoder::decode_failures(const std::vector<std::string_view>& field
         std::optional<MeterNumber> duration = end ? parse_number(fields[i + 1], "s") : std::nullopt;
         if (!duration || duration->value.exponent != 0)
             continue;
-        std::int64_t seconds = duration->value.digits;
+        const auto seconds = static_cast<std::int64_t>(duration->value.mantissa);
         bool is_valid = end->is_valid() && seconds >= 0 && seconds != factory_duration;
         telegram_.power_failures.push_back({std::move(*end), seconds, is_valid});
         ++i;
@@ -228,7 +228,7 @@ bool Telegram::requires_crc() const {
     if (header.substr(0, 4) == "FLU5")
         return true;
     std::optional<Decimal> number = parse_decimal(version);
-    return number && number->exponent == 0 && number->digits >= 40;
+    return number && number->exponent == 0 && number->mantissa >= 40;
 }
 
 bool Telegram::has_known_object() const {

@@ -281,13 +281,10 @@ std::size_t byte_size(ValueType type) {
 }
 
 PointValue scaled(Decimal raw, double fallback, double scale, double offset) {
-    std::optional<Decimal> factor = to_decimal(scale), shift = to_decimal(offset);
-    if (factor && shift) {
-        std::optional<Decimal> product = times(raw, *factor);
-        std::optional<Decimal> sum = product ? plus(*product, *shift) : std::nullopt;
-        if (sum)
-            return to_value(to_amount(*sum));
-    }
+    std::optional<Decimal> product = multiply(raw, decimal_of(scale));
+    std::optional<Decimal> sum = product ? add(*product, decimal_of(offset)) : std::nullopt;
+    if (sum)
+        return to_value(to_amount(*sum));
     return fallback * scale + offset;
 }
 

@@ -196,9 +196,8 @@ std::optional<SentValue> SerialSource::to_sent(std::uint32_t index, const things
     sent.number = (*number - rules.offset) / rules.scale;
     // 21.5 / 0.1 is 215, not 214.99999999999997.
     // Six places of numbers up to 1e9 are what a double holds for sure.
-    if (std::optional<Decimal> digits = to_decimal(std::round(sent.number * 1e6) / 1e6);
-        digits && std::fabs(sent.number) < 1e9)
-        sent.number = to_double(to_amount(*digits));
+    if (std::fabs(sent.number) < 1e9)
+        sent.number = std::round(sent.number * 1e6) / 1e6;
     return sent;
 }
 
@@ -215,10 +214,7 @@ void SerialSource::set_written(const SerialPoint& point, const std::string& show
         written = value;
         return;
     }
-    std::optional<Decimal> digits = to_decimal(*raw);
-    PointValue result = digits ? scaled(*digits, *raw, point.rules.scale, point.rules.offset)
-                               : PointValue(*raw * point.rules.scale + point.rules.offset);
-    written = make_value(result);
+    written = make_value(scaled(decimal_of(*raw), *raw, point.rules.scale, point.rules.offset));
 }
 
 } // namespace things

@@ -89,7 +89,7 @@ int SerialSource::listen(std::int64_t deadline_ms) {
 
 int SerialSource::discover(const PluginSettings& options, std::int64_t deadline_ms) {
     constexpr milliseconds span{15'000}, span_of_speed{5'000};
-    LinkTime end = link_time(deadline_ms);
+    SteadyTime end = link_time(deadline_ms);
     is_discovering_ = true;
     int status = THINGS_OK;
     std::vector<things_value> speeds = options.items("baud");
@@ -97,8 +97,8 @@ int SerialSource::discover(const PluginSettings& options, std::int64_t deadline_
         status = discover_for(std::min(end, std::chrono::steady_clock::now() + span));
     for (std::size_t i = 0; i < speeds.size() && status != THINGS_INTERRUPTED && status != THINGS_FAILED;
          ++i) {
-        LinkTime now = std::chrono::steady_clock::now();
-        LinkTime next = now + (end - now) / static_cast<std::int64_t>(speeds.size() - i); // a fair share
+        SteadyTime now = std::chrono::steady_clock::now();
+        SteadyTime next = now + (end - now) / static_cast<std::int64_t>(speeds.size() - i); // a fair share
         status = try_speed(static_cast<int>(number_of(speeds[i]).value_or(0)),
                            std::min(next, now + span_of_speed));
     }
@@ -111,7 +111,7 @@ int SerialSource::discover(const PluginSettings& options, std::int64_t deadline_
     return status;
 }
 
-int SerialSource::try_speed(int baud, LinkTime end) {
+int SerialSource::try_speed(int baud, SteadyTime end) {
     LineSettings line = options_.line;
     line.baud = baud;
     if (int status = open({end, &host_}); status != THINGS_OK)
@@ -132,7 +132,7 @@ int SerialSource::try_speed(int baud, LinkTime end) {
     return status;
 }
 
-int SerialSource::discover_for(LinkTime end) {
+int SerialSource::discover_for(SteadyTime end) {
     Patience patience{end, &host_};
     int status = THINGS_OK;
     std::vector<std::string> asked;
@@ -170,7 +170,7 @@ int SerialSource::open(const Patience& patience) {
     if (!opened.stream && patience.is_interrupted())
         return THINGS_INTERRUPTED;
     if (!opened.stream) {
-        close(opened.error);
+        close(opened.trouble.text);
         return THINGS_FAILED;
     }
     stream_ = std::move(opened.stream);
@@ -197,7 +197,7 @@ void SerialSource::close(std::string why) {
 /// One read, and what silence means for it.
 int SerialSource::read_some(const Patience& patience) {
     std::array<std::uint8_t, 4096> bytes{};
-    LinkTime until = patience.deadline;
+    SteadyTime until = patience.deadline;
     if (!is_quiet_)
         until = std::min(until, link_time(last_byte_ms_) + options_.silence);
     LinkResult read = stream_->read(bytes, {until, patience.host});
@@ -235,7 +235,7 @@ int SerialSource::run(const Patience& patience, const std::vector<std::uint32_t>
         if (int status = open(patience); status != THINGS_OK)
             return status;
         // For look_after: an alarm of silence must come without a byte.
-        LinkTime next_look = std::chrono::steady_clock::now() + milliseconds(500);
+        SteadyTime next_look = std::chrono::steady_clock::now() + milliseconds(500);
         int status = read_some({std::min(patience.deadline, next_look), patience.host});
         if (status != THINGS_OK)
             return status;
@@ -268,7 +268,7 @@ int SerialSource::ask(const std::string& request, const std::vector<std::uint32_
     for (int tries = 0; tries <= options_.retries; ++tries) {
         if (int status = open(patience); status != THINGS_OK)
             return status;
-        LinkTime now = std::chrono::steady_clock::now();
+        SteadyTime now = std::chrono::steady_clock::now();
         // The first try is made even if others on the line have used the time up; else a late point would
         // never be read.
         if (now >= patience.deadline && tries > 0)

@@ -66,7 +66,7 @@ private:
         std::string last_damage;            // if that was the last thing to come
         std::uint64_t bytes = 0;            // that had come before
         int verdict = THINGS_TIMEOUT;
-        LinkTime asked{};
+        SteadyTime asked{};
     };
 
     /// After a failure the next attempt waits 1 s, then twice as long, up to 30 s. Sends `on_open`.
@@ -80,8 +80,8 @@ private:
     int send(std::string_view bytes, const Patience& patience);
     int ask(const std::string& request, const std::vector<std::uint32_t>& points, const Patience& patience);
     int await_answer(Question& question, const Patience& patience);
-    int try_speed(int baud, LinkTime end);
-    int discover_for(LinkTime end);
+    int try_speed(int baud, SteadyTime end);
+    int discover_for(SteadyTime end);
     void tell_no_answer(const Question& question, const std::string& request);
     [[nodiscard]] std::string why_no_answer(const Question& question, const std::string& request,
                                             const PointRules& rules) const;
@@ -113,7 +113,7 @@ private:
     TcpConnector connector_;
     std::optional<Stream> stream_;
     Question* question_ = nullptr;
-    LinkTime open_at_{};
+    SteadyTime open_at_{};
     std::chrono::milliseconds pause_;
     std::int64_t last_byte_ms_ = 0, last_frame_ms_ = 0, last_damage_ms_ = 0, told_damage_ms_ = 0;
     FrameDamage::Kind told_damage_ = FrameDamage::Kind::checksum;

@@ -69,10 +69,11 @@ void bench_rtu() {
             }
             std::sort(laps.begin(), laps.end());
             const double measured = laps[laps.size() / 2], least = laps.front();
-            const SerialFrame frame{baud, 8, 'N', 1};
+            const LineSettings frame{static_cast<int>(baud), 8, LineParity::none, 1};
             const double bound =
                 requests *
-                ((8 + 5 + 2 * count) * character_us(frame) + 2 * silence_us(frame) + turnaround_us) / 1000;
+                ((8 + 5 + 2 * count) * 1000 * character_ms(frame) + 2 * silence_us(frame) + turnaround_us) /
+                1000;
             std::printf("rtu: %6u %4u %9.2f %9.2f  %.4f  %.4f  %.4f  %d\n", baud, count, bound, measured,
                         measured / bound, least / bound, laps.back() / bound, line.silence_violations());
         }
@@ -105,8 +106,8 @@ void bench_peer() {
         "peer: baud, registers a request, its own turnaround ms, bound ms, median ms, median ratio, best, "
         "worst\n");
     for (const unsigned baud : {9600U, 19200U, 115200U}) {
-        const SerialFrame frame{baud, 8, 'N', 1};
-        Wire wire(character_us(frame));
+        const LineSettings frame{static_cast<int>(baud), 8, LineParity::none, 1};
+        Wire wire(1000 * character_ms(frame));
         const Peer peer(wire.far_path(), baud);
         for (const unsigned count : {1U, 10U, 32U, 125U}) {
             FakeConfig config;
@@ -128,7 +129,8 @@ void bench_peer() {
                 laps.push_back(seconds_since(begin) * 1000);
                 turnaround = (wire.turnaround_us() - turned) / 1000;
                 // its own silence before it answers is part of its turnaround
-                bound = ((8 + 5 + 2 * count) * character_us(frame) + silence_us(frame)) / 1000 + turnaround;
+                bound = ((8 + 5 + 2 * count) * 1000 * character_ms(frame) + silence_us(frame)) / 1000 +
+                        turnaround;
                 ratios.push_back(laps.back() / bound);
             }
             std::sort(laps.begin(), laps.end());

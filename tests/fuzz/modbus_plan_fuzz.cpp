@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         wanted.push_back({first, first + 1U + data[i + 2] % 8});
     }
     std::sort(wanted.begin(), wanted.end());
-    const LinkCost cost = serial_cost({9600, 8, 'N', 1}, 0, data[2] * 100.0);
+    const LinkCost cost = serial_cost({9600, 8, LineParity::none, 1}, 0, data[2] * 100.0);
     std::size_t next = 0;
     for (const PlannedRead& read : plan_reads(wanted, RegisterTable::holding, limits, cost, lessons)) {
         if (read.begin != next || read.end <= read.begin)

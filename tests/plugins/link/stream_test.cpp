@@ -61,7 +61,7 @@ TEST_CASE("parity marks come apart wherever the pieces are cut") {
 TEST_CASE("a serial port is opened raw, without flow control, exclusively, and not hung up on close") {
     Pty pty;
     OpenedLink opened = open_serial(pty.path(), *with_frame({9600}, "7E1"));
-    REQUIRE_MESSAGE(opened.stream, opened.error);
+    REQUIRE_MESSAGE(opened.stream, opened.trouble.text);
     termios options = pty.settings();
     CHECK((options.c_cflag & (CRTSCTS | HUPCL)) == 0);
     CHECK((options.c_iflag & (IXON | IXOFF | ICRNL | ISTRIP)) == 0);
@@ -71,7 +71,12 @@ TEST_CASE("a serial port is opened raw, without flow control, exclusively, and n
     SUBCASE("a second one is told who has it") {
         OpenedLink second = open_serial(pty.path(), {});
         CHECK_FALSE(second.stream);
-        CHECK(second.error.find("in use") != std::string::npos);
+        CHECK(second.trouble.text.find("in use") != std::string::npos);
+    }
+    SUBCASE("it is opened again as it is") {
+        opened.stream.reset();
+        OpenedLink again = open_serial(pty.path(), *with_frame({9600}, "7E1"));
+        CHECK_MESSAGE(again.stream, again.trouble.text);
     }
     SUBCASE("with parity on, a byte FF arrives as one") {
         pty.send("a\xff"
@@ -101,13 +106,13 @@ TEST_CASE("a serial port is opened raw, without flow control, exclusively, and n
         termios changed = pty.settings();
         CHECK(cfgetospeed(&changed) == B115200);
         CHECK((changed.c_iflag & PARMRK) == 0);
-        CHECK_FALSE(change_line(*opened.stream, {12345}).empty());
+        CHECK(change_line(*opened.stream, {12345}).empty()); // a speed without a name
     }
 }
 
 TEST_CASE("what cannot be opened says what to do") {
-    CHECK(open_serial("/nonexistent/ttyUSB0", {}).error.find("plugged in") != std::string::npos);
-    CHECK(open_serial("/dev/null", {}).error.find("not a serial port") != std::string::npos);
+    CHECK(open_serial("/nonexistent/ttyUSB0", {}).trouble.text.find("plugged in") != std::string::npos);
+    CHECK(open_serial("/dev/null", {}).trouble.text.find("not a serial port") != std::string::npos);
 }
 
 TEST_CASE("frames are written as 8N1") {
@@ -129,7 +134,7 @@ TEST_CASE("a socket reads, writes and notices the end") {
     std::uint16_t port = ntohs(address.sin_port);
     TcpConnector connector;
     OpenedLink opened = connector.connect("127.0.0.1", port, within(2000));
-    REQUIRE_MESSAGE(opened.stream, opened.error);
+    REQUIRE_MESSAGE(opened.stream, opened.trouble.text);
     int peer = ::accept(listener, nullptr, nullptr);
     const timeval patience{5, 0}; // of read
     ::setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -143,7 +148,7 @@ TEST_CASE("a socket reads, writes and notices the end") {
     read_text(*opened.stream, result);
     CHECK(result.outcome == LinkOutcome::closed);
     ::close(listener);
-    CHECK(connector.connect("127.0.0.1", port, within(2000)).error.find("nothing listens") !=
+    CHECK(connector.connect("127.0.0.1", port, within(2000)).trouble.text.find("nothing listens") !=
           std::string::npos);
 }
 
@@ -160,5 +165,5 @@ TEST_CASE("an address that swallows everything leaves time for the next one") {
     entries[0].ai_next = &entries[1];
     const Patience patience{std::chrono::steady_clock::now() + std::chrono::seconds(1), nullptr};
     const OpenedLink opened = connect_to_any(entries, "meter:2001", patience);
-    CHECK_MESSAGE(opened.stream, opened.error);
+    CHECK_MESSAGE(opened.stream, opened.trouble.text);
 }

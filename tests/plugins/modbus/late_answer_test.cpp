@@ -33,7 +33,7 @@ public:
             });
         link = owned.get();
         begin = link->now();
-        bus = std::make_unique<ModbusBus>(settings, std::move(owned), -1);
+        bus = std::make_unique<ModbusBus>(settings, std::move(owned), nullptr);
         REQUIRE(!bus->open());
     }
 

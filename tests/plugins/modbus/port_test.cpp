@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "modbus/modbus_bus.hpp"
-#include "modbus/tcp_connection.hpp"
 #include "support/fake_plugin_host.hpp"
 #include "support/full_server.hpp"
 #include "support/rtu_line/rtu_line.hpp"
@@ -20,7 +19,6 @@
 #include <netinet/in.h>
 #include <string>
 #include <string_view>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include <vector>
 
@@ -201,30 +199,32 @@ TEST_CASE("a command ends the waiting for a connection, and may try again at onc
     settings.host = "127.0.0.1";
     settings.tcp_port = server.port();
     settings.connect_timeout = std::chrono::seconds(20);
-    const int wake_fd = eventfd(1, EFD_CLOEXEC); // a command waits
-    ModbusBus bus(settings, wake_fd);
+    FakePluginHost fake;
+    const PluginHost host(fake.table());
+    fake.interrupt = true; // a command waits
+    ModbusBus bus(settings, &host);
     const auto trouble = bus.open();
     REQUIRE(trouble.has_value());
     CHECK(trouble->is_interruption);
-    eventfd_t count = 0;
-    REQUIRE(eventfd_read(wake_fd, &count) == 0); // it has its turn now
+    fake.interrupt = false; // it has its turn now
     server.accept_one();
     CHECK_FALSE(bus.open().has_value());
-    close(wake_fd);
 }
 
 #ifndef __SANITIZE_THREAD__ // where names are looked up in the calling thread
 TEST_CASE("a command ends the waiting for a name server that does not answer") {
-    const int wake_fd = eventfd(1, EFD_CLOEXEC);
-    TcpConnection link("plc.example", 502);
+    FakePluginHost fake;
+    const PluginHost host(fake.table());
+    fake.interrupt = true;
+    TcpConnector connector;
     is_name_server_silent = true;
     const auto begin = std::chrono::steady_clock::now();
-    const auto trouble = link.open(begin + std::chrono::seconds(20), wake_fd);
+    const OpenedLink opened =
+        connector.connect("plc.example", 502, {begin + std::chrono::seconds(20), &host});
     is_name_server_silent = false;
-    REQUIRE(trouble.has_value());
-    CHECK(trouble->is_interruption);
+    CHECK_FALSE(opened.stream);
+    CHECK(opened.trouble.is_interruption);
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
-    close(wake_fd);
 }
 #endif
 

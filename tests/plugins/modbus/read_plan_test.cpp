@@ -14,8 +14,8 @@ namespace {
 
 using Spans = std::vector<RegisterSpan>;
 
-const LinkCost slow = serial_cost({9600, 8, 'N', 1}, 0, 5000);
-const LinkCost fast = serial_cost({115200, 8, 'N', 1}, 0, 5000);
+const LinkCost slow = serial_cost({9600, 8, LineParity::none, 1}, 0, 5000);
+const LinkCost fast = serial_cost({115200, 8, LineParity::none, 1}, 0, 5000);
 
 std::vector<RegisterSpan> requests(const Spans& wanted, const ReadLimits& limits, const LinkCost& cost = slow,
                                    const TableLessons& lessons = {}) {

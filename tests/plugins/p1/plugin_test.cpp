@@ -61,7 +61,7 @@ TEST_CASE("every sample stream arrives through a serial line as it does from a f
         // 7E1 where the meter has it: FF bytes are then doubled by the driver and must come out single.
         bool has_parity = std::string_view(json["line"]["frame"]) == "7E1";
         OpenedLink opened = open_serial(pty.path(), *with_frame({115200}, has_parity ? "7E1" : "8N1"));
-        REQUIRE_MESSAGE(opened.stream, opened.error);
+        REQUIRE_MESSAGE(opened.stream, opened.trouble.text);
         std::jthread meter([&pty, &bytes] { pty.send(bytes); });
         std::array<std::uint8_t, 512> piece{};
         Patience patience{std::chrono::steady_clock::now() + std::chrono::seconds(10), nullptr};
@@ -663,7 +663,7 @@ TEST_CASE("a battery meter is woken with zeros and given its pause before it is 
 TEST_CASE("a port that hangs up while a sleeping meter is woken is noticed at once") {
     Pty pty;
     OpenedLink opened = open_serial(pty.path(), {300, 7, LineParity::even, 1});
-    REQUIRE_MESSAGE(opened.stream, opened.error);
+    REQUIRE_MESSAGE(opened.stream, opened.trouble.text);
     ModeCReadout readout({"", true, 9600, std::chrono::milliseconds(3000), {}});
     readout.start();
     // The NULs go out; the pause behind them has begun.

@@ -53,7 +53,7 @@ TEST_CASE("what is no number is none") {
     for (const char* bad :
          {"", "-", ".", "1.", ".5", "1.2.3", "12a", "1e5", "0x10", " 1", "1234567890123456789012"})
         CHECK_FALSE(parse_decimal(bad));
-    CHECK(parse_decimal("-063")->digits == -63);
+    CHECK(parse_decimal("-063")->mantissa == -63);
     CHECK(parse_decimal("3,14")->exponent == -2);
 }
 

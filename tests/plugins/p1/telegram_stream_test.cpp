@@ -168,7 +168,7 @@ TEST_CASE("points find their value by code, by name and by medium") {
     std::vector<Picked> failures = pick(telegram, {"", "powerFailure", "", 0});
     REQUIRE(failures.size() == 3);
     CHECK(failures[0].capture == 1645195442);
-    CHECK(failures[0].number.value.digits == 33120);
+    CHECK(failures[0].number.value.mantissa == 33120);
 }
 
 TEST_CASE("what a meter never measured is not there") {

@@ -14,7 +14,7 @@ bool SimulatedLink::withdraw(const std::vector<std::uint8_t>& bytes) {
     return std::erase_if(arrivals_, [&bytes](const auto& arrival) { return arrival.second == bytes; }) > 0;
 }
 
-std::optional<LinkTrouble> SimulatedLink::open(SteadyTime, int) {
+std::optional<LinkTrouble> SimulatedLink::open(const Patience&) {
     open_ = true;
     arrivals_.erase(arrivals_.begin(), arrivals_.lower_bound(now_)); // came when nobody was connected
     return std::nullopt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "modbus/byte_link.hpp"
+#include "link/byte_link.hpp"
 
 #include <functional>
 #include <map>
@@ -26,7 +26,7 @@ public:
     /// The other side breaks the connection at this time.
     void break_at(SteadyTime when) { breaks_ = when; }
 
-    [[nodiscard]] std::optional<LinkTrouble> open(SteadyTime deadline, int wake_fd) override;
+    [[nodiscard]] std::optional<LinkTrouble> open(const Patience& patience) override;
     void close() override { open_ = false; }
     [[nodiscard]] bool is_open() const override { return open_; }
     [[nodiscard]] bool send(std::span<const std::uint8_t> bytes, SteadyTime deadline) override;

@@ -20,11 +20,11 @@ constexpr unsigned places = 6, groups = 3;
 Storm::Storm(Kind kind, std::uint64_t seed) : kind_(kind), random_(seed) {
     settings_.serial = kind == Kind::noise || kind == Kind::rtu;
     settings_.rtu_framing = !is_tcp();
-    settings_.frame.baud = 115200;
+    settings_.line.baud = 115200;
     auto link = std::make_unique<SimulatedLink>(
         [this](SimulatedLink& far, const StormBytes& request) { serve(far, request); });
     link_ = link.get();
-    bus_ = std::make_unique<ModbusBus>(settings_, std::move(link), -1);
+    bus_ = std::make_unique<ModbusBus>(settings_, std::move(link), nullptr);
 }
 
 void Storm::run(std::uint64_t exchanges) {
