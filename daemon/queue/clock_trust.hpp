@@ -18,15 +18,29 @@
 // by at most 1 ms a second, anew after a step of more than one second. So a stamp never goes back but by a
 // real step, and a clock that loses its synchronisation goes on at the last good offset.
 //
+// Stamps are multiples of 4 ms, but while the clock, having been set back, passes over times that were given
+// out already: there they are 1 ms beside them, 2 ms after a second step over the same times, 3 ms after a
+// third. So no time comes twice, wherever the readings of before are by now, and nothing has to be searched.
+// (Remembering the times of each series was discarded: those on flash, and those accepted long ago, count
+// too.)
+//
 // Example: boot 5,000 ms, unsynchronised: now() is {5000, boot}. NTP sets the clock at boot 9,000 ms to
 // 1,750,000,009,000: the anchor is 1,750,000,000,000, and the reading of before belongs to
-// 1,750,000,005,000.
+// 1,750,000,005,000. At boot 20,000 ms somebody sets the clock back by ten seconds: readings carry
+// 1,750,000,010,001, 1,750,000,010,005 and so on until 1,750,000,020,000 is passed.
 namespace things {
 
 class Clock;
 
 /// What an update found.
 enum class ClockEvent : std::uint8_t { none, trusted, stepped };
+
+/// Times that were given out before the clock was set back: up to `until_ms`, by as many passes as `level`
+/// says, 0 to 3. Kept over restarts.
+struct Retrace {
+    std::int64_t until_ms = 0;
+    std::uint32_t level = 0;
+};
 
 class ClockTrust {
 public:
@@ -65,16 +79,24 @@ public:
     /// Takes over the anchor of an earlier run of the daemon in this boot. Loop only, before readings.
     /// It is believed at once, without asking for synchronisation: it was in this boot.
     void restore(std::int64_t anchor_ms);
+    [[nodiscard]] Retrace retrace() const { return {retraced_until_ms_, retrace_level_}; }
+    /// Loop only, before readings.
+    void restore(const Retrace& retrace);
     void set_require_sync(bool required) { require_sync_ = required; }
 
 private:
     static constexpr std::int64_t none = std::numeric_limits<std::int64_t>::min();
+
+    /// Times up to `from_ms` were given out, and the clock goes on at `to_ms`.
+    void begin_retrace(std::int64_t from_ms, std::int64_t to_ms);
 
     const Clock& clock_;
     bool require_sync_;
     const std::int64_t floor_ms_;
     std::atomic<std::int64_t> saved_ms_{0};
     std::atomic<std::int64_t> anchor_{none};
+    std::atomic<std::int64_t> retraced_until_ms_{0};
+    std::atomic<std::uint32_t> retrace_level_{0};
     std::int64_t last_step_ms_ = 0;
     std::int64_t slewed_boot_ms_ = 0; ///< when the anchor last followed the clock
     int agreements_ = 0;              ///< of the platform's clock with ours, in a row

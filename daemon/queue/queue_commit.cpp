@@ -28,6 +28,7 @@ QueueState Queue::Impl::snapshot(std::uint64_t hot_number) const {
     s.hot_number = hot_number;
     s.books = books_;
     s.saved_wall_ms = saved_wall_ms_;
+    s.retrace = trust_->retrace();
     s.next_segment = next_segment_;
     s.next_dead = next_dead_;
     s.next_command = next_command_;

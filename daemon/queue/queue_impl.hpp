@@ -100,11 +100,10 @@ public:
         std::int64_t size = 0;
         std::vector<std::pair<DeviceId, Span>> spans;
     };
-    /// Times of a series never repeat and never go back, unless the clock itself was set back.
+    /// Times of a series never go back, unless the clock itself was set back.
     struct LastStamp {
         std::int64_t ms = std::numeric_limits<std::int64_t>::min();
-        std::int64_t run = 0; ///< every millisecond from here to `ms` is taken
-        std::int64_t highest = std::numeric_limits<std::int64_t>::min();
+        std::int64_t run = 0;   ///< every millisecond from here to `ms` is taken
         std::uint32_t boot = 0; ///< whose clock they count; 0: wall time
     };
 
@@ -171,15 +170,13 @@ private:
     void finish_batch(Batch& batch);
     /// Moves the stamp of a reading, by 1 ms after its series' last one, if it would repeat it; searches
     /// memory only after a real step back of the clock.
-    void unique_stamp(Reading& reading, std::uint32_t boot, const DeviceLog& log);
+    void unique_stamp(Reading& reading, std::uint32_t boot);
     /// Call it before the readings are settled.
     void note_change(DeviceId id, Span span);
     void bury(const Batch& batch, std::size_t index, const std::string& reason); // queue_dead.cpp
     void end_dead(const std::vector<std::uint64_t>& ids, std::optional<DropReason> reason,
                   const std::string& frames = {});
     void write_ended(DeviceId id, std::uint8_t how, const std::vector<Span>& spans);
-    [[nodiscard]] static bool has_reading_at(const DeviceLog& log, const Reading& reading,
-                                             std::uint32_t boot);
 
     // queue_commit.cpp
     /// One second while the hot log is broken: then flash is all there is.

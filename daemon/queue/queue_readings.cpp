@@ -38,37 +38,14 @@ SeriesId Queue::Impl::add_series(DeviceId device, const std::string& name, const
     return id;
 }
 
-bool Queue::Impl::has_reading_at(const DeviceLog& log, const Reading& reading, std::uint32_t boot) {
-    for (const Chunk& chunk : log.chunks()) {
-        if (chunk.block.boot != boot || reading.stamp.ms < chunk.block.oldest ||
-            reading.stamp.ms > chunk.block.newest)
-            continue;
-        BlockPosition at;
-        Reading r;
-        while (read_next(chunk.block, at, r))
-            if (r.series == reading.series && r.stamp.ms == reading.stamp.ms)
-                return true;
-    }
-    return false;
-}
-
-void Queue::Impl::unique_stamp(Reading& reading, std::uint32_t boot, const DeviceLog& log) {
+void Queue::Impl::unique_stamp(Reading& reading, std::uint32_t boot) {
     LastStamp& last = last_stamps_[reading.series];
-    if (last.boot == boot) {
-        // A burst runs ahead of the clock; what comes after it queues up behind without a search.
-        if (reading.stamp.ms <= last.ms &&
-            (reading.stamp.ms >= last.run || reading.stamp.ms > last.ms - same_time_ms))
-            reading.stamp.ms = last.ms + 1;
-        // After a step backward the time runs over ground where there are readings already.
-        if (reading.stamp.ms <= last.highest)
-            while (has_reading_at(log, reading, boot))
-                ++reading.stamp.ms;
-    } else {
-        last.highest = reading.stamp.ms;
-    }
+    // A burst runs ahead of the clock; what comes after it queues up behind without a search.
+    if (last.boot == boot && reading.stamp.ms <= last.ms &&
+        (reading.stamp.ms >= last.run || reading.stamp.ms > last.ms - same_time_ms))
+        reading.stamp.ms = last.ms + 1;
     const bool goes_on = last.boot == boot && reading.stamp.ms == last.ms + 1;
-    last = {reading.stamp.ms, goes_on ? last.run : reading.stamp.ms, std::max(last.highest, reading.stamp.ms),
-            boot};
+    last = {reading.stamp.ms, goes_on ? last.run : reading.stamp.ms, boot};
 }
 
 bool Queue::Impl::append(Reading reading, bool urgent) {
@@ -93,7 +70,7 @@ bool Queue::Impl::append(Reading reading, bool urgent) {
             present.is_used = true;
         }
     }
-    unique_stamp(reading, boot, device.log);
+    unique_stamp(reading, boot);
     const std::int64_t now = clock_.boot_ms();
     const std::int64_t before = device.log.memory();
     device.log.append(reading, boot, now, urgent);

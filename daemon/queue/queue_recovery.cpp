@@ -65,6 +65,7 @@ void Queue::Impl::recover(ArchiveContent content) {
         hot_number = std::max(hot_number, n);
     }
     trust_->remember(saved_wall_ms_);
+    trust_->restore(replay.state.retrace);
     enter_boot();
     recognise_machine();
     hot_ = std::make_unique<HotLog>(options_.config.hot_path);
@@ -271,7 +272,7 @@ void Queue::Impl::on_clock(ClockEvent event) {
         present.offset_ms = anchor;
         for (LastStamp& last : last_stamps_)
             if (last.boot == present.number)
-                last = {last.ms + anchor, last.run + anchor, last.highest + anchor, 0};
+                last = {last.ms + anchor, last.run + anchor, 0};
         resolve_boot(present, Boot::Clock::anchored);
     } else if (!present.is_used) {
         present.offset_ms = anchor; // nothing hangs on the old one but the start after a restart

@@ -46,6 +46,7 @@ std::vector<std::uint64_t> numbers_of(const QueueState& s) {
         for (const auto& [device, next] : queue.next)
             out.insert(out.end(), {device, next});
     }
+    out.insert(out.end(), {zigzag(s.retrace.until_ms), s.retrace.level});
     return out;
 }
 
@@ -81,6 +82,8 @@ void take_numbers(Numbers in, QueueState& s) {
             queue.next.emplace_back(device, in.next());
         }
     }
+    s.retrace.until_ms = unzigzag(in.next());
+    s.retrace.level = static_cast<std::uint32_t>(in.next());
 }
 
 /// `read` counts what was adopted too, for a program that does not know of it.

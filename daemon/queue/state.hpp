@@ -3,6 +3,7 @@
 
 #include "platform/machine.hpp"
 #include "queue/books.hpp"
+#include "queue/clock_trust.hpp"
 #include "queue/device_log.hpp"
 
 #include <cstdint>
@@ -78,6 +79,7 @@ struct QueueState {
     MachineMark machine;        ///< on which it was last used
     std::int64_t moved_ms = 0;  ///< wall time at which it found itself on another one; 0: never
     std::vector<AdoptedQueue> adopted;
+    Retrace retrace;
     [[nodiscard]] std::uint64_t known_as() const { return identity != 0 ? identity : queue_id; }
 };
 

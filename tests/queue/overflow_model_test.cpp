@@ -133,7 +133,7 @@ private:
     void append(std::uint64_t count) {
         const std::size_t d = below(device_count);
         for (std::uint64_t i = 0; i < count; ++i) {
-            rig_.clock.advance(1 + static_cast<std::int64_t>(below(20)));
+            rig_.clock.advance(4 * (1 + static_cast<std::int64_t>(below(5)))); // stamps are multiples of 4 ms
             const Stamp now = rig_.queue->clock_trust().now();
             REQUIRE(rig_.queue->append({series_[d], now, static_cast<double>(known_[d].size()) + 0.321}));
             known_[d].push_back({rig_.clock.boot, now.clock == Stamp::Clock::wall ? now.ms : 0, false});
@@ -178,7 +178,7 @@ private:
     }
 
     void tick(std::uint64_t ms) {
-        rig_.clock.advance(static_cast<std::int64_t>(ms));
+        rig_.clock.advance(static_cast<std::int64_t>(ms - ms % 4));
         rig_.queue->tick();
     }
 
@@ -217,6 +217,7 @@ private:
         append(below(50));
         take_and_settle();
         true_offset_ += rig_.clock.boot - 1000 + 3'600'000;
+        true_offset_ -= true_offset_ % 4;
         rig_.close();
         set_clock(below(2) == 0);
         rig_.clock.boot = 1000; // as power_cut() does, but before the clock is looked at
