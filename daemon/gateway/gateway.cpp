@@ -236,16 +236,16 @@ void Gateway::wait_second() {
 
 void Gateway::on_second() {
     const std::int64_t boot_ms = clock_.boot_ms(), wall_ms = clock_.wall_ms();
-    const QueueStatus queue = queue_.status();
-    const auto is_raised = [&queue](std::string_view code) {
-        return std::any_of(queue.alarms.begin(), queue.alarms.end(),
+    const std::vector<QueueAlarm> raised = queue_.alarms();
+    const auto is_raised = [&raised](std::string_view code) {
+        return std::any_of(raised.begin(), raised.end(),
                            [code](const QueueAlarm& a) { return a.code == code; });
     };
     for (const std::string& code : queue_codes_)
         if (!is_raised(code))
             alarms_.clear("queue/" + code);
     queue_codes_.clear();
-    for (const QueueAlarm& alarm : queue.alarms) {
+    for (const QueueAlarm& alarm : raised) {
         queue_codes_.emplace_back(alarm.code);
         alarms_.raise("queue/" + queue_codes_.back(),
                       queue_codes_.back() == "clock" ? clock_words() : alarm.text, "", alarm.is_urgent,
@@ -254,9 +254,10 @@ void Gateway::on_second() {
     // No pack leaves before the clock is believed, so that no answer of one can vouch for it.
     if (queue_.clock_trust().needs_witness())
         uploader_.ask_time();
-    if (std::exchange(dead_before_, queue.books.dead) != queue.books.dead)
+    const Books& books = queue_.books();
+    if (std::exchange(dead_before_, books.dead) != books.dead)
         end_dead_alarms();
-    queued_history_.add(static_cast<double>(queue.queued), boot_ms);
+    queued_history_.add(static_cast<double>(books.queued()), boot_ms);
     // Called each second, shown for each minute.
     // Of this start: the books go back to the first day.
     const std::uint64_t uploaded = uploader_.totals().readings_accepted;

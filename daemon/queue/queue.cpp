@@ -193,16 +193,22 @@ QueueStatus Queue::Impl::status() const {
     s.file_used = used_;
     s.memory = memory_;
     s.clock_trusted = trust_->anchor().has_value();
-    for (const auto& [code, text] : alarms_)
-        s.alarms.push_back({code, text, !is_notice(code)});
-    // A moment after the start the answer of systemd is not there yet.
-    if (!s.clock_trusted && clock_.boot_ms() - started_ms_ >= clock_told_ms)
-        s.alarms.push_back({"clock", trust_->explain_wait(), true});
+    s.alarms = alarms();
     s.aside = aside();
     return s;
 }
 
 // --- Alarms
+
+std::vector<QueueAlarm> Queue::Impl::alarms() const {
+    std::vector<QueueAlarm> all;
+    for (const auto& [code, text] : alarms_)
+        all.push_back({code, text, !is_notice(code)});
+    // A moment after the start the answer of systemd is not there yet.
+    if (!trust_->anchor() && clock_.boot_ms() - started_ms_ >= clock_told_ms)
+        all.push_back({"clock", trust_->explain_wait(), true});
+    return all;
+}
 
 void Queue::Impl::set_alarm(const std::string& code, const std::string& text) {
     const auto [at, is_new] = alarms_.insert_or_assign(code, text);
@@ -360,6 +366,14 @@ std::size_t Queue::drop_dead(const std::vector<std::uint64_t>& ids) {
 
 QueueStatus Queue::status() const {
     return impl_->status();
+}
+
+std::vector<QueueAlarm> Queue::alarms() const {
+    return impl_->alarms();
+}
+
+const Books& Queue::books() const {
+    return impl_->books();
 }
 
 std::chrono::milliseconds Queue::silence(std::int64_t now_ms) {

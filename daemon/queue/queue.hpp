@@ -138,6 +138,8 @@ public:
 
     /// Costs a walk over all devices.
     [[nodiscard]] QueueStatus status() const;
+    [[nodiscard]] std::vector<QueueAlarm> alarms() const;
+    [[nodiscard]] const Books& books() const;
     /// How long the thread that writes to flash has owed a sign of life (platform/heartbeat.hpp); asks for
     /// one.
     [[nodiscard]] std::chrono::milliseconds silence(std::int64_t now_ms);

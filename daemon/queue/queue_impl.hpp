@@ -33,6 +33,8 @@ public:
     void tick();
     void configure(const QueueConfig& config, const TimeConfig& time, std::size_t live_limit);
     [[nodiscard]] QueueStatus status() const;
+    [[nodiscard]] std::vector<QueueAlarm> alarms() const;
+    [[nodiscard]] const Books& books() const { return books_; }
     void count_lost(std::uint64_t readings);
 
     /// False: memory is full and nothing may go for it; counted as DropReason::memory. `urgent`: does not
