@@ -9,6 +9,7 @@
 #include "gateway/gateway.hpp"
 #include "platform/held_signals.hpp"
 #include "platform/log.hpp"
+#include "polling/landlock.hpp"
 
 #include <fmt/format.h>
 
@@ -120,6 +121,12 @@ Checked fall_back(const Common& common, const LastGood& last_good, PluginDirecto
         if (masked > 0)
             refusal += fmt::format("; {} with a secret in the file itself cannot send until then",
                                    masked == 1 ? "1 device" : fmt::format("{} devices", masked));
+        // The copy has a word that everybody can read in the place of a password of the page's own text.
+        if (older.config->web.password.reveal() == stand_in_secret) {
+            older.config->web.address.clear();
+            older.config->web.on = !older.config->web.socket.empty();
+            refusal += "; the page, whose password stood in the file itself, is not served until then";
+        }
         older.config->file = common.config;
         log::error("the configuration is refused; starting with the one accepted {}: {}", *date,
                    last_good.file().string());
@@ -135,6 +142,22 @@ Checked fall_back(const Common& common, const LastGood& last_good, PluginDirecto
     if (older.config)
         log::error("starting without the damaged files");
     return older;
+}
+
+/// Once, of this machine, if any source relies on walls; which process lacks which is told by its source.
+void tell_missing_walls(CheckedConfig& config) {
+    bool is_any_isolated = false, runs_programs = false;
+    for (const SourceConfig& source : config.config.sources) {
+        const auto library = config.plugins.find(source.plugin);
+        if (!library || !is_isolated(source, library->description()))
+            continue;
+        is_any_isolated = true;
+        runs_programs = runs_programs || library->description().runs_programs;
+    }
+    if (!is_any_isolated)
+        return;
+    if (const std::string missing = missing_walls(landlock_version(), runs_programs); !missing.empty())
+        log::warning("{}", missing);
 }
 
 int start_and_run(const Common& common, const RunOptions& options) {
@@ -161,6 +184,7 @@ int start_and_run(const Common& common, const RunOptions& options) {
     const std::string copy =
         options.last_good && refusal.empty() ? copy_text(*checked.config, common, plugins) : "";
     CheckedConfig config = keep(std::move(checked), std::move(plugins));
+    tell_missing_walls(config);
     if (is_stop_held()) {
         log::info("stopped before it had started");
         return done;

@@ -90,7 +90,6 @@ std::optional<Confinement> limit_host(const HostLimits& limits) {
     const bool scoped = done.files && version >= 6;
     if (limits.walls)
         done.calls = filter_calls({scoped || limits.runs_programs, limits.runs_programs});
-    done.signals = scoped || (done.calls && !limits.runs_programs);
     return done;
 }
 

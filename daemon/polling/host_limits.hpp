@@ -27,7 +27,6 @@ struct HostLimits {
 struct Confinement {
     bool files = false;           ///< secrets, queue, other sources' ports, the gateway's memory (Landlock)
     bool calls = false;           ///< limits, sockets and tracing of other programs (seccomp)
-    bool signals = false;         ///< to processes outside (the one or the other)
     std::filesystem::path plugin; ///< where it can be loaded from now: its folders may be closed to `user`
 };
 

@@ -28,9 +28,11 @@ struct Ruleset {
 };
 constexpr std::uint64_t abstract_sockets_and_signals = 3; // to processes outside
 
+constexpr long with_signals = 6;
+
 /// How much of it a kernel of this version takes.
 constexpr std::size_t size_of_ruleset(long version) {
-    return version >= 6 ? sizeof(Ruleset) : sizeof(std::uint64_t);
+    return version >= with_signals ? sizeof(Ruleset) : sizeof(std::uint64_t);
 }
 
 struct Sight {
@@ -108,13 +110,30 @@ long landlock_version() {
     return version < 0 ? 0 : version;
 }
 
+std::string missing_walls(long version, bool runs_programs) {
+    if (version < 1)
+        return "this kernel offers no Landlock (it has none, or the service's SystemCallFilter forbids it), "
+               "so a "
+               "plugin in a process of its own can read every file that the gateway can, secrets and queue "
+               "among "
+               "them, and use every port";
+    if (version < with_signals && runs_programs)
+        return "the Landlock of this kernel is version " + std::to_string(version) +
+               ", and signals are shut away from version 6 on (Linux 6.12): a program of the plugin exec can "
+               "send "
+               "signals to the gateway and to plugins; files, ports, the control socket and limits stay out "
+               "of its "
+               "reach";
+    return {};
+}
+
 bool hide_files(const FileRights& rights, long version) {
     if (version < 1)
         return false;
     Ruleset attributes;
     attributes.files = first_version | (version >= 2 ? refer : 0) | (version >= 3 ? truncate_file : 0);
     // Else it could reach abstract sockets, and signal the gateway, whose user it has.
-    attributes.scoped = version >= 6 ? abstract_sockets_and_signals : 0;
+    attributes.scoped = version >= with_signals ? abstract_sockets_and_signals : 0;
     const auto ruleset =
         static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, size_of_ruleset(version), 0));
     if (ruleset < 0)

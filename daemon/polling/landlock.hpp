@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace things {
@@ -17,6 +18,10 @@ struct FileRights {
 /// What the kernel's Landlock can do here. 0: nothing; from 1 it hides files, from 6 signals and abstract
 /// sockets of other processes are out of reach.
 [[nodiscard]] long landlock_version();
+
+/// Which walls round plugins this version leaves out, in words for the log; empty if none. `runs_programs`:
+/// whether there are programs of the plugin exec, which may use signals among themselves.
+[[nodiscard]] std::string missing_walls(long version, bool runs_programs);
 
 /// Takes from this process and all it starts the sight of every file but programs, libraries, what the kernel
 /// tells of itself, what name resolution needs, and `rights`. With it goes the right to look into other

@@ -134,10 +134,6 @@ void Host::tell_confinement() {
         tell("calls",
              "the plugin's process can connect to the gateway's control socket and change its limits: "
              "this kernel has no filter for system calls (seccomp)");
-    if (!confinement_.signals)
-        tell("signals",
-             "the plugin's process can send signals to the gateway and to other plugins: that takes "
-             "Linux 6.12 to prevent");
 }
 
 CallResult Host::carry_out(const HostFrame& frame) {

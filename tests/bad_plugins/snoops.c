@@ -4,7 +4,9 @@
  * to), with an @ before it so that the settings do not name it; or `environment`, `descriptors` (more than
  * its own), `landlock` (its version), or something done to the gateway (to itself, where that is the same):
  * `memory`, `signal`, `limits`, `scheduler`, `priority`, `affinity`; or `keys`, `io_uring`, `session` (a
- * child that leaves the group), `mode` (of a file). */
+ * child that leaves the group), `mode` and `truncate` (of a file). In earnest, for the campaign `attacks`: `starve` (the
+ * gateway of descriptors), `linger` (a child that outlives all), `drive PORT` (another source's device),
+ * `freeze` (whoever wakes this source). */
 #define _GNU_SOURCE
 #define NAME "snoops"
 #define OWN_ENTRY
@@ -107,7 +109,51 @@ static int can_set_up_io_uring(void) {
     return fd >= 0;
 }
 
-static int try(const char* what) {
+static int starve(void) {
+    const struct rlimit few = {8, 8};
+    return syscall(SYS_prlimit64, gateway(), RLIMIT_NOFILE, &few, 0) == 0;
+}
+
+static int linger(void) {
+    static int children; /* enough is enough */
+    if (children >= 5)
+        return 1;
+    const pid_t child = fork();
+    if (child == 0) {
+        if (setsid() < 0)
+            _exit(1);
+        execl("/bin/sleep", "lingers", "3600", (char*)0);
+        _exit(1);
+    }
+    usleep(50 * 1000);
+    if (child < 0 || waitpid(child, 0, WNOHANG) != 0)
+        return 0;
+    ++children;
+    return 1;
+}
+
+static int drive(const char* path) {
+    static const unsigned char frame[] = {0x01, 0x06, 0x00, 0x02, 0x00, 0x4d, 0xe9, 0xff};
+    const int port = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK);
+    const int did = port >= 0 && write(port, frame, sizeof frame) == (ssize_t)sizeof frame;
+    close(port);
+    return did;
+}
+
+static int freeze(int wake) {
+    const unsigned long long most = 0xfffffffffffffffeULL;
+    char bytes[4096];
+    fcntl(wake, F_SETFL, O_NONBLOCK);
+    while (write(wake, &most, sizeof most) > 0)
+        ;
+    while (read(wake, bytes, sizeof bytes) > 0)
+        ;
+    write(wake, &most, sizeof most);
+    fcntl(wake, F_SETFL, 0);
+    return 1;
+}
+
+static int try(const char* what, int wake) {
     char memory[64];
     snprintf(memory, sizeof memory, "/proc/%d/mem", (int)gateway());
     if (strcmp(what, "environment") == 0)
@@ -132,8 +178,18 @@ static int try(const char* what) {
         return can_set_up_io_uring();
     if (strcmp(what, "session") == 0)
         return can_leave();
+    if (strncmp(what, "truncate ", 9) == 0) /* by its path: nothing is opened, which Landlock could refuse */
+        return truncate(what + 9, 0) == 0;
     if (strncmp(what, "mode ", 5) == 0)
         return chmod(what + 5, 0600) == 0;
+    if (strcmp(what, "starve") == 0)
+        return starve();
+    if (strcmp(what, "linger") == 0)
+        return linger();
+    if (strcmp(what, "freeze") == 0)
+        return freeze(wake);
+    if (strncmp(what, "drive @", 7) == 0)
+        return drive(what + 7);
     if (strcmp(what, "landlock") == 0)
         return (int)syscall(444, 0, 0, 1);
     return can_open(*what == '@' ? what + 1 : what);
@@ -147,7 +203,7 @@ static int snoop(things_source* source, const uint32_t* points, uint32_t count, 
         reading.size = sizeof reading;
         reading.point = points[i];
         reading.value.kind = THINGS_INT;
-        reading.value.i = try(reach[points[i]]);
+        reading.value.i = try(reach[points[i]], source->host->wake_fd);
         source->host->emit(source->host->context, &reading, 1);
     }
     return THINGS_OK;

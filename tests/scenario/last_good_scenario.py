@@ -3,7 +3,9 @@
 with an alarm until it is mended, and the daemon can be asked all the while."""
 
 import json
+import re
 import stat
+import urllib.error
 import urllib.request
 
 from scenario import BOILER, SECRETS, Scenario, main
@@ -64,6 +66,24 @@ class LastGood(Scenario):
         self.gateway.start()
         self.counts_on()
         self.assertEqual(copy.stat().st_mtime_ns, before.st_mtime_ns, "what did not change costs no flash")
+
+    def test_a_page_whose_password_stood_in_the_file_is_not_served_under_another_word(self):
+        self.first_run()
+        good = self.gateway.config.read_text()
+        self.gateway.config.write_text(re.sub(r'(web: \{listen: "[^"]*")', r'\1, password: "correct horse"', good))
+        self.gateway.config.chmod(0o600)
+        self.gateway.kill()
+        self.gateway.start()
+        self.wait(lambda: "MASKED" in next(self.state.glob("*.yaml")).read_text().split("web:")[1].split("\n")[0], "the copy is new")
+        with self.assertRaises(urllib.error.HTTPError):
+            self.metric("config_ok")
+        self.gateway.kill()
+        self.gateway.config.write_text(self.gateway.config.read_text() + "oops: 1\n")
+        self.gateway.start()
+        self.counts_on()
+        self.assertIn("the page, whose password stood in the file itself, is not served until then", self.alarms()[0]["text"])
+        with self.assertRaises(urllib.error.URLError):
+            self.metric("config_ok")
 
     def test_whatever_a_power_cut_makes_of_a_file_the_gateway_starts_and_says_so_until_it_is_mended(self):
         self.first_run()

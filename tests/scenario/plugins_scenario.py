@@ -115,6 +115,7 @@ class Confinement(Plugins):
         self.assertEqual(reached["control"], 0)
         self.assertEqual(reached["secret"], 1)
         self.assertRegex(self.gateway.log(), "spy: .*every file that the gateway can.*SystemCallFilter")
+        self.assertEqual(self.gateway.log().count("this kernel offers no Landlock"), 1)
 
 
 class Programs(Plugins):

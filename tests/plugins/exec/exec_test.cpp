@@ -192,7 +192,9 @@ TEST_CASE("a program that cannot be run says why") {
         make_source(work, PluginLibrary::load(plugin_file("exec"), true), clock, ear, quick_options());
     source->start();
     CHECK(ear.wait([&] { return ear.heard("program"); }));
-    CHECK(ear.events()[0].text.find("No such file") != std::string::npos);
+    for (const SourceEvent& event : ear.events())
+        if (event.code != "files") // a wall that this kernel lacks
+            CHECK(event.text.find("No such file") != std::string::npos);
     work.config.settings.clear();
     CHECK(
         validate(work, *PluginLibrary::load(plugin_file("exec"), true), quick_options()).problems.at(0).key ==
