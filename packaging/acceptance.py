@@ -2,6 +2,7 @@
 """What packaging/acceptance checks, in the order of a gateway's life: installed, commissioned, in trouble, upgraded,
 removed. Each step goes on where the one before it left off; a step that fails does not stop the next ones."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -26,8 +27,13 @@ RUN = "/run/kpn-things-gateway"
 APT = ["apt-get", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Options::=--force-confold"]
 SECOND = "kpn-things-gateway@second"
 EXPOSURE = 1.3
-PROGRAM = """#!/bin/sh
-while :; do echo '{"point":"level","value":1.5}'; sleep 1; done
+# Says whether it got at a secret, the queue or the control socket, too.
+PROGRAM = f"""#!/bin/sh
+reached=0
+for file in {ETC}/secrets/boiler {STATE}/queue.db {STATE}/second/queue.db; do
+  {{ true <"$file" || true >>"$file"; }} 2>/dev/null && reached=1
+done
+while :; do echo '{{"point":"level","value":1.5}}'; echo '{{"point":"reached","value":'$reached'}}'; sleep 1; done
 """
 
 
@@ -175,7 +181,7 @@ web: {{listen: "127.0.0.1:8481"}}
 sources: {{fake: {{plugin: simulated}}, well: {{plugin: exec, command: [/usr/local/bin/well]}}}}
 devices:
   - {{name: greenhouse, dvnuuid: {self.site.devices['boiler'][0]}, secret: {{file: secrets/boiler}}, source: fake,
-     interval: 1s, points: [{{name: humidity, wave: sine}}, {{name: level, source: well}}]}}
+     interval: 1s, points: [{{name: humidity, wave: sine}}, {{name: level, source: well}}, {{name: reached, source: well}}]}}
 """)
         self.guest.write("/usr/local/bin/well", PROGRAM, 0o755)
         self.guest.run("systemctl", "start", SECOND)
@@ -188,6 +194,18 @@ devices:
         self.guest.sh(f"systemctl daemon-reload; systemctl restart {SECOND}")
         wait_until(lambda: self.site.platform.newest(name="level"), "a program that was allowed delivers", 30)
         self.check("one that was allowed delivers", True)
+        self.walls()
+
+    def walls(self):
+        """The guest has this machine's kernel: what its Landlock lacks is said at a start, and nothing that it has."""
+        version = ctypes.CDLL(None).syscall(444, 0, 0, 1)
+        said = self.guest.sh(f"journalctl -q --no-pager -u {SECOND}").stdout
+        missing = "this kernel offers no Landlock" if version < 1 else f"the Landlock of this kernel is version {version},"
+        self.check(f"a start says what Landlock {version} lacks", (missing in said) == (version < 6), said[-2000:])
+        if version < 1:
+            return print("skipped: what the program reaches: this kernel has no Landlock", flush=True)
+        wait_until(lambda: self.site.platform.newest(name="reached"), "the program has tried", 30)
+        self.check("a program reaches neither secrets nor queue", self.site.platform.newest(name="reached")["value"] == 0)
 
     def hanging_thread_begins(self):
         self.stopped = StoppedThread(self.guest.main_pid(SECOND), "upload")
@@ -449,6 +467,12 @@ devices:
         guest = self.guest
         guest.sh(f"mkdir -p {STATE} && mount -t tmpfs tmpfs {STATE} && mkdir {STATE}/lost+found")
         guest.run(*APT, "install", "/root/next.deb")
+        # The devices that the user added outlived the purge, their secrets did not: no start gets better by trying again.
+        wait_until(lambda: guest.show(UNIT, "ExecMainStatus") == "78", "the service has ended with 78", 30, 0.2)
+        said = guest.sh(f"journalctl -q --no-pager -u {UNIT} -n 20").stdout
+        self.check("devices whose secrets were purged are refused with their place", f"{ETC}/devices.d/site.yaml:" in said, said)
+        guest.sh(f"rm {ETC}/devices.d/site.yaml && systemctl restart {UNIT}")
+        wait_until(lambda: guest.is_active(UNIT), "the service is back on the disk", 30, 0.2)
         guest.sh(f"echo a reading >{STATE}/left")
         purged = guest.run(*APT, "purge", UNIT, check=False)
         self.check("purge takes what is on the disk and leaves the mount point",
