@@ -23,7 +23,8 @@ class Scenario(unittest.TestCase):
     gateway, last_log = None, ""
 
     def setUp(self):
-        temporary = tempfile.TemporaryDirectory(prefix="things-")
+        # Not in /tmp, which may be memory: the gateway warns of a queue there.
+        temporary = tempfile.TemporaryDirectory(prefix="things-", dir="/var/tmp")
         self.addCleanup(temporary.cleanup)
         self.folder = pathlib.Path(temporary.name)
         devices = [{"dvnuuid": u, "secret": s, "name": NAMES[u]} for u, s in SECRETS.items()]
