@@ -4,7 +4,7 @@
 #include "cli/queue_owner.hpp"
 #include "cli/setup.hpp"
 
-#include "gateway/gateway_view.hpp"
+#include "gateway/status_view.hpp"
 #include "platform/json.hpp"
 #include "queue/queue.hpp"
 #include "status/status_json.hpp"

@@ -89,7 +89,7 @@ void keep_copy(const LastGood& last_good, const std::string& text) {
 }
 
 /// `last_good`: where the copy of what is accepted goes; null: nowhere.
-Gateway::Reloaded load_again(const Common& common, const LastGood* last_good) {
+Reload::Result load_again(const Common& common, const LastGood* last_good) {
     PluginDirectory plugins = find_plugins(common);
     Checked next = check_config(common.config, plugins, Secrets::to_send);
     log_problems(next, plugins);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway/gateway.hpp"
-#include "gateway/gateway_view.hpp"
+#include "gateway/control_verbs.hpp"
 
 #include "gateway/read_report.hpp"
+#include "platform/clock.hpp"
 #include "platform/json.hpp"
 #include "queue/clock_trust.hpp"
 #include "status/status_json.hpp"
@@ -16,7 +16,6 @@
 #include <iterator>
 #include <utility>
 
-// What the command line may ask of the running daemon through the control socket.
 namespace things {
 
 namespace {
@@ -24,7 +23,7 @@ namespace {
 constexpr int exit_failed = 1, exit_usage = 64, exit_unavailable = 69;
 // Below the two minutes that the command line waits.
 constexpr std::int64_t answer_within_ms = 60'000;
-constexpr Milliseconds look_again{50};
+constexpr Milliseconds look_again{200};
 
 std::vector<std::uint64_t> numbers_of(const std::vector<std::string>& texts) {
     std::vector<std::uint64_t> numbers;
@@ -87,47 +86,53 @@ struct ScanRelay {
 
 } // namespace
 
-const DeviceConfig* Gateway::find_device(const std::string& name) const {
-    for (const DeviceConfig& device : config_.config.devices)
+/// A post that somebody waits for.
+struct ControlVerbs::PostedNow {
+    DeviceId device;
+    SharedReply reply;
+    boost::asio::steady_timer timer;
+    std::int64_t until_boot_ms;
+    bool is_answered = false;
+};
+
+ControlVerbs::ControlVerbs(const ControlParts& parts) : parts_(parts) {
+    add_status();
+    add_bus();
+    add_queue();
+}
+
+const DeviceConfig* ControlVerbs::find_device(const std::string& name) const {
+    for (const DeviceConfig& device : parts_.config.devices)
         if (device.name == name)
             return &device;
     return nullptr;
 }
 
-bool Gateway::is_configured(const std::string& source) const {
-    const auto& all = config_.config.sources;
+bool ControlVerbs::is_configured(const std::string& source) const {
+    const auto& all = parts_.config.sources;
     return std::any_of(all.begin(), all.end(), [&source](const SourceConfig& s) { return s.name == source; });
 }
 
-void Gateway::add_verbs() {
-    control_.add("status", [this](const ControlRequest&, const SharedReply& reply) {
-        reply->finish(status_json(snapshot()));
+void ControlVerbs::add_status() {
+    parts_.control.add("status", [this](const ControlRequest&, const SharedReply& reply) {
+        reply->finish(status_json(parts_.view.snapshot()));
     });
-    control_.add(
-        "reload",
-        [this](const ControlRequest&, const SharedReply& reply) {
-            begin_reload();
-            reply->finish();
-        },
-        true);
-    control_.add("commands", [this](const ControlRequest& request, const SharedReply& reply) {
+    parts_.control.add("commands", [this](const ControlRequest& request, const SharedReply& reply) {
         // The audit of a long time is on flash: the answer comes when it was read.
         const auto most = numbers_of(request.list("most"));
         const std::uint64_t count = most.empty() ? 50 : std::min<std::uint64_t>(most.front(), SIZE_MAX);
-        queue_.load_audit(request.text("device"), static_cast<std::size_t>(count),
-                          [reply](const std::vector<Command>& commands) {
-                              std::vector<CommandView> views;
-                              views.reserve(commands.size());
-                              for (const Command& command : commands)
-                                  views.push_back(view_of(command));
-                              reply->finish(commands_json(views));
-                          });
+        parts_.queue.load_audit(request.text("device"), static_cast<std::size_t>(count),
+                                [reply](const std::vector<Command>& commands) {
+                                    std::vector<CommandView> views;
+                                    views.reserve(commands.size());
+                                    for (const Command& command : commands)
+                                        views.push_back(view_of(command));
+                                    reply->finish(commands_json(views));
+                                });
     });
-    add_bus_verbs();
-    add_queue_verbs();
 }
 
-void Gateway::add_bus_verbs() {
+void ControlVerbs::add_bus() {
     const auto with_device = [this](auto act) {
         return [this, act](const ControlRequest& request, const SharedReply& reply) {
             const DeviceConfig* device = find_device(request.text("device"));
@@ -136,33 +141,34 @@ void Gateway::add_bus_verbs() {
             act(*device, request, reply);
         };
     };
-    control_.add("read", with_device([this](const DeviceConfig& device, const ControlRequest& request,
-                                            const SharedReply& reply) {
-                     read_points(device, request.list("points"),
-                                 [reply](const std::string& json) { reply->finish(json); });
-                 }));
-    control_.add("send",
-                 with_device([this](const DeviceConfig& device, const ControlRequest&,
-                                    const SharedReply& reply) { send_now(device, reply); }),
-                 true);
-    control_.add("write",
-                 with_device([this](const DeviceConfig& device, const ControlRequest& request,
-                                    const SharedReply& reply) {
-                     router_.write_local(device.name, request.text("point"), request.text("value"),
-                                         [reply](const std::string& outcome, LocalEnd end) {
-                                             finish_write(*reply, outcome, end);
-                                         });
-                 }),
-                 true);
-    control_.add("scan", [this](const ControlRequest& request, const SharedReply& reply) {
+    parts_.control.add("read", with_device([this](const DeviceConfig& device, const ControlRequest& request,
+                                                  const SharedReply& reply) {
+                           read_points(device, request.list("points"),
+                                       [reply](const std::string& json) { reply->finish(json); });
+                       }));
+    parts_.control.add("send",
+                       with_device([this](const DeviceConfig& device, const ControlRequest&,
+                                          const SharedReply& reply) { send_now(device, reply); }),
+                       true);
+    parts_.control.add("write",
+                       with_device([this](const DeviceConfig& device, const ControlRequest& request,
+                                          const SharedReply& reply) {
+                           parts_.router.write_local(device.name, request.text("point"),
+                                                     request.text("value"),
+                                                     [reply](const std::string& outcome, LocalEnd end) {
+                                                         finish_write(*reply, outcome, end);
+                                                     });
+                       }),
+                       true);
+    parts_.control.add("scan", [this](const ControlRequest& request, const SharedReply& reply) {
         const std::string name = request.text("source");
-        Source* source = sources_.find(name);
+        Source* source = parts_.sources.find(name);
         if (!source && is_configured(name)) // nobody owns that bus: a new line, before its devices are known
             return reply->finish(JsonWriter().object().member("unused", true).end().take());
         if (!source)
             return reply->fail(exit_usage, fmt::format("there is no source \"{}\"", name));
         // The calls below come from the source's thread; replies belong to the loop.
-        const ScanRelay relay{loop_, reply};
+        const ScanRelay relay{parts_.loop, reply};
         source->discover(
             scan_options(request),
             [relay](std::string json) {
@@ -186,17 +192,17 @@ void Gateway::add_bus_verbs() {
     });
 }
 
-void Gateway::add_queue_verbs() {
-    control_.add("queue show", [this](const ControlRequest& request, const SharedReply& reply) {
+void ControlVerbs::add_queue() {
+    parts_.control.add("queue show", [this](const ControlRequest& request, const SharedReply& reply) {
         const DeviceConfig* device = find_device(request.text("device"));
         if (!device && !request.text("device").empty())
             return reply->fail(exit_usage, no_device(request));
-        reply->finish(letters_json(queue_.dead_letters(), device ? device->dvnuuid : std::string()));
+        reply->finish(letters_json(parts_.queue.dead_letters(), device ? device->dvnuuid : std::string()));
     });
     const auto letters = [this](const ControlRequest& request) {
         std::vector<std::uint64_t> ids = numbers_of(request.list("ids"));
         const DeviceConfig* device = find_device(request.text("device"));
-        for (const DeadLetter& letter : queue_.dead_letters())
+        for (const DeadLetter& letter : parts_.queue.dead_letters())
             if (request.is_set("all") || (device && letter.dvnuuid == device->dvnuuid))
                 ids.push_back(letter.id);
         return ids;
@@ -204,36 +210,36 @@ void Gateway::add_queue_verbs() {
     const auto count = [](std::size_t n) {
         return JsonWriter().object().member("count", std::uint64_t{n}).end().take();
     };
-    control_.add(
+    parts_.control.add(
         "queue retry",
         [this, letters, count](const ControlRequest& request, const SharedReply& reply) {
-            const std::size_t n = queue_.retry_dead(letters(request));
-            if (const auto id = ids_.find(request.text("device")); id != ids_.end())
-                uploader_.retry_now(id->second);
+            const std::size_t n = parts_.queue.retry_dead(letters(request));
+            if (const auto id = parts_.devices.id(request.text("device")))
+                parts_.uploader.retry_now(*id);
             reply->finish(count(n));
         },
         true);
-    control_.add(
+    parts_.control.add(
         "queue adopt",
         [this](const ControlRequest& request, const SharedReply& reply) {
-            queue_.adopt(request.text("file"), request.is_set("rescue"),
-                         [this, reply, name = request.text("name")](AdoptResult result) {
-                             tell_unknown(config_.config);
-                             result.file = name.empty() ? result.file : name;
-                             reply->finish(adopt_json(result));
-                         });
+            parts_.queue.adopt(request.text("file"), request.is_set("rescue"),
+                               [this, reply, name = request.text("name")](AdoptResult result) {
+                                   parts_.on_adopted();
+                                   result.file = name.empty() ? result.file : name;
+                                   reply->finish(adopt_json(result));
+                               });
         },
         true);
-    control_.add(
+    parts_.control.add(
         "queue drop",
         [this, letters, count](const ControlRequest& request, const SharedReply& reply) {
-            reply->finish(count(queue_.drop_dead(letters(request))));
+            reply->finish(count(parts_.queue.drop_dead(letters(request))));
         },
         true);
 }
 
-void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> points,
-                          const std::function<void(const std::string&)>& done) {
+void ControlVerbs::read_points(const DeviceConfig& device, std::vector<std::string> points,
+                               const std::function<void(const std::string&)>& done) {
     struct Gathered {
         DeviceConfig device; // a copy: a reload may come in between
         std::vector<PointResult> results;
@@ -247,18 +253,19 @@ void Gateway::read_points(const DeviceConfig& device, std::vector<std::string> p
             all->results.push_back({&point, {}});
     all->missing = all->results.size();
     if (all->missing == 0)
-        return done(read_report(all->device, {}, clock_.wall_ms()));
+        return done(read_report(all->device, {}, parts_.clock.wall_ms()));
     for (std::size_t i = 0; i < all->results.size(); ++i)
-        sources_.read(all->device.name, all->results[i].point->name, [this, all, i, done](BusResult result) {
-            all->results[i].result = std::move(result);
-            if (--all->missing == 0)
-                done(read_report(all->device, all->results, clock_.wall_ms()));
-        });
+        parts_.sources.read(all->device.name, all->results[i].point->name,
+                            [this, all, i, done](BusResult result) {
+                                all->results[i].result = std::move(result);
+                                if (--all->missing == 0)
+                                    done(read_report(all->device, all->results, parts_.clock.wall_ms()));
+                            });
 }
 
-void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
-    if (!queue_.clock_trust().anchor()) // it would wait unseen
-        return reply->fail(exit_unavailable, clock_words());
+void ControlVerbs::send_now(const DeviceConfig& device, const SharedReply& reply) {
+    if (!parts_.queue.clock_trust().anchor()) // it would wait unseen
+        return reply->fail(exit_unavailable, parts_.clock_words());
     struct Gathered {
         std::size_t missing = 0, read = 0;
         std::string problem; // of the first point that could not be read
@@ -271,14 +278,14 @@ void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
         return reply->fail(exit_failed, fmt::format("\"{}\" has no point that can be read", device.name));
     all->missing = points.size();
     for (const PointConfig& point : points)
-        sources_.read(
+        parts_.sources.read(
             device.name, point.name,
             [this, all, reply, name = device.name, point = point.name](BusResult result) {
-                const PointConfig* config = sources_.find_point(name, point);
+                const PointConfig* config = parts_.sources.find_point(name, point);
                 // Like an outcome: queued and shown, although its report rules may say otherwise.
                 if (result.status == BusResult::Status::ok && config) {
                     ++all->read;
-                    on_outcome({name, point, config->unit, std::move(result.value), result.stamp});
+                    parts_.take_outcome({name, point, config->unit, std::move(result.value), result.stamp});
                 } else if (all->problem.empty()) {
                     all->problem = fmt::format("{}: {}", point, result.text);
                 }
@@ -294,53 +301,45 @@ void Gateway::send_now(const DeviceConfig& device, const SharedReply& reply) {
             });
 }
 
-std::string Gateway::clock_words() {
-    const std::string& problem = uploader_.time_problem();
-    return queue_.clock_trust().explain_wait() + (problem.empty() ? "" : " Asked for its time: " + problem);
-}
-
-void Gateway::post_now(const std::string& device, const SharedReply& reply) {
-    const auto id = ids_.find(device);
-    if (id == ids_.end()) // a reload came in between
+void ControlVerbs::post_now(const std::string& device, const SharedReply& reply) {
+    const std::optional<DeviceId> id = parts_.devices.id(device);
+    if (!id) // a reload came in between
         return reply->fail(exit_failed, fmt::format("\"{}\" is no longer configured", device));
-    const PostRequest request{id->second, uploader_.status(id->second), uploader_.totals().uplink_failures,
-                              clock_.boot_ms() + answer_within_ms};
-    uploader_.retry_now(id->second);
-    uploader_.request_post(id->second);
-    wait_for_answer(request, reply);
+    auto post = std::make_shared<PostedNow>(
+        PostedNow{*id, reply, boost::asio::steady_timer(parts_.loop),
+                  parts_.clock.boot_ms() + answer_within_ms}); // owned by its two handlers
+    parts_.uploader.on_next_answer(*id, [post](const PostResult& result) {
+        post->timer.cancel();
+        if (!std::exchange(post->is_answered, true))
+            post->reply->finish(JsonWriter()
+                                    .object()
+                                    .member("accepted", result.is_accepted)
+                                    .member("status", result.status)
+                                    .member("answer", result.text)
+                                    .end()
+                                    .take());
+    });
+    // After asking for the answer: the post may leave at once.
+    parts_.uploader.retry_now(*id);
+    parts_.uploader.request_post(*id);
+    look_for_hold(post);
 }
 
-void Gateway::wait_for_answer(const PostRequest& request, const SharedReply& reply) {
-    const DeviceUploads status = uploader_.status(request.device);
-    const UploadTotals totals = uploader_.totals();
-    const auto finish = [&reply](bool is_accepted, int code, const std::string& words) {
-        reply->finish(JsonWriter()
-                          .object()
-                          .member("accepted", is_accepted)
-                          .member("status", code)
-                          .member("answer", words)
-                          .end()
-                          .take());
-    };
-    const std::uint64_t answers =
-        status.packs + status.failures - request.before.packs - request.before.failures;
-    // The first answer may be to a post from before; while a backlog drains there is always one under way.
-    if (answers > 1 || (answers == 1 && status.state != "sending"))
-        return finish(status.packs != request.before.packs, status.last_status,
-                      uploader_.explain_last(request.device).text());
-    // Another device's post tried the uplink first, and found it down.
-    if (!totals.is_uplink_open && totals.uplink_failures != request.uplink_failures)
-        return finish(false, totals.uplink_status, uploader_.explain_last(request.device).text());
-    if (const std::string hold = uploader_.find_hold(request.device); !hold.empty())
-        return reply->fail(exit_unavailable, hold);
-    if (clock_.boot_ms() > request.until_boot_ms)
-        return reply->fail(
-            exit_unavailable,
-            fmt::format("no answer within a minute ({}); the readings stay in the queue", status.state));
-    auto timer = std::make_shared<boost::asio::steady_timer>(loop_, look_again); // owned by its own handler
-    timer->async_wait([this, request, reply, timer](boost::system::error_code error) {
+void ControlVerbs::look_for_hold(const std::shared_ptr<PostedNow>& post) {
+    if (post->is_answered)
+        return;
+    std::string why_not = parts_.uploader.find_hold(post->device);
+    if (why_not.empty() && parts_.clock.boot_ms() > post->until_boot_ms)
+        why_not = fmt::format("no answer within a minute ({}); the readings stay in the queue",
+                              parts_.uploader.status(post->device).state);
+    if (!why_not.empty()) {
+        post->is_answered = true;
+        return post->reply->fail(exit_unavailable, why_not);
+    }
+    post->timer.expires_after(look_again);
+    post->timer.async_wait([this, post](boost::system::error_code error) {
         if (!error)
-            wait_for_answer(request, reply);
+            look_for_hold(post);
     });
 }
 

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway/gateway_view.hpp"
-#include "gateway/gateway.hpp"
+#include "gateway/status_view.hpp"
 
-#include "queue/clock_trust.hpp"
+#include "platform/clock.hpp"
 #include "status/metrics.hpp"
 #include "status/page.hpp"
 #include "status/status_json.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <string_view>
+#include <utility>
 
-#include <unordered_map>
-
-// What can be seen of the gateway from outside.
 namespace things {
 
 namespace {
@@ -38,7 +36,36 @@ CommandView view_of(const Command& command) {
             command.verdict};
 }
 
-std::map<std::string, WebServer::Page> Gateway::pages() {
+StatusView::StatusView(const StatusParts& parts) : parts_(parts), started_ms_(parts.clock.wall_ms()) {}
+
+void StatusView::update() {
+    const std::int64_t boot_ms = parts_.clock.boot_ms();
+    queued_history_.add(static_cast<double>(parts_.queue.books().queued()), boot_ms);
+    // Added each second, shown per minute. Counted since this start: the books cover the queue's whole life.
+    const std::uint64_t uploaded = parts_.uploader.totals().readings_accepted;
+    uploads_history_.add(static_cast<double>(uploaded - uploaded_before_) * 60, boot_ms);
+    uploaded_before_ = uploaded;
+    update_loads();
+}
+
+void StatusView::update_loads() {
+    std::unordered_map<std::string, Load> loads;
+    for (const Sources::View& source : parts_.sources.view()) {
+        const std::string& name = source.running->work->config.name;
+        Load& load = loads[name] = loads_[name];
+        const std::uint64_t busy = source.status.busy_us, before = std::exchange(load.busy_us, busy);
+        const double now = busy < before ? 0 : static_cast<double>(busy - before) / 1e6;
+        load.mean += (std::min(now, 1.0) - load.mean) / 60;
+    }
+    loads_ = std::move(loads);
+}
+
+const LiveValues::Last* StatusView::live(const std::string& device, const std::string& point) const {
+    const std::optional<SeriesId> series = parts_.sources.series(device, point);
+    return series ? parts_.live.find(*series) : nullptr;
+}
+
+std::map<std::string, WebServer::Page> StatusView::pages() {
     std::map<std::string, WebServer::Page> pages;
     for (const PageFile& file : page_files())
         pages[file.path].handler = [file] {
@@ -56,7 +83,7 @@ std::map<std::string, WebServer::Page> Gateway::pages() {
     pages["/healthz"].handler = [this] {
         std::string reasons;
         // Only what is urgent: a device that does not answer is no reason to restart the gateway.
-        for (const AlarmView& alarm : alarms_.list())
+        for (const AlarmView& alarm : parts_.alarms.list())
             if (alarm.urgent)
                 reasons += alarm.text + '\n';
         return reasons.empty() ? WebAnswer{200, "text/plain; charset=utf-8", "ok\n"}
@@ -70,25 +97,25 @@ std::map<std::string, WebServer::Page> Gateway::pages() {
     return pages;
 }
 
-Snapshot Gateway::snapshot() {
+Snapshot StatusView::snapshot() const {
     Snapshot view;
     view.version = THINGS_VERSION;
-    view.name = name_of(config_.config);
-    view.now_ms = clock_.wall_ms();
+    view.name = name_of(parts_.config.config);
+    view.now_ms = parts_.clock.wall_ms();
     view.started_ms = started_ms_;
-    view.writes = config_.config.writes;
-    view.alarms = alarms_.list();
+    view.writes = parts_.config.config.writes;
+    view.alarms = parts_.alarms.list();
     view_uploads(view);
     view_sources(view);
     view_devices(view);
     view_queue(view);
-    for (const Command& command : queue_.audit("", shown_commands))
+    for (const Command& command : parts_.queue.audit("", shown_commands))
         view.commands.push_back(view_of(command));
     return view;
 }
 
-void Gateway::view_queue(Snapshot& view) {
-    const QueueStatus status = queue_.status();
+void StatusView::view_queue(Snapshot& view) const {
+    const QueueStatus status = parts_.queue.status();
     view.clock_trusted = status.clock_trusted;
     view.queue.read = status.books.read;
     view.queue.adopted = status.books.adopted;
@@ -99,7 +126,7 @@ void Gateway::view_queue(Snapshot& view) {
     for (std::size_t i = 0; i < drop_reasons; ++i)
         view.queue.dropped[std::string(name_of(static_cast<DropReason>(i)))] = status.books.dropped[i];
     view.queue.file_bytes = static_cast<std::uint64_t>(status.file_size);
-    view.queue.max_bytes = static_cast<std::uint64_t>(config_.config.queue.max_size);
+    view.queue.max_bytes = static_cast<std::uint64_t>(parts_.config.config.queue.max_size);
     view.queue.commits = status.commits;
     view.queue.disk_bytes = status.bytes_written;
     view.queue.disk_bytes_per_day = status.bytes_per_day;
@@ -117,8 +144,8 @@ void Gateway::view_queue(Snapshot& view) {
     }
 }
 
-void Gateway::view_uploads(Snapshot& view) {
-    const UploadTotals totals = uploader_.totals();
+void StatusView::view_uploads(Snapshot& view) const {
+    const UploadTotals totals = parts_.uploader.totals();
     for (std::size_t i = 0; i < answer_classes; ++i)
         view.uploads.answers[std::string(name_of(static_cast<AnswerClass>(i)))] = totals.answers[i];
     view.uploads.readings = totals.readings_accepted;
@@ -129,15 +156,15 @@ void Gateway::view_uploads(Snapshot& view) {
     view.uploads.healthy = totals.is_uplink_open;
 }
 
-void Gateway::view_sources(Snapshot& view) const {
-    for (const auto& [running, status] : sources_.view()) {
+void StatusView::view_sources(Snapshot& view) const {
+    for (const auto& [running, status] : parts_.sources.view()) {
         SourceView source;
         source.name = running->work->config.name;
         source.plugin = running->work->config.plugin;
         source.state = status.state;
         source.healthy = status.healthy;
         // The thread runs, but what it reads from does not answer.
-        if (source.healthy && alarms_.find("source/" + source.name)) {
+        if (source.healthy && parts_.alarms.find("source/" + source.name)) {
             source.healthy = false;
             source.state = "failing"; // the alarm says how
         }
@@ -149,7 +176,7 @@ void Gateway::view_sources(Snapshot& view) const {
         source.restarts = status.restarts;
         if (const auto load = loads_.find(source.name); load != loads_.end())
             source.load = load->second.mean;
-        if (const auto plan = config_.plans.find(source.name); plan != config_.plans.end()) {
+        if (const auto plan = parts_.config.plans.find(source.name); plan != parts_.config.plans.end()) {
             source.planned_load = plan->second.load;
             source.planned_cycle_ms = plan->second.cycle_ms;
             source.planned_requests = plan->second.requests;
@@ -160,18 +187,17 @@ void Gateway::view_sources(Snapshot& view) const {
     }
 }
 
-/// Why nothing of this device can be read from this source; empty if it can.
-std::string Gateway::problem_of(const std::string& source, const std::string& device) const {
+std::string StatusView::problem_of(const std::string& source, const std::string& device) const {
     const std::string key = "source/" + source;
-    const AlarmView* alarm = alarms_.find(key);
+    const AlarmView* alarm = parts_.alarms.find(key);
     if (!alarm)
-        alarm = alarms_.find(key + "/device/" + device);
+        alarm = parts_.alarms.find(key + "/device/" + device);
     return alarm ? alarm->text : std::string();
 }
 
-void Gateway::view_devices(Snapshot& view) {
-    for (const DeviceConfig& device : config_.config.devices) {
-        const DeviceUploads uploads = uploader_.status(ids_.at(device.name));
+void StatusView::view_devices(Snapshot& view) const {
+    for (const DeviceConfig& device : parts_.config.config.devices) {
+        const DeviceUploads uploads = parts_.uploader.status(*parts_.devices.id(device.name));
         DeviceView shown;
         shown.name = device.name;
         shown.dvnuuid = device.dvnuuid;
@@ -202,12 +228,12 @@ void Gateway::view_devices(Snapshot& view) {
     }
 }
 
-std::vector<ChartView> Gateway::charts() const {
-    const std::int64_t now = clock_.boot_ms();
+std::vector<ChartView> StatusView::charts() const {
+    const std::int64_t now = parts_.clock.boot_ms();
     std::vector<ChartView> all;
     all.push_back({"queued", "readings", History::step_ms, queued_history_.values(now)});
     all.push_back({"uploads", "readings a minute", History::step_ms, uploads_history_.values(now)});
-    for (const DeviceConfig& device : config_.config.devices)
+    for (const DeviceConfig& device : parts_.config.config.devices)
         for (const PointConfig& point : device.points)
             if (const LiveValues::Last* last = live(device.name, point.name))
                 all.push_back({device.name + '/' + point.name, point.unit, History::step_ms,

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/source_bus.hpp"
+
+#include <utility>
+
+namespace things {
+
+void SourceBus::write(const std::string& device, const std::string& point, Value value,
+                      std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) {
+    sources_.write(
+        device, point, std::move(value), not_after_boot_ms, [handler = std::move(handler)](BusResult result) {
+            handler({result.status == BusResult::Status::ok, result.status == BusResult::Status::timeout,
+                     std::move(result.value), result.stamp, std::move(result.text)});
+        });
+}
+
+void SourceBus::read(const std::string& device, const std::string& point,
+                     std::function<void(BusAnswer)> handler) {
+    sources_.read(device, point, [handler = std::move(handler)](BusResult result) {
+        handler({result.status == BusResult::Status::ok, false, std::move(result.value), result.stamp,
+                 std::move(result.text)});
+    });
+}
+
+std::optional<Value> SourceBus::last(const std::string& device, const std::string& point) const {
+    const std::optional<SeriesId> series = sources_.series(device, point);
+    const LiveValues::Last* known = series ? live_.find(*series) : nullptr;
+    return known ? known->value : std::nullopt;
+}
+
+} // namespace things
