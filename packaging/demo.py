@@ -254,7 +254,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=0, help="end after so long; without it Ctrl-C ends the demo")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    with tempfile.TemporaryDirectory(prefix="things-demo-") as name:
+    # Not in /tmp, which is memory on Debian 13: the gateway warns of a queue there.
+    with tempfile.TemporaryDirectory(prefix="things-demo-", dir="/var/tmp") as name:
         demo = Demo(pathlib.Path(name))
         good = False
         try:

@@ -11,7 +11,7 @@ import subprocess
 import urllib.request
 
 from scenario import BOILER, CHILLER, Scenario, main
-from support.gateway import BUILD, PLUGINS, PROGRAM, Gateway, free_port
+from support.gateway import BUILD, PLUGINS, PROGRAM, Gateway, free_port, within_reach
 
 ONE = """
 sources:
@@ -215,8 +215,8 @@ devices:
 
 
 class CommandLine(Scenario):
-    def gateway_at_rest(self, text=ONE):
-        self.gateway = Gateway(self.folder, self.yaml(text), start=False)
+    def gateway_at_rest(self, text=ONE, **more):
+        self.gateway = Gateway(self.folder, self.yaml(text), start=False, **more)
         self.gateway.log_file.touch()
         self.addCleanup(self.gateway.__exit__)
         return self.gateway
@@ -231,6 +231,8 @@ class CommandLine(Scenario):
 
     def test_read_says_what_a_program_printed_in_place_of_a_value(self):
         """Programs as people write them: one that does not flush and gives its field another name, one that breaks."""
+        build = within_reach()  # of the user as whom root opens a bus by hand
+        self.addCleanup(build.cleanup)
         misnamed = 'import json, time; print(json.dumps(dict(point="levl", value=1))); time.sleep(60)'
         for program, says in ((misnamed, "prints `levl`, but what is wanted is `level`"),
                               ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'")):
@@ -241,7 +243,7 @@ sources:
 devices:
   - {{name: boiler, dvnuuid: BOILER, secret: {{file: boiler}}, source: well, points: [{{name: level}}]}}
 """
-                gateway = self.gateway or self.gateway_at_rest()
+                gateway = self.gateway or self.gateway_at_rest(build=build.name)
                 gateway.config.write_text(self.yaml(text))
                 ended = gateway.run("read", "boiler")
                 self.assertEqual(ended.returncode, 69, ended.stderr)

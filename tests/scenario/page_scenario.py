@@ -3,7 +3,9 @@
 dark. Needs the packages of `packaging/install-dependencies watch`, so `.ci/run watch` runs it, not ctest. Screenshots
 are left in the build folder as page-*.png."""
 
+import base64
 import http.client
+import re
 import socket
 
 from selenium import webdriver
@@ -12,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from scenario import BOILER, SECRETS, Scenario, main
+from support.authority import Authority
 from support.gateway import free_port
 from support.simulator import BUILD
 
@@ -162,6 +165,28 @@ class Page(Scenario):
             policy = headers["Content-Security-Policy"]
             self.assertIn("default-src 'none'", policy)
             self.assertNotIn("unsafe", policy)
+
+    def test_it_has_the_gateways_name_and_works_over_tls_with_a_password(self):
+        certificate, key = Authority(self.folder).issue("127.0.0.1")
+        key.chmod(0o600)
+        self.gateway.stop()
+        text = self.gateway.config.read_text()
+        self.gateway.config.write_text("name: west wall\n" + re.sub(
+            r'(web: \{listen: "[^"]*")', rf'\1, tls: {{cert_file: {certificate}, key_file: {key}}}, password: "correct horse"', text))
+        self.gateway.config.chmod(0o600)
+        self.gateway.start()
+        credentials = base64.b64encode(b"me:correct horse").decode()
+        self.browser.execute_cdp_cmd("Security.setIgnoreCertificateErrors", {"ignore": True})  # of an authority that nobody knows
+        self.browser.execute_cdp_cmd("Network.enable", {})
+        self.browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {"Authorization": f"Basic {credentials}"}})
+        try:
+            self.browser.get(f"https://127.0.0.1:{self.web_port}/")
+            self.wait_for_text("device-list", "20.5 Cel")
+            self.assertEqual(self.text("name"), "west wall")
+            self.assertTrue(self.browser.title.endswith("west wall · KPN Things gateway"), self.browser.title)
+            self.browser.save_screenshot(str(BUILD / "page-tls.png"))
+        finally:
+            self.browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {}})
 
     def test_other_sites_get_nothing(self):
         self.assertEqual(self.get("/api/v1/status", Host="evil.example")[0] // 100, 4)
