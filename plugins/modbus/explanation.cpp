@@ -105,6 +105,66 @@ const char* silence_advice(const LinkSettings& link) {
                  "0 for a device with its own network port)? Slow devices need a longer `timeout`.";
 }
 
+// What came in place of the answer: a word for machines, what it is, and what to try.
+struct Finding {
+    const char* code;
+    std::string came, advice;
+};
+
+const char* const too_late =
+    "A device that answers too late needs a longer `timeout`; otherwise a second master "
+    "may be on the line.";
+
+// A register that holds other than two bytes shows in an answer of so many more (or less).
+std::string length_advice(const BusRequest& request, unsigned came) {
+    const unsigned each = came / std::max<unsigned>(request.count, 1);
+    const bool is_width = each * request.count == came && each != request.register_bytes &&
+                          (each == 1 || each == 2 || each == 4 || each == 8);
+    return (is_width ? "If the registers of this device hold " + std::to_string(each) +
+                           (each == 1 ? " byte" : " bytes") +
+                           ", give it `register_bytes: " + std::to_string(each) + "`. Otherwise it"
+                     : std::string("The device")) +
+           " may not read so many at once (`max_registers`), or answers an earlier request too late (longer "
+           "`timeout`).";
+}
+
+Finding find_misfit(const BusRequest& request, const Misfit& misfit, const LinkSettings& link) {
+    const std::string came = std::to_string(misfit.came), wanted = std::to_string(misfit.wanted);
+    switch (misfit.kind) {
+    case Misfit::Kind::other_unit:
+        return {
+            "other_unit", "unit " + came + " answered instead",
+            "Do two devices have the same address, is a second master on the line, does a device answer too "
+            "late (longer `timeout`), or is `unit_id` not the number that it answers with?"};
+    case Misfit::Kind::other_function:
+        return {"other_answer", "the answer is to function " + std::to_string(misfit.came & 0x7F), too_late};
+    case Misfit::Kind::other_length:
+        return {"other_length", "asked for " + wanted + " bytes, " + came + " came",
+                length_advice(request, misfit.came)};
+    case Misfit::Kind::other_number:
+        return {"other_number", "the answer has the transaction number " + came + " in place of " + wanted,
+                "It may belong to an earlier request and come too late: a longer `timeout` helps then."};
+    case Misfit::Kind::other_request:
+        return {"other_answer", "what came answers another request", too_late};
+    case Misfit::Kind::damaged:
+        return {
+            "crc", "the answer came damaged (checksum wrong)",
+            "Noise on the line: check shield, termination, A and B, a common ground; or two devices have the "
+            "same address and answer at once."};
+    case Misfit::Kind::closed:
+        return {
+            "closed_instead", "the device closed the connection instead of answering",
+            "Some devices do so for registers that they do not have: check the address against the data "
+            "sheet. Others close when they are asked too soon after connecting (`connect_delay`), or when "
+            "another client connects."};
+    default:
+        return {"garbage", "what came is not a Modbus answer",
+                link.rtu_framing
+                    ? "Wrong baud rate or parity looks like this, and so does noise or a second master."
+                    : "Is this a Modbus TCP port? A transparent serial server needs `framing: rtu`."};
+    }
+}
+
 } // namespace
 
 std::string place_text(const BusRequest& request) {
@@ -155,75 +215,26 @@ BusExplanation explain_exception(const BusRequest& request, std::uint8_t code) {
 BusExplanation explain_silence(const BusRequest& request, const Exchange& result, const BusTiming& timing,
                                const LinkSettings& link, const std::string& beside) {
     const std::string what = asked(request) + " on " + link.text() + ": ";
-    const Misfit& misfit = result.misfit;
     const std::string tries =
         attempts_text(result.attempts) +
         (beside.empty() ? ""
                         : ", while " + beside + " of the same unit " +
                               (beside.find(" and ") == std::string::npos ? "is" : "are") + " answered");
-    const std::string end = tries + "." + bytes_text(misfit) + " ";
-    switch (misfit.kind) {
-    case Misfit::Kind::silence:
-        if (!beside.empty())
-            return {"timeout", what + "not answered within " + std::to_string(timing.timeout.count()) +
-                                   " ms" + tries +
-                                   ". The device probably does not have this register, and says nothing "
-                                   "instead of refusing it: check the address against the data sheet. Is it "
-                                   "one-based (use `entity`), is it in the other table?"};
-        return {"timeout", what + "no answer within " + std::to_string(timing.timeout.count()) + " ms" +
-                               tries + ". " + silence_advice(link)};
-    case Misfit::Kind::echo:
-        return {"echo",
-                what + "only our own request came back" + tries +
-                    ". The adapter echoes, so the line works up to there, but the device does not answer. " +
-                    silence_advice(link)};
-    case Misfit::Kind::other_unit:
-        return {
-            "other_unit",
-            what + "unit " + std::to_string(misfit.came) + " answered instead" + end +
-                "Do two devices have the same address, is a second master on the line, does a device "
-                "answer too late (longer `timeout`), or is `unit_id` not the number that it answers with?"};
-    case Misfit::Kind::other_function:
-        return {"other_answer",
-                what + "the answer is to function " + std::to_string(misfit.came & 0x7F) + end +
-                    "A device that answers too late needs a longer `timeout`; otherwise a second master may "
-                    "be on the line."};
-    case Misfit::Kind::other_length:
-        return {"other_length",
-                what + "asked for " + std::to_string(misfit.wanted) + " bytes, " +
-                    std::to_string(misfit.came) + " came" + end +
-                    "Registers of this device may hold another number of bytes than two "
-                    "(`register_bytes`), it may not read so many at once (`max_registers`), or it answers an "
-                    "earlier request too late (longer `timeout`)."};
-    case Misfit::Kind::other_number:
-        return {"other_number",
-                what + "the answer has the transaction number " + std::to_string(misfit.came) +
-                    " in place of " + std::to_string(misfit.wanted) + end +
-                    "It may belong to an earlier request and come too late: a longer `timeout` helps then."};
-    case Misfit::Kind::other_request:
-        return {"other_answer",
-                what + "what came answers another request" + end +
-                    "A device that answers too late needs a longer `timeout`; otherwise a second "
-                    "master may be on the line."};
-    case Misfit::Kind::damaged:
-        return {"crc", what + "the answer came damaged (checksum wrong)" + end +
-                           "Noise on the line: check shield, termination, A and B, a common ground; or two "
-                           "devices have the same address and answer at once."};
-    case Misfit::Kind::closed:
-        return {
-            "closed_instead",
-            what + "the device closed the connection instead of answering" + end +
-                "Some devices do so for registers that they do not have: check the address against the data "
-                "sheet. Others close when they are asked too soon after connecting (`connect_delay`), or "
-                "when another client connects."};
-    case Misfit::Kind::garbage:
-        break;
-    }
-    return {"garbage",
-            what + "what came is not a Modbus answer" + end +
-                (link.rtu_framing
-                     ? "Wrong baud rate or parity looks like this, and so does noise or a second master."
-                     : "Is this a Modbus TCP port? A transparent serial server needs `framing: rtu`.")};
+    const std::string waited = std::to_string(timing.timeout.count()) + " ms" + tries + ". ";
+    if (result.misfit.kind == Misfit::Kind::silence && !beside.empty())
+        return {"timeout", what + "not answered within " + waited +
+                               "The device probably does not have this register, and says nothing instead of "
+                               "refusing it: check the address against the data sheet. Is it one-based (use "
+                               "`entity`), is it in the other table?"};
+    if (result.misfit.kind == Misfit::Kind::silence)
+        return {"timeout", what + "no answer within " + waited + silence_advice(link)};
+    if (result.misfit.kind == Misfit::Kind::echo)
+        return {"echo", what + "only our own request came back" + tries +
+                            ". The adapter echoes, so the line works up to there, but the device does not "
+                            "answer. " +
+                            silence_advice(link)};
+    const Finding found = find_misfit(request, result.misfit, link);
+    return {found.code, what + found.came + tries + "." + bytes_text(result.misfit) + " " + found.advice};
 }
 
 } // namespace things

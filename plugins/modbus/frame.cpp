@@ -31,7 +31,8 @@ bool reads(std::uint8_t function) {
 }
 
 std::size_t data_size(const BusRequest& request) {
-    return reads_bits(request.function) ? (request.count + 7U) / 8U : std::size_t{2} * request.count;
+    return reads_bits(request.function) ? (request.count + 7U) / 8U
+                                        : std::size_t{request.register_bytes} * request.count;
 }
 
 void push_coils(BusFrame& frame, const std::vector<std::uint16_t>& values) {
@@ -62,9 +63,10 @@ void push_body(BusFrame& frame, const BusRequest& request) {
         return;
     case 16:
         frame.push_word(request.count);
-        frame.push(static_cast<std::uint8_t>(2U * request.count));
-        for (const std::uint16_t word : request.values)
-            frame.push_word(word);
+        frame.push(static_cast<std::uint8_t>(data_size(request)));
+        for (std::size_t i = 0; i < data_size(request); ++i) // the last word may be half one
+            frame.push(static_cast<std::uint8_t>(i % 2 == 0 ? request.values.at(i / 2) >> 8
+                                                            : request.values.at(i / 2) & 0xFF));
         return;
     default:
         frame.push_word(request.count);
@@ -297,10 +299,12 @@ Misfit diagnose_tcp(Bytes body, const BusRequest& request) {
 }
 
 std::vector<std::uint16_t> payload_words(Bytes payload, const BusRequest& request) {
-    std::vector<std::uint16_t> words(request.count);
+    const bool bits = reads_bits(request.function);
+    std::vector<std::uint16_t> words(bits ? request.count : (payload.size() + 1) / 2);
     for (std::size_t i = 0; i < words.size(); ++i)
-        words[i] = reads_bits(request.function) ? static_cast<std::uint16_t>(payload[i / 8] >> (i % 8) & 1)
-                                                : word_at(payload, 2 * i);
+        words[i] = bits                         ? static_cast<std::uint16_t>(payload[i / 8] >> (i % 8) & 1)
+                   : 2 * i + 1 < payload.size() ? word_at(payload, 2 * i)
+                                                : static_cast<std::uint16_t>(payload[2 * i] << 8);
     return words;
 }
 

@@ -26,7 +26,8 @@ struct BusRequest {
     std::uint8_t function = 3; ///< 1 to 6, 15, 16
     std::uint16_t address = 0;
     std::uint16_t count = 1;             ///< registers or coils
-    std::vector<std::uint16_t> values{}; ///< of writes: registers, or 0 and 1 for coils
+    std::vector<std::uint16_t> values{}; ///< of writes: the payload as words, or 0 and 1 for coils
+    std::uint8_t register_bytes = 2;     ///< 1, 2, 4 or 8: what the device holds in one register
 };
 
 /// Functions 5, 6, 15 and 16.
@@ -125,7 +126,7 @@ Misfit diagnose_rtu(Bytes received, const BusRequest& request);
 /// The same of one TCP frame: unit, function and data. Empty: what came is not a frame.
 Misfit diagnose_tcp(Bytes body, const BusRequest& request);
 
-/// Registers of a payload of a read of registers; bits of a read of coils as 0 and 1.
+/// The payload of a read of registers as words, two bytes each; bits of a read of coils as 0 and 1.
 /// `payload` has the length that the request calls for: find_*_answer saw to that.
 std::vector<std::uint16_t> payload_words(Bytes payload, const BusRequest& request);
 

@@ -47,6 +47,12 @@ const std::array keys{
              "Extra silence before each request, on top of the 3.5 characters of a serial line.", {0, 10000},
              "s"),
 
+    make_key(THINGS_SOURCE, "register_bytes", THINGS_TYPE_CHOICE, "2",
+             "How many bytes a register holds. Modbus says two; the answer of a device that holds more (or "
+             "one) has "
+             "so many for each register that was asked for.",
+             {}, "bytes", 0, "1 2 4 8"),
+
     // device
     make_key(THINGS_DEVICE, "unit_id", THINGS_TYPE_INT, "1",
              "Modbus address of the device (slave address); 1 to 247 on a serial line.", {0, 255}, "",
@@ -76,6 +82,9 @@ const std::array keys{
         THINGS_DEVICE, "even_addresses", THINGS_TYPE_BOOL, "false",
         "The device answers only reads of registers that begin at an even address and have an even count.",
         {}, "", inherit),
+    make_key(THINGS_DEVICE, "register_bytes", THINGS_TYPE_CHOICE, "",
+             "As for the source, for this device; its coils are not concerned.", {}, "bytes", inherit,
+             "1 2 4 8"),
     make_key(THINGS_DEVICE, "write_function", THINGS_TYPE_CHOICE, "auto",
              "How to write: auto, single (functions 5 and 6), multiple (15 and 16), or the function itself.",
              {}, "", inherit, "auto single multiple 5 6 15 16"),
@@ -104,7 +113,7 @@ const std::array keys{
              {}, "", 0, "", "address"),
     make_key(THINGS_POINT, "type", THINGS_TYPE_CHOICE, "",
              "Type of the value; bool for coils and discrete inputs, else uint16 where left out.", {}, "", 0,
-             "bool int16 uint16 int32 uint32 int64 uint64 float32 float64 bcd16 bcd32 string"),
+             "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float32 float64 bcd16 bcd32 string"),
     make_key(THINGS_POINT, "bit", THINGS_TYPE_INT, "",
              "One bit of the registers, 0 is the lowest; read as bool.", {0, 63}),
     make_key(THINGS_POINT, "mask", THINGS_TYPE_INT, "",
@@ -118,8 +127,9 @@ const std::array keys{
     make_key(THINGS_POINT, "offset", THINGS_TYPE_NUMBER, "0", "value = raw x scale + offset."),
     make_key(THINGS_POINT, "invalid", THINGS_TYPE_LIST, "",
              "Raw values, before scaling and signed as the type, that mean there is no value."),
-    make_key(THINGS_POINT, "length", THINGS_TYPE_INT, "", "Registers of a string, two characters each.",
-             {1, 125}, "registers"),
+    make_key(THINGS_POINT, "length", THINGS_TYPE_INT, "",
+             "Registers of a string, two characters each (or as many as `register_bytes` says).", {1, 125},
+             "registers"),
 };
 
 template <std::size_t n>

@@ -19,12 +19,12 @@ double silence_us(const LineSettings& line) {
     return line.baud > fast_baud ? fast_silence_us : 3500 * character_ms(line);
 }
 
-unsigned data_bytes(RegisterTable table, unsigned count) {
-    return holds_bits(table) ? (count + 7) / 8 : 2 * count;
+unsigned data_bytes(RegisterTable table, unsigned count, unsigned register_bytes) {
+    return holds_bits(table) ? (count + 7) / 8 : register_bytes * count;
 }
 
-double LinkCost::read_us(RegisterTable table, unsigned count) const {
-    return request_us + byte_us * data_bytes(table, count);
+double LinkCost::read_us(RegisterTable table, unsigned count, unsigned register_bytes) const {
+    return request_us + byte_us * data_bytes(table, count, register_bytes);
 }
 
 double LinkCost::request_bytes() const {

@@ -20,7 +20,7 @@ double silence_us(const LineSettings& line);
 struct LinkCost {
     double request_us = 0; ///< of a request and its answer, apart from their data
     double byte_us = 0;    ///< of each byte of data
-    [[nodiscard]] double read_us(RegisterTable table, unsigned count) const;
+    [[nodiscard]] double read_us(RegisterTable table, unsigned count, unsigned register_bytes = 2) const;
     /// Bytes of data that cost as much as one request more; at most what an answer carries, since from there
     /// on every gap is worth crossing. What a plan depends on, beside the device: on TCP it is always the
     /// most.
@@ -32,6 +32,6 @@ LinkCost serial_cost(const LineSettings& line, double pause_us, double turnaroun
 LinkCost tcp_cost(double pause_us, double round_trip_us);
 
 /// Bytes of data in the answer.
-unsigned data_bytes(RegisterTable table, unsigned count);
+unsigned data_bytes(RegisterTable table, unsigned count, unsigned register_bytes = 2);
 
 } // namespace things

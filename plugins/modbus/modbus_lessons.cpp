@@ -71,8 +71,9 @@ void ModbusSource::try_gap(const PollPlan& plan) {
         if (a.unit != b.unit || a.table != b.table || unit.gap || !is_alive(a) ||
             b.span.first <= a.span.end || joined.size() > unit.limits(a.table).most ||
             lessons_.is_closed(a.unit, a.table, gap) ||
-            cost.read_us(a.table, joined.size()) >=
-                cost.read_us(a.table, a.span.size()) + cost.read_us(a.table, b.span.size()))
+            cost.read_us(a.table, joined.size(), unit.register_bytes) >=
+                cost.read_us(a.table, a.span.size(), unit.register_bytes) +
+                    cost.read_us(a.table, b.span.size(), unit.register_bytes))
             continue;
         next_gap_trial_ = now + gap_trial_pause;
         const PlannedRequest trial{a.unit, a.table, joined, {}, false};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "modbus/modbus_source.hpp"
 
+#include "modbus/register_width.hpp"
+
 #include <cstdlib>
 
 // From the registers of an answer to readings, and what is said of single points.
@@ -42,12 +44,17 @@ void ModbusSource::emit_point(const PlannedRequest&, const PlannedPoint& planned
     was_read_[planned.point] = true;
     if (lessons_.accept(planned.point, point))
         point_works(planned.point);
-    const std::span<const std::uint16_t> words =
-        std::span(result.words).subspan(planned.offset, point.span.size());
+    const unsigned register_bytes = settings_.register_bytes(point);
+    std::span<const std::uint16_t> words = result.words;
+    std::vector<std::uint16_t> wide;
+    if (register_bytes == 2)
+        words = words.subspan(planned.offset, point.span.size());
+    else
+        words = wide = value_words(words, planned.offset, point.format, register_bytes);
     int power = 0;
     Decoded decoded;
     if (point.factor)
-        power = static_cast<std::int16_t>(result.words[planned.factor_offset]);
+        power = power_in(result.words, planned.factor_offset, register_bytes);
     if (std::abs(power) > largest_power)
         decoded.why_not = "a value whose scale factor says that it is not there";
     else

@@ -2,6 +2,8 @@
 #include "modbus/modbus_scan.hpp"
 
 #include "modbus/explanation.hpp"
+#include "modbus/poll_plan.hpp"
+#include "modbus/register_width.hpp"
 #include "things_plugin.hpp"
 
 #include <algorithm>
@@ -138,9 +140,17 @@ ModbusScan::Outcome ModbusScan::run(const ScanOptions& options) {
     return outcome;
 }
 
+// A unit that is configured is asked as there, any other one as the source says.
+BusRequest ModbusScan::request_for(std::uint8_t unit, RegisterTable table, RegisterSpan span) const {
+    const auto known = std::find_if(settings_.units.begin(), settings_.units.end(),
+                                    [unit](const UnitSettings& it) { return it.unit == unit; });
+    UnitSettings it = known == settings_.units.end() ? settings_.fallback : *known;
+    it.unit = unit;
+    return read_request(it, table, span);
+}
+
 Exchange ModbusScan::ask(std::uint8_t unit, RegisterTable table, RegisterSpan span) {
-    const BusRequest request{unit, read_function(table), static_cast<std::uint16_t>(span.first),
-                             static_cast<std::uint16_t>(span.size())};
+    const BusRequest request = request_for(unit, table, span);
     Exchange result = bus_->exchange(request, timing_);
     if (result.status == Exchange::Status::lost && !bus_->open())
         result = bus_->exchange(request, timing_);
@@ -216,6 +226,8 @@ ModbusScan::Outcome ModbusScan::scan_units(const ScanOptions& options) {
             else if (result.status == Exchange::Status::damaged &&
                      result.misfit.kind == Misfit::Kind::damaged)
                 answer = "damaged";
+            else if (result.misfit.kind == Misfit::Kind::other_length)
+                answer = std::to_string(result.misfit.came) + " bytes for one register";
             if (answer.empty())
                 continue;
             std::string line = "{\"unit\":" + std::to_string(unit);
@@ -236,9 +248,11 @@ ModbusScan::Outcome ModbusScan::scan_registers(const ScanOptions& options, Regis
     known_.reset();
     const double size = all_.size(); // bisect() makes it 0 where there is no such table
     Outcome outcome = Outcome::done;
-    for (std::uint32_t at = all_.first & ~(block - 1); at < all_.end && outcome == Outcome::done;
-         at += block) {
-        const RegisterSpan span{std::max(at, all_.first), std::min(at + block, all_.end)};
+    std::uint32_t step = block;
+    while (step * request_for(unit_, table, {0, 1}).register_bytes > most_read_bytes && !holds_bits(table))
+        step /= 2;
+    for (std::uint32_t at = all_.first & ~(step - 1); at < all_.end && outcome == Outcome::done; at += step) {
+        const RegisterSpan span{std::max(at, all_.first), std::min(at + step, all_.end)};
         outcome = bisect(span);
         calls_.progress(part_ + share_ * (span.end - all_.first) / size);
     }
@@ -274,9 +288,8 @@ ModbusScan::Outcome ModbusScan::bisect(RegisterSpan span) {
     } else if (!is_there(span)) {
         if (calls_.is_over())
             return Outcome::interrupted;
-        const BusRequest request{unit_, read_function(table_), static_cast<std::uint16_t>(span.first),
-                                 static_cast<std::uint16_t>(span.size())};
-        const BusExplanation why = explain_silence(request, result, timing_, settings_.link);
+        const BusExplanation why =
+            explain_silence(request_for(unit_, table_, span), result, timing_, settings_.link);
         trouble_ = {why.code, why.text};
         return Outcome::failed;
     }
@@ -311,14 +324,17 @@ ModbusScan::Outcome ModbusScan::explain(const ScanOptions& options) {
     const RegisterTable table = options.tables.front();
     const std::uint32_t address = *options.explain;
     Exchange result;
-    for (std::uint32_t count = std::min(options.count, 65536 - address); count > 0; count /= 2) {
+    const std::uint32_t most = holds_bits(table)
+                                   ? options.count
+                                   : most_read_bytes / request_for(unit_, table, {0, 1}).register_bytes;
+    for (std::uint32_t count = std::min({options.count, most, 65536 - address}); count > 0; count /= 2) {
         if (calls_.is_over())
             return Outcome::interrupted;
         result = ask(unit_, table, {address, address + count});
         if (result.status != Exchange::Status::exception)
             break;
     }
-    const BusRequest request{unit_, read_function(table), options.explain.value(), 1};
+    const BusRequest request = request_for(unit_, table, {address, address + 1});
     if (result.status == Exchange::Status::exception) {
         const BusExplanation why = explain_exception(request, result.code);
         trouble_ = {why.code, why.text};

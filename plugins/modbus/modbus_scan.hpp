@@ -68,6 +68,7 @@ private:
     [[nodiscard]] Outcome explain(const ScanOptions& options);
     /// Reads the span, and its halves if it is refused. Halves begin at multiples of powers of two.
     [[nodiscard]] Outcome bisect(RegisterSpan span);
+    [[nodiscard]] BusRequest request_for(std::uint8_t unit, RegisterTable table, RegisterSpan span) const;
     [[nodiscard]] Exchange ask(std::uint8_t unit, RegisterTable table, RegisterSpan span);
     [[nodiscard]] bool reopen_soon();
     [[nodiscard]] bool is_there(RegisterSpan silent);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "modbus/modbus_settings.hpp"
 
+#include "modbus/register_width.hpp"
 #include "things_plugin.hpp"
 
 #include <algorithm>
@@ -13,7 +14,6 @@ namespace things {
 namespace {
 
 constexpr std::uint32_t address_space = 65536;
-constexpr std::uint32_t most_written = 123; // registers of function 16
 
 // Collects mistakes of one device or point.
 class Complaints {
@@ -60,6 +60,14 @@ LinkSettings read_link(const PluginSettings& settings, Complaints& wrong) {
     return link;
 }
 
+// A choice, so that a number and its text are the same.
+std::uint8_t read_register_bytes(const PluginSettings& settings, std::uint8_t fallback) {
+    if (const auto number = settings.integer("register_bytes"))
+        return static_cast<std::uint8_t>(*number);
+    const std::string text = settings.text("register_bytes");
+    return text.size() == 1 ? static_cast<std::uint8_t>(text[0] - '0') : fallback;
+}
+
 UnitSettings read_unit(const PluginSettings& settings, UnitSettings unit) {
     unit.unit = static_cast<std::uint8_t>(settings.integer("unit_id", unit.unit));
     unit.timeout = settings.duration("timeout", unit.timeout);
@@ -71,6 +79,7 @@ UnitSettings read_unit(const PluginSettings& settings, UnitSettings unit) {
     unit.max_registers = static_cast<std::uint32_t>(settings.integer("max_registers", unit.max_registers));
     unit.max_coils = static_cast<std::uint32_t>(settings.integer("max_coils", unit.max_coils));
     unit.even = settings.boolean("even_addresses", unit.even);
+    unit.register_bytes = read_register_bytes(settings, unit.register_bytes);
     return unit;
 }
 
@@ -122,8 +131,8 @@ bool read_place(const PluginSettings& settings, ModbusPoint& point, std::uint32_
     return false;
 }
 
-void read_type(const PluginSettings& settings, const PluginSettings& device, ModbusPoint& point,
-               Complaints& wrong) {
+void read_type(const PluginSettings& settings, const PluginSettings& device, const UnitSettings& unit,
+               ModbusPoint& point, Complaints& wrong) {
     const bool bits = holds_bits(point.table);
     if (point.sunspec) {
         for (const char* key : {"type", "order", "length", "scale_from", "invalid"})
@@ -139,7 +148,8 @@ void read_type(const PluginSettings& settings, const PluginSettings& device, Mod
         if (point.format.type != RegisterType::boolean)
             wrong.add("type",
                       std::string("a ") + table_name(point.table) + " holds one bit: its type is bool");
-        for (const char* key : {"order", "bit", "mask", "scale", "offset", "scale_from", "length", "invalid"})
+        for (const char* key :
+             {"order", "bit", "mask", "scale", "offset", "scale_from", "length", "invalid", "register_bytes"})
             if (settings.has(key))
                 wrong.add(key, std::string("`") + key + "` is for registers, a " + table_name(point.table) +
                                    " holds one bit");
@@ -147,8 +157,13 @@ void read_type(const PluginSettings& settings, const PluginSettings& device, Mod
     const bool text = point.format.type == RegisterType::string;
     if (text && !point.sunspec) {
         if (!settings.has("length"))
-            wrong.add("type", "a string needs `length`: how many registers it takes, two characters each");
-        point.format.length = static_cast<std::uint16_t>(settings.integer("length", 1));
+            wrong.add("type", "a string needs `length`: how many registers it takes, " +
+                                  (unit.register_bytes == 2 ? "two" : std::to_string(unit.register_bytes)) +
+                                  " characters each");
+        const auto size = settings.integer("length", 1) * unit.register_bytes;
+        if (size % 2 != 0)
+            wrong.add("length", "registers of one byte hold a string of an even number of characters");
+        point.format.length = static_cast<std::uint16_t>((size + 1) / 2);
     } else if (settings.has("length") && !point.sunspec && !bits) {
         wrong.add("length", "`length` is for type: string");
     }
@@ -236,12 +251,16 @@ void check_extent(const ModbusPoint& point, const UnitSettings& unit, bool writa
         wrong.add(point.factor ? "scale_from" : table_name(point.table),
                   "reading it takes " + std::to_string(whole.size()) +
                       " registers in one request, the device allows " + std::to_string(limits.most));
+    const unsigned bytes = holds_bits(point.table) ? 2 : unit.register_bytes;
     if (writable && point.write == WriteChoice::single && point.span.size() > 1)
         wrong.add("write_function",
                   "function 6 writes one register, this value has " + std::to_string(point.span.size()));
-    if (writable && point.span.size() > most_written)
-        wrong.add("writable",
-                  "at most " + std::to_string(most_written) + " registers can be written at once");
+    else if (writable && point.write == WriteChoice::single && bytes != 2)
+        wrong.add("write_function", "function 6 writes two bytes, the registers of this device hold " +
+                                        std::to_string(bytes) + " (`register_bytes`): use `multiple`");
+    if (writable && point.span.size() * bytes > most_written_bytes)
+        wrong.add("writable", "at most " + std::to_string(most_written_bytes / bytes) +
+                                  " registers can be written at once");
     if (point.is_write_only && (needs_current(point.format) || point.factor))
         wrong.add(point.factor       ? "scale_from"
                   : point.format.bit ? "bit"
@@ -282,11 +301,18 @@ bool read_point(const PluginHost& host, const things_source_config& config, std:
         wrong.add("unit_id", "with `framing: rtu` unit 0 is a broadcast, which nobody answers");
     std::uint32_t address = 0;
     if (read_place(settings, point, address, wrong)) {
-        read_type(settings, PluginSettings(device), point, wrong);
+        read_type(settings, PluginSettings(device), unit, point, wrong);
         read_bits(settings, point, wrong);
         read_scale(settings, point, address, wrong);
         read_invalid(settings, point, wrong);
-        point.span = {address, address + register_count(point.format)};
+        const unsigned register_bytes = holds_bits(point.table) ? 2 : unit.register_bytes;
+        point.span = {address, address + registers_of(point.format, register_bytes)};
+        if (register_bytes == 1 && integer_bits(point.format.type) == 8)
+            point.format.order = RegisterOrder::abcd; // there is nothing to swap
+        if (point.sunspec && register_bytes != 2)
+            wrong.add(settings.has("register_bytes") ? "register_bytes" : "sunspec",
+                      "registers of SunSpec hold two bytes, not `register_bytes: " +
+                          std::to_string(register_bytes) + "`");
         if (point.sunspec) {
             address = point.sunspec->offset;
             point.span = {address, address + register_count(point.format)};
@@ -313,9 +339,10 @@ std::string LinkSettings::text() const {
 }
 
 ReadLimits UnitSettings::limits(RegisterTable table) const {
-    const std::uint32_t most = holds_bits(table) ? max_coils : max_registers;
-    const bool pairs = even && !holds_bits(table);
-    return {pairs ? std::max(most & ~1U, 2U) : most, gap.value_or(0), pairs};
+    if (holds_bits(table))
+        return {max_coils, gap.value_or(0), false};
+    const std::uint32_t most = std::min(max_registers, most_read_bytes / register_bytes);
+    return {even ? std::max(most & ~1U, 2U) : most, gap.value_or(0), even, register_bytes};
 }
 
 std::chrono::milliseconds ModbusSettings::longest_step() const {
@@ -323,6 +350,10 @@ std::chrono::milliseconds ModbusSettings::longest_step() const {
     for (const UnitSettings& unit : units)
         longest = std::max(longest, (unit.retries + 1) * (unit.timeout + unit.pause));
     return longest;
+}
+
+unsigned ModbusSettings::register_bytes(const ModbusPoint& point) const {
+    return holds_bits(point.table) ? 2 : units[point.unit].register_bytes;
 }
 
 RegisterSpan ModbusPoint::whole() const {
@@ -340,6 +371,7 @@ std::optional<ModbusSettings> read_settings(const PluginHost& host, const things
     result.fallback.timeout = settings.duration("timeout", result.fallback.timeout);
     result.fallback.retries = static_cast<int>(settings.integer("retries", result.fallback.retries));
     result.fallback.pause = settings.duration("pause", result.fallback.pause);
+    result.fallback.register_bytes = read_register_bytes(settings, result.fallback.register_bytes);
     bool good = !wrong.any();
     for (std::uint32_t i = 0; i < config.device_count; ++i) {
         result.devices.emplace_back(config.devices[i]->name);

@@ -50,6 +50,7 @@ struct UnitSettings {
     std::uint32_t max_registers = 125;
     std::uint32_t max_coils = 2000;
     bool even = false;
+    std::uint8_t register_bytes = 2; ///< 1, 2, 4 or 8
     friend bool operator==(const UnitSettings&, const UnitSettings&) = default;
     /// With `even` the limit is made even as well.
     [[nodiscard]] ReadLimits limits(RegisterTable table) const;
@@ -88,6 +89,8 @@ struct ModbusSettings {
     UnitSettings fallback; ///< of a unit that no device has: for scans
     /// Connecting, or one request with its repeats, whichever takes longer.
     [[nodiscard]] std::chrono::milliseconds longest_step() const;
+    /// Bytes in a register of the point; 2 for coils, which are kept one in a word.
+    [[nodiscard]] unsigned register_bytes(const ModbusPoint& point) const;
 };
 
 /// Nothing if the configuration has a mistake, which was told to the host.

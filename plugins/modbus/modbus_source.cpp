@@ -255,7 +255,8 @@ int ModbusSource::plan() {
     double cycle_ms = 0, load = 0;
     for (const PlannedRequest& request : requests) {
         const UnitSettings& unit = unit_of(request);
-        const double ms = bus_.cost(unit.pause).read_us(request.table, request.span.size()) / 1000;
+        const double ms =
+            bus_.cost(unit.pause).read_us(request.table, request.span.size(), unit.register_bytes) / 1000;
         std::int64_t interval = INT64_MAX;
         std::string names;
         for (const PlannedPoint& planned : request.points) {
@@ -267,12 +268,13 @@ int ModbusSource::plan() {
         load += ms / static_cast<double>(interval);
         const std::uint32_t device = settings_.points[request.points.front().point].device;
         const unsigned overhead = settings_.link.rtu_framing ? 13 : 21;
-        host_.found("{\"device\":" + json_text(settings_.devices[device]) +
-                    ",\"unit\":" + std::to_string(unit.unit) + ",\"table\":\"" + table_name(request.table) +
-                    "\",\"first\":" + std::to_string(request.span.first) + ",\"count\":" +
-                    std::to_string(request.span.size()) + ",\"points\":[" + names + "],\"bytes\":" +
-                    std::to_string(overhead + data_bytes(request.table, request.span.size())) +
-                    ",\"ms\":" + json_number(ms) + ",\"interval_ms\":" + std::to_string(interval) + "}");
+        host_.found(
+            "{\"device\":" + json_text(settings_.devices[device]) + ",\"unit\":" + std::to_string(unit.unit) +
+            ",\"table\":\"" + table_name(request.table) +
+            "\",\"first\":" + std::to_string(request.span.first) +
+            ",\"count\":" + std::to_string(request.span.size()) + ",\"points\":[" + names + "],\"bytes\":" +
+            std::to_string(overhead + data_bytes(request.table, request.span.size(), unit.register_bytes)) +
+            ",\"ms\":" + json_number(ms) + ",\"interval_ms\":" + std::to_string(interval) + "}");
     }
     host_.found("{\"cycle_ms\":" + json_number(cycle_ms) + ",\"load\":" + json_number(load) +
                 ",\"requests\":" + std::to_string(requests.size()) + "}");

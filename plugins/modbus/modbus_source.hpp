@@ -205,9 +205,8 @@ private:
                        const std::string& trouble);
 
     // writing
-    [[nodiscard]] int write_words(std::uint32_t point, const std::vector<std::uint16_t>& words);
-    [[nodiscard]] int await_done(std::uint32_t point, const BusRequest& request,
-                                 const std::vector<std::uint16_t>& words);
+    [[nodiscard]] int write_payload(std::uint32_t point, const std::vector<std::uint16_t>& payload);
+    [[nodiscard]] int await_done(std::uint32_t point, const BusRequest& request);
     /// Status of the contract; `current` and `power` are good with THINGS_OK alone.
     [[nodiscard]] int read_around(std::uint32_t point, std::vector<std::uint16_t>& current, int& power);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "modbus/modbus_source.hpp"
 
+#include "modbus/register_width.hpp"
+
 #include <algorithm>
 
 // Writing one point: the inverse of reading, refused rather than wrapped where the registers cannot hold it.
@@ -13,12 +15,16 @@ constexpr int largest_power = 20;
 constexpr std::chrono::milliseconds look_pause{100};
 constexpr int longest_work = 5; ///< timeouts that a write which was acknowledged may take
 
-BusRequest write_request(const ModbusPoint& point, std::uint8_t unit, const std::vector<std::uint16_t>& words,
-                         bool single) {
+BusRequest write_request(const ModbusPoint& point, const UnitSettings& unit,
+                         const std::vector<std::uint16_t>& payload, bool single) {
     const bool coil = point.table == RegisterTable::coil;
     const unsigned function = single ? (coil ? 5 : 6) : (coil ? 15 : 16);
-    return {unit, static_cast<std::uint8_t>(function), static_cast<std::uint16_t>(point.span.first),
-            static_cast<std::uint16_t>(words.size()), words};
+    return {unit.unit,
+            static_cast<std::uint8_t>(function),
+            static_cast<std::uint16_t>(point.span.first),
+            static_cast<std::uint16_t>(point.span.size()),
+            payload,
+            unit.register_bytes};
 }
 
 } // namespace
@@ -30,19 +36,22 @@ int ModbusSource::write(std::uint32_t point, const things_value& value, things_v
         return why_over();
     const ModbusPoint& it = settings_.points[point];
     if (it.sunspec && !sunspec_found_[point])
-        return THINGS_FAILED; // no answer, or no such model: that was reported
-    std::vector<std::uint16_t> current;
+        return THINGS_FAILED;           // no answer, or no such model: that was reported
+    std::vector<std::uint16_t> current; // the payload of its registers
     int power = 0;
     if (needs_current(it.format) || it.factor)
         if (const int status = read_around(point, current, power); status != THINGS_OK)
             return status;
-    const Encoded encoded = encode(it.format, copy_of(value), current, power);
+    const unsigned register_bytes = settings_.register_bytes(it);
+    const Encoded encoded =
+        encode(it.format, copy_of(value),
+               current.empty() ? current : value_words(current, 0, it.format, register_bytes), power);
     if (!encoded.error.empty()) {
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, "value_refused",
                      "writing " + point_text(point) + ": " + encoded.error + ". Nothing was written.");
         return THINGS_INVALID;
     }
-    const int status = write_words(point, encoded.words);
+    const int status = write_payload(point, value_payload(encoded.words, it.format, register_bytes, current));
     if (status == THINGS_OK)
         written = make_value(written_ = decode(it.format, encoded.words, power).value);
     return status;
@@ -53,8 +62,7 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     const ModbusPoint& it = settings_.points[point];
     const UnitSettings& unit = settings_.units[it.unit];
     const RegisterSpan span = request_span(it.whole(), unit.limits(it.table));
-    const BusRequest request{unit.unit, read_function(it.table), static_cast<std::uint16_t>(span.first),
-                             static_cast<std::uint16_t>(span.size())};
+    const BusRequest request = read_request(unit, it.table, span);
     const Exchange result = ask(request, timing_of(unit, unit.retries));
     if (result.status == Exchange::Status::lost)
         return THINGS_FAILED;
@@ -69,10 +77,10 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, why.text + " Nothing was written.");
         return THINGS_FAILED;
     }
-    const auto at = result.words.begin() + (it.span.first - span.first);
-    current.assign(at, at + it.span.size());
+    const unsigned register_bytes = settings_.register_bytes(it);
+    current = part_of_payload(result.words, it.span.first - span.first, it.span.size(), register_bytes);
     if (it.factor)
-        power = static_cast<std::int16_t>(result.words[*it.factor - span.first]);
+        power = power_in(result.words, *it.factor - span.first, register_bytes);
     if (std::abs(power) <= largest_power)
         return THINGS_OK;
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, "no_value",
@@ -80,20 +88,21 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     return THINGS_FAILED;
 }
 
-int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16_t>& words) {
+int ModbusSource::write_payload(std::uint32_t point, const std::vector<std::uint16_t>& payload) {
     ModbusPoint& it = settings_.points[point];
     const UnitSettings& unit = settings_.units[it.unit];
-    bool single =
-        it.write == WriteChoice::single || (it.write == WriteChoice::automatic && words.size() == 1);
+    // Functions 5 and 6 write one coil, or one register of two bytes.
+    const bool may_be_single = it.span.size() == 1 && settings_.register_bytes(it) == 2;
+    bool single = it.write == WriteChoice::single || (it.write == WriteChoice::automatic && may_be_single);
     BusTiming timing = timing_of(unit, 0);
     if (it.is_momentary) // some devices say that they are busy with the very pulse
         timing.retries = 0;
-    BusRequest request = write_request(it, unit.unit, words, single);
+    BusRequest request = write_request(it, unit, payload, single);
     Exchange result = ask(request, timing);
     // A device that knows only the other function has not done anything: ask with that one, and remember.
     if (it.write == WriteChoice::automatic && result.status == Exchange::Status::exception &&
-        result.code == illegal_function && words.size() == 1) {
-        request = write_request(it, unit.unit, words, !single);
+        result.code == illegal_function && may_be_single) {
+        request = write_request(it, unit, payload, !single);
         result = ask(request, timing);
         if (result.status == Exchange::Status::answered)
             it.write = WriteChoice::multiple;
@@ -102,7 +111,7 @@ int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16
     if (result.status == Exchange::Status::answered || is_accepted) {
         on_answer(unit.unit);
         if (is_accepted && !it.is_write_only && !it.is_momentary)
-            return await_done(point, request, words);
+            return await_done(point, request);
         if (it.is_write_only) // no reading will ever say so
             host_.report(THINGS_RECOVERED, THINGS_POINT, point, "", point_text(point) + ": written.");
         return THINGS_OK;
@@ -133,21 +142,22 @@ int ModbusSource::write_words(std::uint32_t point, const std::vector<std::uint16
 
 // The device has accepted the write and takes its time over it (exception 5). It is not asked twice: what the
 // registers hold says when it is done.
-int ModbusSource::await_done(std::uint32_t point, const BusRequest& request,
-                             const std::vector<std::uint16_t>& words) {
+int ModbusSource::await_done(std::uint32_t point, const BusRequest& request) {
     const ModbusPoint& it = settings_.points[point];
     const UnitSettings& unit = settings_.units[it.unit];
-    const RegisterValue wanted = decode(it.format, words).value;
+    const auto value_in = [&it, register_bytes = settings_.register_bytes(it)](
+                              const std::vector<std::uint16_t>& payload, std::uint32_t offset) {
+        return decode(it.format, value_words(payload, offset, it.format, register_bytes)).value;
+    };
+    const RegisterValue wanted = value_in(request.values, 0);
     const RegisterSpan span = request_span(it.span, unit.limits(it.table));
-    const BusRequest look{unit.unit, read_function(it.table), static_cast<std::uint16_t>(span.first),
-                          static_cast<std::uint16_t>(span.size())};
+    const BusRequest look = read_request(unit, it.table, span);
     const std::int64_t until = std::min(deadline_ms_, monotonic_ms() + longest_work * unit.timeout.count());
     for (;;) {
         bus_.sleep(look_pause);
         const Exchange result = ask(look, timing_of(unit, unit.retries));
         if (result.status == Exchange::Status::answered &&
-            decode(it.format, std::span(result.words).subspan(it.span.first - span.first, it.span.size()))
-                    .value == wanted)
+            value_in(result.words, it.span.first - span.first) == wanted)
             return THINGS_OK;
         if (result.status == Exchange::Status::lost || host_.interrupted() || monotonic_ms() >= until)
             break;

@@ -47,9 +47,17 @@ void plan_table(PollPlan& plan, const std::vector<Wanted>& wanted, const ModbusS
 
 } // namespace
 
+BusRequest read_request(const UnitSettings& unit, RegisterTable table, RegisterSpan span) {
+    return {unit.unit,
+            read_function(table),
+            static_cast<std::uint16_t>(span.first),
+            static_cast<std::uint16_t>(span.size()),
+            {},
+            unit.register_bytes};
+}
+
 BusRequest PlannedRequest::request(const UnitSettings& settings) const {
-    return {settings.unit, read_function(table), static_cast<std::uint16_t>(span.first),
-            static_cast<std::uint16_t>(span.size())};
+    return read_request(settings, table, span);
 }
 
 PollPlan make_poll_plan(const ModbusSettings& settings, const std::vector<std::uint32_t>& points,

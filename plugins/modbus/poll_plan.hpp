@@ -12,6 +12,8 @@
 // The requests that read a set of due points, over all units and tables of a source. Pure.
 namespace things {
 
+[[nodiscard]] BusRequest read_request(const UnitSettings& unit, RegisterTable table, RegisterSpan span);
+
 /// A point that a request brings: its registers begin `offset` after the first one read.
 struct PlannedPoint {
     std::uint32_t point = 0;

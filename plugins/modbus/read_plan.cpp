@@ -66,7 +66,7 @@ std::vector<PlannedRead> plan_reads(const std::vector<RegisterSpan>& wanted, Reg
                 break;
             if (joined && (is_cut(asked, lessons) || touches_forbidden(asked, lessons)))
                 break;
-            const double total = best[begin] + cost.read_us(table, asked.size());
+            const double total = best[begin] + cost.read_us(table, asked.size(), limits.register_bytes);
             if (total < best[end]) {
                 best[end] = total;
                 last[end] = {asked, begin, end};

@@ -27,6 +27,7 @@ struct ReadLimits {
     std::uint32_t most = 125; ///< registers or coils in one request
     std::uint32_t gap = 0;    ///< unasked ones in a row that may be read along
     bool even = false;        ///< first address and count must be even
+    std::uint32_t register_bytes = 2;
 };
 
 /// What experience says about one table of one unit.

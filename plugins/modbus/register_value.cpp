@@ -21,7 +21,7 @@ struct TypeRow {
     std::uint16_t registers;
     bool is_signed;
 };
-constexpr std::array<TypeRow, 12> types{{{"bool", 16, 1, false},
+constexpr std::array<TypeRow, 14> types{{{"bool", 16, 1, false},
                                          {"int16", 16, 1, true},
                                          {"uint16", 16, 1, false},
                                          {"int32", 32, 2, true},
@@ -32,7 +32,9 @@ constexpr std::array<TypeRow, 12> types{{{"bool", 16, 1, false},
                                          {"float64", 0, 4, true},
                                          {"bcd16", 16, 1, false},
                                          {"bcd32", 32, 2, false},
-                                         {"string", 0, 0, false}}};
+                                         {"string", 0, 0, false},
+                                         {"int8", 8, 1, true},
+                                         {"uint8", 8, 1, false}}};
 constexpr std::array<const char*, 4> orders{"ABCD", "CDAB", "BADC", "DCBA"};
 
 const TypeRow& row(RegisterType type) {
@@ -218,10 +220,11 @@ Decoded decode(const RegisterFormat& format, std::span<const std::uint16_t> word
     words = words.first(register_count(format));
     if (format.type == RegisterType::string)
         return decode_string(format, words);
-    const std::uint64_t bits = bits_of(format.order, words);
+    std::uint64_t bits = bits_of(format.order, words);
     if (is_float(format.type))
         return decode_float(format, bits, power);
     const unsigned width = integer_bits(format.type);
+    bits &= all_ones(width); // eight bits lie in a word of sixteen
     WideInteger raw = is_signed(format.type) ? sign_extended(bits, width) : static_cast<WideInteger>(bits);
     if (!format.invalid.empty() && is_invalid(format, raw))
         return {{}, "a value that is configured as invalid"};

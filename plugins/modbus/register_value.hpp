@@ -14,7 +14,7 @@
 // Between registers and values. Pure.
 //   order  ABCD: most significant register first (the norm); CDAB: least significant register first;
 //          BADC, DCBA: the same two with the bytes of every register swapped. Holds for 32 and 64 bits; of
-//          16-bit values and strings only the swap of bytes is meant.
+//          16-bit values and strings only the swap of bytes is meant. An 8-bit value is the low byte.
 //   bit, mask  part of the registers; a mask is shifted down to bit 0, and its highest bit is the sign of a
 //          signed type: int16 under mask 0xFF00 makes -10 of 0xF619.
 //   value = raw x scale x 10^power + offset, exact; `power` comes from the register of `scale_from`.
@@ -33,7 +33,9 @@ enum class RegisterType : std::uint8_t {
     float64,
     bcd16,
     bcd32,
-    string
+    string,
+    int8,
+    uint8
 };
 enum class RegisterOrder : std::uint8_t { abcd, cdab, badc, dcba };
 
@@ -48,7 +50,7 @@ struct RegisterFormat {
     std::uint64_t mask = 0; ///< 0: none
     Decimal scale{1, 0};
     Decimal offset{0, 0};
-    std::uint16_t length = 1;                ///< of strings, in registers
+    std::uint16_t length = 1;                ///< of strings, in words of two characters
     std::vector<RegisterValue> invalid = {}; ///< typed as the raw value: int64, uint64, double or text
 };
 
@@ -56,7 +58,7 @@ const char* type_name(RegisterType type);
 std::optional<RegisterType> type_of(std::string_view name);
 const char* order_name(RegisterOrder order);
 std::optional<RegisterOrder> order_of(std::string_view name);
-/// How many registers a value takes.
+/// How many registers of two bytes a value takes: the words of decode() and encode().
 /// 1, 2 or 4; of strings their length. Coils count as 1.
 std::uint16_t register_count(const RegisterFormat& format);
 /// Bits of an integer or BCD type; 0 for floats and strings.

@@ -155,6 +155,21 @@ std::vector<std::uint8_t> ModbusUnits::serve(Unit& unit, const UnitRequest& requ
     return {pdu.begin(), pdu.begin() + 5};
 }
 
+void ModbusUnits::script(const std::string& request, const std::string& answer) {
+    const auto bytes_of = [](const std::string& hex) {
+        std::vector<std::uint8_t> bytes;
+        std::string digits;
+        for (const char c : hex)
+            if (c != ' ' && (digits += c).size() == 2) {
+                bytes.push_back(static_cast<std::uint8_t>(std::stoi(digits, nullptr, 16)));
+                digits.clear();
+            }
+        return bytes;
+    };
+    const std::lock_guard guard(lock_);
+    scripts_[bytes_of(request)] = bytes_of(answer);
+}
+
 std::optional<ModbusUnits::Reply> ModbusUnits::answer(std::uint8_t id, const std::vector<std::uint8_t>& pdu) {
     const std::lock_guard guard(lock_);
     UnitRequest request;
@@ -173,7 +188,9 @@ std::optional<ModbusUnits::Reply> ModbusUnits::answer(std::uint8_t id, const std
     Reply reply;
     if (decide_)
         reply.fault = decide_(request);
-    if (reply.fault.kind == UnitFault::Kind::exception)
+    if (const auto script = scripts_.find(pdu); script != scripts_.end())
+        reply.pdu = script->second;
+    else if (reply.fault.kind == UnitFault::Kind::exception)
         reply.pdu = no(request.function, reply.fault.code);
     else
         reply.pdu = serve(unit->second, request, pdu);

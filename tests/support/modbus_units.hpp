@@ -64,6 +64,8 @@ public:
     void limit(std::uint16_t most);
     /// Functions that no unit knows (exception 1).
     void lack(std::uint8_t function);
+    /// Every unit answers this request with these bytes: function and data, in hexadecimal.
+    void script(const std::string& request, const std::string& answer);
     /// Decides on the fault of each request; called on the server's thread, with the lock held.
     void on_request(std::function<UnitFault(const UnitRequest&)> decide);
     /// "UNIT FUNCTION ADDRESS+COUNT" of every request, since the last call.
@@ -86,6 +88,7 @@ private:
                                                   const std::vector<std::uint8_t>& pdu) const;
     std::mutex lock_;
     std::map<std::uint8_t, Unit> units_;
+    std::map<std::vector<std::uint8_t>, std::vector<std::uint8_t>> scripts_;
     std::set<std::uint8_t> lacking_;
     std::uint16_t most_ = 2000;
     std::function<UnitFault(const UnitRequest&)> decide_;
