@@ -32,7 +32,7 @@ std::vector<PointResult> read_all(const Config& config, PluginDirectory& plugins
         if (point.write_only)
             continue;
         results.push_back({&point, bus.read(device.name, point.name)});
-        if (results.back().result.status != BusResult::Status::ok)
+        if (!results.back().result.is_ok())
             print_line(stderr, "{}: {}", point.name, results.back().result.text);
     }
     return results;

@@ -25,22 +25,18 @@ class DirectBus : public Bus {
 public:
     explicit DirectBus(OpenBus& bus) : bus_(bus) {}
     void write(const std::string& device, const std::string& point, Value value, std::int64_t,
-               std::function<void(BusAnswer)> handler) override {
-        handler(answer(bus_.write(device, point, value)));
+               std::function<void(BusResult)> handler) override {
+        handler(bus_.write(device, point, value));
     }
     void read(const std::string& device, const std::string& point,
-              std::function<void(BusAnswer)> handler) override {
-        handler(answer(bus_.read(device, point)));
+              std::function<void(BusResult)> handler) override {
+        handler(bus_.read(device, point));
     }
     [[nodiscard]] std::optional<Value> last(const std::string&, const std::string&) const override {
         return {};
     }
 
 private:
-    static BusAnswer answer(BusResult result) {
-        return {result.status == BusResult::Status::ok, result.status == BusResult::Status::timeout,
-                std::move(result.value), result.stamp, std::move(result.text)};
-    }
     OpenBus& bus_;
 };
 

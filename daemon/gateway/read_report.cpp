@@ -20,7 +20,7 @@ std::string pack_of(const DeviceConfig& device, const std::vector<PointResult>& 
     Batch batch;
     for (std::size_t i = 0; i < results.size(); ++i) {
         const auto& [point, result] = results[i];
-        if (result.status == BusResult::Status::ok)
+        if (result.is_ok())
             batch.readings.push_back(
                 {static_cast<SeriesId>(i), {time_of(result, wall_ms), Stamp::Clock::wall}, result.value});
     }
@@ -39,7 +39,7 @@ std::string read_report(const DeviceConfig& device, const std::vector<PointResul
     JsonWriter json;
     json.object().member("device", device.name).key("points").array();
     for (const auto& [point, result] : results) {
-        const bool ok = result.status == BusResult::Status::ok;
+        const bool ok = result.is_ok();
         json.object().member("name", point->name).member("unit", point->unit).key("value");
         if (ok)
             json.value(result.value);

@@ -6,20 +6,13 @@
 namespace things {
 
 void SourceBus::write(const std::string& device, const std::string& point, Value value,
-                      std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) {
-    sources_.write(
-        device, point, std::move(value), not_after_boot_ms, [handler = std::move(handler)](BusResult result) {
-            handler({result.status == BusResult::Status::ok, result.status == BusResult::Status::timeout,
-                     std::move(result.value), result.stamp, std::move(result.text)});
-        });
+                      std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler) {
+    sources_.write(device, point, std::move(value), not_after_boot_ms, std::move(handler));
 }
 
 void SourceBus::read(const std::string& device, const std::string& point,
-                     std::function<void(BusAnswer)> handler) {
-    sources_.read(device, point, [handler = std::move(handler)](BusResult result) {
-        handler({result.status == BusResult::Status::ok, false, std::move(result.value), result.stamp,
-                 std::move(result.text)});
-    });
+                     std::function<void(BusResult)> handler) {
+    sources_.read(device, point, std::move(handler));
 }
 
 std::optional<Value> SourceBus::last(const std::string& device, const std::string& point) const {

@@ -14,9 +14,9 @@ public:
     SourceBus(Sources& sources, const LiveValues& live) : sources_(sources), live_(live) {}
 
     void write(const std::string& device, const std::string& point, Value value,
-               std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) override;
+               std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler) override;
     void read(const std::string& device, const std::string& point,
-              std::function<void(BusAnswer)> handler) override;
+              std::function<void(BusResult)> handler) override;
     [[nodiscard]] std::optional<Value> last(const std::string& device,
                                             const std::string& point) const override;
 

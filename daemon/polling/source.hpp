@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/config.hpp"
+#include "model/bus_result.hpp"
 #include "model/reading.hpp"
 #include "platform/clock.hpp"
 
@@ -61,18 +62,6 @@ struct SourceEvent {
     std::uint32_t index = 0; ///< device or point index of SourceWork; 0 for the source
     std::string code, text;
     std::uint64_t count = 1; ///< how often since it began
-};
-
-/// How one read or write by hand ended. `value` is what was read, or what the device should now hold.
-struct BusResult {
-    enum class Status : std::uint8_t { ok, failed, refused, timeout, unsupported, stopped };
-    /// `stopped`: the source ended before a write began, or before a read ended. `timeout` of a write: nobody
-    /// knows whether it was done.
-    Status status = Status::ok;
-    Value value;
-    Stamp stamp;
-    std::uint32_t duration_us = 0;
-    std::string raw, text; ///< text: why not, in plain words
 };
 
 /// What the status page shows of a source. A snapshot.

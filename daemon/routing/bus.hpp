@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "model/reading.hpp"
+#include "model/bus_result.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -11,15 +11,6 @@
 // What routing needs of the sources: write one point, read one point. The gateway joins it to polling/.
 namespace things {
 
-/// How one write or read ended.
-struct BusAnswer {
-    bool ok = false;
-    bool is_lost = false; ///< of a write that is not ok: nobody knows whether it was done
-    Value value;          ///< of a write: what the point should now read back; of a read: what it holds
-    Stamp stamp;          ///< of a read: when it was taken
-    std::string text;     ///< if not ok: why not, in words for a technician
-};
-
 /// Devices and points by name. Loop only; every handler is called on the loop (at once or later), at most
 /// once. A handler that never comes is given up after `bus_patience` of routing/command_run.hpp.
 class Bus {
@@ -28,10 +19,10 @@ public:
     /// Writes one point before anything else that waits for its source. A write that has not begun at
     /// `not_after_boot_ms` (CLOCK_BOOTTIME) must not begin any more: it waited behind a hanging call.
     virtual void write(const std::string& device, const std::string& point, Value value,
-                       std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) = 0;
+                       std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler) = 0;
     /// Outside the schedule, after writes; the reading does not go into the queue.
     virtual void read(const std::string& device, const std::string& point,
-                      std::function<void(BusAnswer)> handler) = 0;
+                      std::function<void(BusResult)> handler) = 0;
     /// The value the point was last seen to hold, for the audit line and for its kind; none if never read.
     [[nodiscard]] virtual std::optional<Value> last(const std::string& device,
                                                     const std::string& point) const = 0;

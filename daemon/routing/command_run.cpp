@@ -27,19 +27,19 @@ CommandRun::CommandRun(RunPorts& ports, Command command, PointConfig point,
     : ports_(ports), command_(std::move(command)), point_(std::move(point)), on_end_(std::move(on_end)) {}
 
 /// The handler of a bus call: the answer to this very step, or the words of impatience.
-std::function<void(BusAnswer)> CommandRun::next(Step step) {
+std::function<void(BusResult)> CommandRun::next(Step step) {
     // An answer that comes after its patience, or twice, is one to a step that is over.
     const auto number = ++step_;
-    auto handler = [weak = weak_from_this(), number, step](BusAnswer answer) {
+    auto handler = [weak = weak_from_this(), number, step](BusResult answer) {
         const auto run = weak.lock();
-        if (!run || run->step_ != number || (!answer.ok && run->was_begun_ && run->ports_.is_stopping))
+        if (!run || run->step_ != number || (!answer.is_ok() && run->was_begun_ && run->ports_.is_stopping))
             return;
         ++run->step_;
         (run.get()->*step)(std::move(answer));
     };
     ports_.after(bus_patience, [handler] {
-        BusAnswer silence;
-        silence.is_lost = true;
+        BusResult silence;
+        silence.status = BusResult::Status::timeout;
         silence.text = fmt::format("no answer within {} s", bus_patience.count() / 1000);
         handler(std::move(silence));
     });
@@ -55,9 +55,9 @@ void CommandRun::begin() {
     mark_begun();
 }
 
-void CommandRun::on_present(BusAnswer answer) {
-    was_silent_ = !answer.ok;
-    if (!answer.ok) {
+void CommandRun::on_present(BusResult answer) {
+    was_silent_ = !answer.is_ok();
+    if (!answer.is_ok()) {
         end(CommandState::refused,
             fmt::format("not written: its present value, which limits the step, cannot be read: {}",
                         answer.text));
@@ -99,13 +99,13 @@ void CommandRun::write() {
                      next(&CommandRun::on_written));
 }
 
-void CommandRun::on_written(BusAnswer answer) {
+void CommandRun::on_written(BusResult answer) {
     // Even a failed write is read back: an answer that got lost is the commonest failure on a bus.
     // The device may hold less than was asked (rounding): compare with what the plugin says it wrote.
-    write_error_ = answer.ok ? std::string() : answer.text;
-    was_lost_ = !answer.ok && answer.is_lost;
+    write_error_ = answer.is_ok() ? std::string() : answer.text;
+    was_lost_ = answer.status == BusResult::Status::timeout; // nobody knows whether it was done
     read_until_boot_ms_ = ports_.clock.boot_ms() + (point_.writable->settle + lost_time).count();
-    expected_ = answer.ok ? std::move(answer.value) : command_.value;
+    expected_ = answer.is_ok() ? std::move(answer.value) : command_.value;
     if (!is_read_back()) {
         on_acknowledged();
         return;
@@ -148,16 +148,16 @@ void CommandRun::read_back() {
     ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_read_back));
 }
 
-void CommandRun::on_read_back(BusAnswer answer) {
-    was_silent_ = !answer.ok;
-    if (!answer.ok && was_lost_ && ports_.clock.boot_ms() < read_until_boot_ms_) {
+void CommandRun::on_read_back(BusResult answer) {
+    was_silent_ = !answer.is_ok();
+    if (!answer.is_ok() && was_lost_ && ports_.clock.boot_ms() < read_until_boot_ms_) {
         ports_.after(lost_pause, [weak = weak_from_this()] {
             if (const auto run = weak.lock())
                 run->read_back();
         });
         return;
     }
-    if (!answer.ok) {
+    if (!answer.is_ok()) {
         const auto asked = words(command_.value);
         end(CommandState::failed,
             write_error_.empty()
@@ -220,9 +220,9 @@ void CommandRun::verify() {
     ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_verified));
 }
 
-void CommandRun::on_verified(BusAnswer answer) {
+void CommandRun::on_verified(BusResult answer) {
     const auto asked = words(command_.value);
-    if (answer.ok) {
+    if (answer.is_ok()) {
         read_at_ = answer.stamp;
         command_.after = answer.value;
         if (is_same(point_, command_.value, answer.value))
@@ -254,8 +254,8 @@ void CommandRun::read_only() {
     ports_.bus.read(command_.device, command_.point, next(&CommandRun::on_read_only));
 }
 
-void CommandRun::on_read_only(BusAnswer answer) {
-    if (answer.ok) {
+void CommandRun::on_read_only(BusResult answer) {
+    if (answer.is_ok()) {
         read_at_ = answer.stamp;
         command_.after = std::move(answer.value);
     }

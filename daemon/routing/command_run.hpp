@@ -60,28 +60,28 @@ public:
     void read_only();
 
 private:
-    void on_present(BusAnswer answer);
+    void on_present(BusResult answer);
     void mark_begun();
     /// Goes on even if flash refused: the store's alarm says so, and a worn card must not lock the plant.
     void on_begun(bool stored);
     void write();
     /// A failed write is read back too: a lost answer is the commonest failure on a bus.
-    void on_written(BusAnswer answer);
+    void on_written(BusResult answer);
     /// Of a point that is not read back: the answer is all there is.
     void on_acknowledged();
     [[nodiscard]] bool is_read_back() const;
     void read_back();
-    void on_read_back(BusAnswer answer);
+    void on_read_back(BusResult answer);
     void on_mismatch();
-    void on_verified(BusAnswer answer);
-    void on_read_only(BusAnswer answer);
+    void on_verified(BusResult answer);
+    void on_read_only(BusResult answer);
     void end(CommandState state, std::string verdict);
     [[nodiscard]] bool is_over() const;
     [[nodiscard]] std::string words(const Value& value) const;
 
-    using Step = void (CommandRun::*)(BusAnswer);
+    using Step = void (CommandRun::*)(BusResult);
     /// A handler for exactly this step; what comes later than the step is dropped.
-    std::function<void(BusAnswer)> next(Step step);
+    std::function<void(BusResult)> next(Step step);
 
     RunPorts& ports_;
     Command command_;

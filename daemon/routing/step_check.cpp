@@ -25,29 +25,29 @@ void StepCheck::check_next() {
     const auto planned = std::find_if(planned_.rbegin(), planned_.rend(),
                                       [&item](const auto& p) { return p.first == item.command.point; });
     if (planned != planned_.rend()) {
-        BusAnswer answer;
-        answer.ok = true;
+        BusResult answer;
         answer.value = planned->second;
         on_read(at_, answer);
         return;
     }
-    auto handler = [weak = weak_from_this(), number = at_](const BusAnswer& answer) {
+    auto handler = [weak = weak_from_this(), number = at_](const BusResult& answer) {
         if (const auto check = weak.lock())
             check->on_read(number, answer);
     };
     ports_.after(bus_patience, [handler] {
-        BusAnswer silence;
+        BusResult silence;
+        silence.status = BusResult::Status::timeout;
         silence.text = fmt::format("no answer within {} s", bus_patience.count() / 1000);
         handler(silence);
     });
     ports_.bus.read(item.command.device, item.command.point, handler);
 }
 
-void StepCheck::on_read(std::size_t number, const BusAnswer& answer) {
+void StepCheck::on_read(std::size_t number, const BusResult& answer) {
     if (number != at_)
         return;
     const auto& item = items_[at_++];
-    const auto reason = answer.ok
+    const auto reason = answer.is_ok()
                             ? check_step(item.point, answer.value, item.command.value)
                             : "its present value, which limits the step, cannot be read: " + answer.text;
     if (!reason.empty()) {

@@ -31,7 +31,7 @@ public:
 private:
     void check_next();
     /// `number` tells an answer that came after its patience.
-    void on_read(std::size_t number, const BusAnswer& answer);
+    void on_read(std::size_t number, const BusResult& answer);
 
     RunPorts& ports_;
     std::vector<Item> items_;

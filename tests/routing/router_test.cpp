@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "routing/router.hpp"
 
+#include "routing/command_run.hpp"
 #include "support/routing_site.hpp"
 
 #include <doctest/doctest.h>
@@ -317,6 +318,14 @@ TEST_CASE("the largest step is measured before the write") {
         CHECK(site.at(1).state == CommandState::refused);
         CHECK(site.at(1).verdict == "not carried out: 'setpoint' of the same downlink was not done");
         CHECK(site.at(2).state == CommandState::refused);
+    }
+    SUBCASE("never told, in a downlink of two: neither is written") {
+        site.bus.silent.insert("boiler");
+        site.answer(R"({"n":"pump","vb":true},{"n":"setpoint","v":21})");
+        site.time.pass(things::bus_patience);
+        CHECK(site.bus.writes.empty());
+        CHECK(site.at(2).state == CommandState::refused);
+        CHECK(site.at(2).verdict.find("cannot be read: no answer within") != std::string::npos);
     }
     SUBCASE("in two steps of one downlink") {
         site.answer(R"({"n":"setpoint","v":25},{"n":"setpoint","v":30})");

@@ -51,41 +51,38 @@ public:
     }
 
     void write(const std::string& device, const std::string& point, Value value,
-               std::int64_t not_after_boot_ms, std::function<void(BusAnswer)> handler) override {
+               std::int64_t not_after_boot_ms, std::function<void(BusResult)> handler) override {
         const auto key = device + "/" + point;
         transcript.push_back("write " + key + " " + words(value));
         writes.push_back({device, point, value, not_after_boot_ms});
-        BusAnswer answer;
-        answer.ok = broken.count(device) == 0;
-        answer.text = answer.ok ? "" : "no answer from unit 1 within 500 ms";
+        BusResult answer;
+        if (broken.count(device) != 0)
+            answer = no_answer(BusResult::Status::failed);
         if (const auto other = becomes.find(key); other != becomes.end())
             value = other->second;
-        if (answer.ok && ignored_writes > 0)
+        if (answer.is_ok() && ignored_writes > 0)
             --ignored_writes;
-        else if (answer.ok)
+        else if (answer.is_ok())
             held[key] = value;
+        if (losing.count(device) != 0)
+            answer = no_answer(BusResult::Status::timeout);
         answer.value = value;
-        if (losing.count(device) != 0) {
-            answer.ok = false;
-            answer.is_lost = true;
-            answer.text = "no answer from unit 1 within 500 ms";
-        }
         if (on_write)
             on_write();
         reply(device, std::move(answer), std::move(handler));
     }
 
     void read(const std::string& device, const std::string& point,
-              std::function<void(BusAnswer)> handler) override {
+              std::function<void(BusResult)> handler) override {
         const auto key = device + "/" + point;
         transcript.push_back("read " + key);
-        BusAnswer answer;
+        BusResult answer;
         const auto found = held.find(key);
-        answer.ok = broken.count(device) == 0 && found != held.end();
-        answer.text = answer.ok ? "" : "no answer from unit 1 within 500 ms";
-        if (answer.ok)
+        if (broken.count(device) != 0 || found == held.end())
+            answer = no_answer(BusResult::Status::failed);
+        else
             answer.value = found->second;
-        if (const auto other = reads_as.find(key); other != reads_as.end() && answer.ok)
+        if (const auto other = reads_as.find(key); other != reads_as.end() && answer.is_ok())
             answer.value = other->second;
         answer.stamp = now();
         reply(device, std::move(answer), std::move(handler));
@@ -107,7 +104,13 @@ public:
     void forget_handlers() { posted_.clear(); }
 
 private:
-    void reply(const std::string& device, BusAnswer answer, std::function<void(BusAnswer)> handler) {
+    static BusResult no_answer(BusResult::Status status) {
+        BusResult answer;
+        answer.status = status;
+        answer.text = "no answer from unit 1 within 500 ms";
+        return answer;
+    }
+    void reply(const std::string& device, BusResult answer, std::function<void(BusResult)> handler) {
         if (silent.count(device) != 0)
             return;
         if (!is_deferred) {
