@@ -49,14 +49,9 @@ int commands_list(const Common& common, const CommandsOptions& options) {
     const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
-    const std::string request = JsonWriter()
-                                    .object()
-                                    .member("verb", "commands")
-                                    .member("device", options.device)
-                                    .member("most", options.most)
-                                    .end()
-                                    .take();
-    DaemonAnswer answer = ask(*config, request, seconds(30));
+    const std::string request =
+        JsonWriter().object().member("device", options.device).member("most", options.most).end().take();
+    DaemonAnswer answer = ask(*config, "commands", request, seconds(30));
     if (!answer.is_running && !become_queue_owner(*config))
         return failed;
     if (!answer.is_running)

@@ -11,11 +11,11 @@
 
 namespace things::cli {
 
-DaemonAnswer ask(const Config& config, const std::string& request, Milliseconds patience,
-                 const std::function<void(const std::string&)>& on_progress) {
+DaemonAnswer ask(const Config& config, const std::string& verb, const std::string& arguments,
+                 Milliseconds patience, const std::function<void(const std::string&)>& on_progress) {
     if (config.control_socket.empty())
         return {};
-    ControlAnswer answer = ask_daemon(config.control_socket, request, patience, on_progress);
+    ControlAnswer answer = ask_daemon(config.control_socket, verb, arguments, patience, on_progress);
     // Only then may the caller open bus and queue itself: a daemon that does not answer still holds them.
     if (answer.status == ControlAnswer::Status::absent)
         return {};

@@ -18,9 +18,9 @@ struct DaemonAnswer {
 
 /// Asks the running daemon. A refusal is printed to stderr. Waits as long as it makes progress, at most
 /// `patience` between two lines.
-/// `request` is the JSON line of control/request.hpp. Somebody without the right to ask gets `is_running`
-/// with an exit code: the bus is then not theirs to open.
-DaemonAnswer ask(const Config& config, const std::string& request, Milliseconds patience,
-                 const std::function<void(const std::string&)>& on_progress = {});
+/// `arguments` is a JSON object, or empty (control/request.hpp). Somebody without the right to ask gets
+/// `is_running` with an exit code: the bus is then not theirs to open.
+DaemonAnswer ask(const Config& config, const std::string& verb, const std::string& arguments,
+                 Milliseconds patience, const std::function<void(const std::string&)>& on_progress = {});
 
 } // namespace things::cli

@@ -159,9 +159,9 @@ void print_backlog(const std::string& json, const std::map<std::string, std::str
         print_aside(file, names);
 }
 
-std::string request_of(const char* verb, const LetterOptions& options) {
+std::string request_of(const LetterOptions& options) {
     JsonWriter json;
-    json.object().member("verb", verb).member("device", options.device).member("all", options.all);
+    json.object().member("device", options.device).member("all", options.all);
     json.key("ids").array();
     for (const std::uint64_t id : options.ids)
         json.value(std::to_string(id));
@@ -181,7 +181,6 @@ constexpr Milliseconds adopt_patience = std::chrono::hours(2);
 std::string request_of(const std::string& file, const AdoptOptions& options) {
     return JsonWriter()
         .object()
-        .member("verb", "queue adopt")
         .member("file", file)
         .member("name", options.file.string())
         .member("rescue", options.rescue)
@@ -291,7 +290,7 @@ int change_letters(const Common& common, const LetterOptions& options, const cha
     // Else a slip in the name would look like a device without dead letters.
     if (!options.device.empty() && !find_device(*config, options.device))
         return usage;
-    DaemonAnswer answer = ask(*config, request_of(verb, options), seconds(30));
+    DaemonAnswer answer = ask(*config, verb, request_of(options), seconds(30));
     if (!answer.is_running) {
         if (!become_queue_owner(*config))
             return failed;
@@ -327,8 +326,7 @@ int queue_list(const Common& common) {
     const std::optional<Config> config = load_for_daemon(common, plugins);
     if (!config)
         return configuration;
-    const DaemonAnswer answer =
-        ask(*config, JsonWriter().object().member("verb", "status").end().take(), seconds(30));
+    const DaemonAnswer answer = ask(*config, "status", "", seconds(30));
     if (answer.is_running && answer.exit_code != done)
         return answer.exit_code;
     if (!answer.is_running && !become_queue_owner(*config))
@@ -348,7 +346,7 @@ int queue_show(const Common& common, const LetterOptions& options) {
         return configuration;
     if (!options.device.empty() && !find_device(*config, options.device))
         return usage;
-    DaemonAnswer answer = ask(*config, request_of("queue show", options), seconds(30));
+    DaemonAnswer answer = ask(*config, "queue show", request_of(options), seconds(30));
     if (!answer.is_running) {
         if (!become_queue_owner(*config))
             return failed;
@@ -378,7 +376,7 @@ int queue_adopt(const Common& common, const AdoptOptions& options) {
     if (!config)
         return configuration;
     const StagedFile file(*config, options.file);
-    DaemonAnswer answer = ask(*config, request_of(file.path(), options), adopt_patience);
+    DaemonAnswer answer = ask(*config, "queue adopt", request_of(file.path(), options), adopt_patience);
     if (!answer.is_running) {
         if (!become_queue_owner(*config))
             return failed;

@@ -33,7 +33,7 @@ bool are_known(const DeviceConfig& device, const std::vector<std::string>& names
 
 std::string request_of(const ReadOptions& options) {
     JsonWriter json;
-    json.object().member("verb", "read").member("device", options.device).key("points").array();
+    json.object().member("device", options.device).key("points").array();
     for (const std::string& point : options.points)
         json.value(point);
     return json.end().end().take();
@@ -99,7 +99,7 @@ int read(const Common& common, const ReadOptions& options) {
     const DeviceConfig* device = find_device(*config, options.device);
     if (!device || !are_known(*device, options.points))
         return usage;
-    DaemonAnswer answer = ask(*config, request_of(options), minutes(2));
+    DaemonAnswer answer = ask(*config, "read", request_of(options), minutes(2));
     if (answer.is_running && answer.exit_code != done)
         return answer.exit_code;
     const std::string report =

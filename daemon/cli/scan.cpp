@@ -46,7 +46,7 @@ std::vector<std::pair<std::string, std::vector<std::string>>> named(const ScanOp
 
 std::string request_of(const ScanOptions& options) {
     JsonWriter json;
-    json.object().member("verb", "scan").member("source", options.source);
+    json.object().member("source", options.source);
     for (const auto& [key, values] : named(options)) {
         json.key(key).array();
         for (const std::string& value : values)
@@ -144,7 +144,7 @@ int scan(const Common& common, const ScanOptions& options) {
         return usage;
     Printer printer(common.json);
     const DaemonAnswer answer =
-        ask(*config, request_of(options), minutes(5), [&printer](const std::string& line) {
+        ask(*config, "scan", request_of(options), minutes(5), [&printer](const std::string& line) {
             simdjson::dom::parser parser;
             simdjson::dom::element json;
             if (parser.parse(line).get(json) != simdjson::SUCCESS)

@@ -108,17 +108,15 @@ int send(const Common& common, const SendOptions& options) {
     if (!device)
         return usage;
     if (!options.dry_run) {
-        const std::string request =
-            JsonWriter().object().member("verb", "send").member("device", options.device).end().take();
-        const DaemonAnswer answer = ask(*config, request, minutes(2));
+        const std::string request = JsonWriter().object().member("device", options.device).end().take();
+        const DaemonAnswer answer = ask(*config, "send", request, minutes(2));
         if (answer.is_running)
             return answer.exit_code == done ? print_daemon(common, answer.result) : answer.exit_code;
     }
     std::string body;
     if (options.dry_run) {
-        const std::string request =
-            JsonWriter().object().member("verb", "read").member("device", options.device).end().take();
-        const DaemonAnswer answer = ask(*config, request, minutes(2));
+        const std::string request = JsonWriter().object().member("device", options.device).end().take();
+        const DaemonAnswer answer = ask(*config, "read", request, minutes(2));
         simdjson::dom::parser parser;
         if (answer.is_running && answer.exit_code == done)
             body = std::string(std::string_view(parser.parse(answer.result)["senml"]));

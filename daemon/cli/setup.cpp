@@ -195,7 +195,7 @@ namespace {
 
 /// What the daemon says it runs with; none if nobody answers.
 std::optional<Config> ask_names(const fs::path& socket) {
-    const ControlAnswer answer = ask_daemon(socket, R"({"verb":"status"})", seconds(10));
+    const ControlAnswer answer = ask_daemon(socket, "status", "", seconds(10));
     simdjson::dom::parser parser;
     simdjson::dom::element root;
     if (answer.status != ControlAnswer::Status::ok ||

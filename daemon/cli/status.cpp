@@ -99,10 +99,9 @@ int status(const Common& common, const StatusOptions& options) {
     // Whatever is wrong with the file, and with whatever it names: the daemon that runs can be asked.
     Config config;
     config.control_socket = find_control_socket(common.config);
-    const std::string request = JsonWriter().object().member("verb", "status").end().take();
     bool was_seen = false;
     do { // NOLINT(bugprone-infinite-loop): --watch ends with the process
-        const DaemonAnswer answer = ask(config, request, seconds(10));
+        const DaemonAnswer answer = ask(config, "status", "", seconds(10));
         if (answer.is_running && answer.exit_code != done)
             return answer.exit_code;
         if (answer.is_running)

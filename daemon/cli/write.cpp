@@ -105,13 +105,12 @@ int write(const Common& common, const WriteOptions& options) {
         return usage;
     const std::string request = JsonWriter()
                                     .object()
-                                    .member("verb", "write")
                                     .member("device", options.device)
                                     .member("point", options.point)
                                     .member("value", options.value)
                                     .end()
                                     .take();
-    DaemonAnswer answer = ask(*config, request, minutes(2));
+    DaemonAnswer answer = ask(*config, "write", request, minutes(2));
     if (!answer.is_running) {
         if (!become_queue_owner(*config))
             return failed;

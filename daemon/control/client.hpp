@@ -23,12 +23,12 @@ struct ControlAnswer {
     int exit_code = 1;  ///< as the daemon suggests; 69 for absent, denied and broken
 };
 
-/// Sends one request line (a JSON object as text, without newline) and waits for its end. `on_progress` gets
-/// the JSON of every progress line. `patience` is the longest silence between two lines.
-/// Never throws. A daemon that is too busy to accept is asked again until `patience` is over; the total time
-/// has no other bound than the number of progress lines.
-[[nodiscard]] ControlAnswer ask_daemon(const std::filesystem::path& socket, const std::string& request,
-                                       std::chrono::milliseconds patience,
+/// Asks for a verb, with its arguments as a JSON object (empty: none), and waits for the end of the answer.
+/// `on_progress` gets the JSON of every progress line. `patience`, of seconds, is the longest silence between
+/// two lines. Never throws. A daemon that is too busy to accept is asked again until `patience` is over; the
+/// total time has no other bound than the number of progress lines.
+[[nodiscard]] ControlAnswer ask_daemon(const std::filesystem::path& socket, const std::string& verb,
+                                       const std::string& arguments, std::chrono::milliseconds patience,
                                        const std::function<void(const std::string&)>& on_progress = {});
 
 } // namespace things

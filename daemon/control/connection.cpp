@@ -6,6 +6,8 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/read.hpp>
 
 #include <fmt/format.h>
 
@@ -15,7 +17,17 @@
 
 namespace things {
 
+namespace http = boost::beast::http;
+
 namespace {
+
+constexpr int exit_usage = 64, exit_unavailable = 69;
+constexpr std::uint32_t most_header_bytes = 8 * 1024;
+
+std::string failure(int exit_code, const std::string& text) {
+    return fmt::format("{{\"done\":true,\"ok\":false,\"exit\":{},\"error\":{}}}", exit_code,
+                       json_string(text));
+}
 
 /// The reply to one request. Whoever drops the last reference without an end has forgotten to answer.
 class Reply final : public ControlReply {
@@ -30,14 +42,16 @@ public:
 
     void progress(const std::string& json) override {
         if (const auto connection = open())
-            connection->send("{\"progress\":" + json + "}");
+            connection->send_progress("{\"progress\":" + json + "}");
     }
     void finish(const std::string& json) override {
-        end("{\"done\":true,\"ok\":true,\"result\":" + json + "}");
+        end(200, "{\"done\":true,\"ok\":true,\"result\":" + json + "}");
     }
     void fail(int exit_code, const std::string& text) override {
-        end(fmt::format("{{\"done\":true,\"ok\":false,\"exit\":{},\"error\":{}}}", exit_code,
-                        json_string(text)));
+        end(exit_code == exit_usage         ? 400
+            : exit_code == exit_unavailable ? 503
+                                            : 500,
+            failure(exit_code, text));
     }
     [[nodiscard]] bool is_open() const override { return open() != nullptr; }
 
@@ -46,13 +60,11 @@ private:
         auto connection = is_done_ ? nullptr : connection_.lock();
         return connection && connection->is_open() ? connection : nullptr;
     }
-    void end(const std::string& line) {
+    void end(unsigned status, const std::string& line) {
         const auto connection = open();
         is_done_ = true;
-        if (!connection)
-            return;
-        connection->send(line);
-        connection->on_answered();
+        if (connection)
+            connection->send_end(status, line);
     }
     std::weak_ptr<ControlConnection> connection_;
     bool is_done_ = false;
@@ -61,9 +73,9 @@ private:
 } // namespace
 
 ControlConnection::ControlConnection(Socket socket, std::weak_ptr<ControlHost> host,
-                                     const ControlLimits& limits)
+                                     const ControlLimits& limits, bool is_turned_away)
     : socket_(std::move(socket)), host_(std::move(host)), limits_(limits), idle_(socket_.get_executor()),
-      stall_(socket_.get_executor()) {}
+      stall_(socket_.get_executor()), is_turned_away_(is_turned_away) {}
 
 void ControlConnection::start() {
     ucred peer{};
@@ -76,7 +88,7 @@ void ControlConnection::start() {
     on_idle();
 }
 
-/// Waits for a whole line, from now; a client that sends a byte now and then gains nothing.
+/// Waits for a whole request, from now; a client that sends a byte now and then gains nothing.
 void ControlConnection::on_idle() {
     idle_since_ = std::chrono::steady_clock::now();
     idle_.expires_after(std::chrono::milliseconds(limits_.idle_ms));
@@ -84,35 +96,50 @@ void ControlConnection::on_idle() {
         if (!error && self->is_idle())
             self->close();
     });
-    take_line();
+    parser_.emplace();
+    parser_->header_limit(most_header_bytes);
+    parser_->body_limit(control_max_body);
+    http::async_read(socket_, in_, *parser_,
+                     [self = shared_from_this()](boost::system::error_code error, std::size_t) {
+                         self->on_request(error);
+                     });
 }
 
-void ControlConnection::read() {
-    if (is_reading_ || is_ended_ || !socket_.is_open() || in_.size() > control_max_line)
+void ControlConnection::on_request(boost::system::error_code error) {
+    if (!socket_.is_open())
         return;
-    is_reading_ = true;
-    socket_.async_read_some(boost::asio::buffer(chunk_),
-                            [self = shared_from_this()](boost::system::error_code error, std::size_t count) {
-                                self->on_read(count, error.failed());
-                            });
+    if (error == http::error::header_limit || error == http::error::body_limit)
+        return refuse(413, "the request is too large");
+    if (error == http::error::end_of_stream || error == http::error::partial_message) {
+        // The client sends no more; it may still be reading.
+        is_last_ = true;
+        return writing_.empty() ? close() : void();
+    }
+    if (error)
+        return error.category() == http::make_error_code(http::error::bad_method).category()
+                   ? refuse(400, "this is not an HTTP request: " + error.message())
+                   : close();
+    idle_.cancel();
+    is_asked_ = true;
+    request_ = parser_->release();
+    wait_for_hang_up();
+    if (is_turned_away_) {
+        is_last_ = true;
+        return send_end(503, failure(exit_unavailable, "too many clients"));
+    }
+    handle();
 }
 
-void ControlConnection::on_read(std::size_t count, bool is_end) {
-    is_reading_ = false;
-    in_.append(chunk_.data(), count);
-    if (is_end && !is_ended_) {
-        is_ended_ = true;
-        wait_for_hang_up();
-    }
-    if (is_idle())
-        take_line();
-    else
-        read(); // up to one more line; it also notices that the client is gone
+/// What follows such a request may be a part of it.
+void ControlConnection::refuse(unsigned status, const std::string& reason) {
+    is_asked_ = is_last_ = true;
+    request_ = {};
+    send_end(status, failure(exit_usage, reason));
 }
 
 /// A client that only shut down its sending half still wants its answer; one that is gone does not.
 void ControlConnection::wait_for_hang_up() {
-    if (!socket_.is_open())
+    if (std::exchange(is_watched_, true))
         return;
     socket_.async_wait(Socket::wait_error, [self = shared_from_this()](boost::system::error_code error) {
         if (!error)
@@ -120,78 +147,71 @@ void ControlConnection::wait_for_hang_up() {
     });
 }
 
-void ControlConnection::take_line() {
-    if (!socket_.is_open())
-        return;
-    const auto end = in_.find('\n');
-    if (end == std::string::npos && in_.size() > control_max_line) {
-        send(R"({"done":true,"ok":false,"exit":64,"error":"the line is too long"})");
-        is_last_ = true;
-        return;
-    }
-    if (end == std::string::npos) {
-        if (!is_ended_)
-            read();
-        else if (out_.empty() && writing_.empty())
-            close();
-        else
-            is_last_ = true;
-        return;
-    }
-    const auto line = in_.substr(0, end);
-    in_.erase(0, end + 1);
-    is_asked_ = true;
-    idle_.cancel();
-    handle(line);
-}
-
-void ControlConnection::handle(const std::string& line) {
+void ControlConnection::handle() {
     const auto host = host_.lock();
     if (!host || !socket_.is_open())
         return;
     // Too many requests are slowed down, not refused: a script in a loop then still works.
     if (const auto wait = host->admit(); wait.count() > 0) {
         idle_.expires_after(wait);
-        idle_.async_wait([self = shared_from_this(), line](boost::system::error_code error) {
+        idle_.async_wait([self = shared_from_this()](boost::system::error_code error) {
             if (!error)
-                self->handle(line);
+                self->handle();
         });
         return;
     }
-    read();
+    const auto target = request_.target();
+    const std::string verb = verb_of({target.data(), target.size()});
+    if (verb.empty())
+        return send_end(404, failure(exit_usage, "there is nothing here; verbs are below /v1/"));
+    if (request_.method() != http::verb::post)
+        return send_end(405, failure(exit_usage, "a verb is asked for with POST"));
     // Weak: a reply that a handler keeps for long must not keep the connection.
     const auto reply = std::make_shared<Reply>(weak_from_this());
-    auto parsed = parse_request(line);
-    if (!parsed.request) {
-        reply->fail(64, parsed.reason);
-        return;
-    }
+    auto parsed = parse_request(verb, request_.body());
+    if (!parsed.request)
+        return reply->fail(exit_usage, parsed.reason);
     parsed.request->uid = uid_;
     parsed.request->pid = pid_;
     host->answer(*parsed.request, reply);
 }
 
-void ControlConnection::on_answered() {
+void ControlConnection::send_progress(const std::string& line) {
+    if (request_.version() < 11) // knows no chunks, and gets the end alone
+        return;
+    if (!std::exchange(is_chunked_, true))
+        send("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n");
+    send(fmt::format("{:x}\r\n{}\n\r\n", line.size() + 1, line));
+}
+
+void ControlConnection::send_end(unsigned status, const std::string& line) {
+    is_last_ = is_last_ || !request_.keep_alive();
+    if (std::exchange(is_chunked_, false))
+        send(fmt::format("{:x}\r\n{}\n\r\n0\r\n\r\n", line.size() + 1, line));
+    else
+        send(fmt::format(
+            "HTTP/1.1 {} {}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n{}\r\n{}\n",
+            status, std::string(http::obsolete_reason(static_cast<http::status>(status))), line.size() + 1,
+            is_last_ ? "Connection: close\r\n" : "", line));
     is_asked_ = false;
-    // Not from within the handler's call: a client that sends many lines would nest them all.
+    // Not from within the handler's call: a client that sends many requests would nest them all.
     boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
-        if (self->is_idle() && self->is_open())
+        if (self->is_idle() && self->is_open() && !self->is_last_)
             self->on_idle();
     });
 }
 
-void ControlConnection::send(const std::string& line) {
+void ControlConnection::send(const std::string& bytes) {
     if (!socket_.is_open())
         return;
     // A client that asks for much and reads nothing must not fill the memory.
-    if (out_.size() + line.size() > limits_.max_pending) {
+    if (out_.size() + bytes.size() > limits_.max_pending) {
         log::warning("control: process {} does not read its answer, {} bytes wait; cut off", pid_,
-                     out_.size() + writing_.size() + line.size());
+                     out_.size() + writing_.size() + bytes.size());
         close();
         return;
     }
-    out_ += line;
-    out_ += '\n';
+    out_ += bytes;
     if (writing_.empty())
         write();
 }

@@ -6,15 +6,18 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
-// One client of the control socket: reads lines, answers them one after the other. Loop only. Bounded by
-// construction: one line in memory, one answer under way, an end to every wait.
+// One client of the control socket: reads requests, answers them one after the other. Loop only. Bounded by
+// construction: one request in memory, one answer under way, an end to every wait.
 namespace things {
 
 class ControlConnection;
@@ -34,16 +37,19 @@ public:
 
 /// Shared by its pending operations; its server closes it.
 ///
-/// Its states, by what it waits for:
-/// - idle: a line; ends by itself after `idle_ms`, counted from the last answer, not from the last byte
-/// - asked: its turn (rate limit), then the handler's answer; reads at most one more line meanwhile
-/// - stalled: the client to take its answer; cut off after `stalled_ms` without a byte taken, or when more
+/// States:
+/// - idle: waiting for a request; ends by itself after `idle_ms`, counted from the last answer, not from the
+///    last byte
+/// - asked: waiting for its turn (rate limit), then for the handler's answer
+/// - stalled: waiting for the client to take its answer; cut off after `stalled_ms` without a byte taken, or
+/// when more
 ///    than `max_pending` bytes wait
-/// - ended: the client sends no more but may still read; closes when all is written, or at once on a hang-up
 class ControlConnection : public std::enable_shared_from_this<ControlConnection> {
 public:
     using Socket = boost::asio::local::stream_protocol::socket;
-    ControlConnection(Socket socket, std::weak_ptr<ControlHost> host, const ControlLimits& limits);
+    /// `is_turned_away`: there are too many; its first request is answered with that.
+    ControlConnection(Socket socket, std::weak_ptr<ControlHost> host, const ControlLimits& limits,
+                      bool is_turned_away);
 
     /// Once, after construction, when somebody shares it. Asks the kernel who the client is and begins to
     /// read.
@@ -52,20 +58,20 @@ public:
     void close();
     [[nodiscard]] bool is_open() const { return socket_.is_open(); }
     [[nodiscard]] bool is_idle() const { return !is_asked_; }
-    /// Since when it waits for a line; of meaning only while is_idle().
+    /// Since when it waits for a request; valid only while is_idle().
     [[nodiscard]] std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
 
-    /// For the reply of the present request. Lines carry no newline.
-    void send(const std::string& line);
-    /// For the same reply, once, after its last line: the next request may be taken.
-    void on_answered();
+    // For the reply of the present request; lines carry no newline.
+    void send_progress(const std::string& line);
+    /// Once, the last: afterwards the next request may be taken.
+    void send_end(unsigned status, const std::string& line);
 
 private:
-    void read();
-    void on_read(std::size_t count, bool is_end);
-    void take_line();
-    void handle(const std::string& line);
     void on_idle();
+    void on_request(boost::system::error_code error);
+    void handle();
+    void refuse(unsigned status, const std::string& reason);
+    void send(const std::string& bytes);
     void wait_for_hang_up();
     void write();
     void on_written(std::size_t count, bool has_failed);
@@ -75,14 +81,17 @@ private:
     std::weak_ptr<ControlHost> host_;
     ControlLimits limits_;
     boost::asio::steady_timer idle_, stall_;
-    std::array<char, 4096> chunk_{};
-    std::string in_, out_, writing_;
+    boost::beast::flat_buffer in_;
+    std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
+    boost::beast::http::request<boost::beast::http::string_body> request_;
+    std::string out_, writing_;
     std::int64_t uid_ = -1, pid_ = -1;
     // At most one read and one write are pending at a time; each holds the connection.
-    bool is_reading_ = false; ///< a read is pending
+    const bool is_turned_away_;
     bool is_asked_ = false;   ///< a request is being answered, or waits to be admitted
-    bool is_ended_ = false;   ///< the client will send no more
+    bool is_chunked_ = false; ///< the answer has begun, with progress
     bool is_last_ = false;    ///< close when all is written
+    bool is_watched_ = false; ///< a hang-up is waited for
     std::chrono::steady_clock::time_point idle_since_;
 };
 

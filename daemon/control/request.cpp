@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace things {
@@ -15,6 +16,7 @@ namespace {
 using simdjson::dom::element;
 using simdjson::dom::element_type;
 
+constexpr std::string_view version_path = "/v1/";
 constexpr std::size_t max_depth = 8;
 constexpr std::size_t max_arguments = 32, max_items = 1000, max_verb = 40;
 
@@ -79,11 +81,6 @@ ParsedRequest read_object(simdjson::dom::object object) {
         if (!request.arguments.emplace(key, std::move(items)).second)
             return refused(fmt::format("'{}' is there twice", key));
     }
-    const auto verb = request.arguments.find("verb");
-    if (verb == request.arguments.end() || verb->second.size() != 1 || !is_verb(verb->second.front()))
-        return refused("there is no verb");
-    request.verb = verb->second.front();
-    request.arguments.erase(verb);
     ParsedRequest parsed;
     parsed.request = std::move(request);
     return parsed;
@@ -106,23 +103,46 @@ bool ControlRequest::is_set(const std::string& name) const {
     return text(name) == "true";
 }
 
-ParsedRequest parse_request(std::string_view line) {
-    if (line.size() > control_max_line)
-        return refused(fmt::format("a line of more than {} bytes", control_max_line));
-    if (line.empty())
-        return refused("an empty line");
-    simdjson::dom::parser parser;
-    // The depth is simdjson's to check: it stops before it nests deeper.
-    if (parser.allocate(line.size(), max_depth) != simdjson::SUCCESS)
-        return refused("no memory to read it");
-    const simdjson::padded_string padded(line);
-    element root;
-    if (const auto error = parser.parse(padded).get(root); error != simdjson::SUCCESS)
-        return refused(fmt::format("not valid JSON: {}", simdjson::error_message(error)));
-    simdjson::dom::object object;
-    if (root.get(object) != simdjson::SUCCESS)
-        return refused("not a JSON object");
-    return read_object(object);
+ParsedRequest parse_request(std::string_view verb, std::string_view body) {
+    if (!is_verb(verb))
+        return refused("there is no verb");
+    if (body.size() > control_max_body)
+        return refused(fmt::format("a body of more than {} bytes", control_max_body));
+    ParsedRequest parsed;
+    if (body.empty()) {
+        parsed.request.emplace();
+    } else {
+        simdjson::dom::parser parser;
+        // The depth is simdjson's to check: it stops before it nests deeper.
+        if (parser.allocate(body.size(), max_depth) != simdjson::SUCCESS)
+            return refused("no memory to read it");
+        const simdjson::padded_string padded(body);
+        element root;
+        if (const auto error = parser.parse(padded).get(root); error != simdjson::SUCCESS)
+            return refused(fmt::format("not valid JSON: {}", simdjson::error_message(error)));
+        simdjson::dom::object object;
+        if (root.get(object) != simdjson::SUCCESS)
+            return refused("not a JSON object");
+        parsed = read_object(object);
+    }
+    if (parsed.request)
+        parsed.request->verb = verb;
+    return parsed;
+}
+
+std::string verb_of(std::string_view path) {
+    if (!path.starts_with(version_path))
+        return {};
+    std::string verb(path.substr(version_path.size()));
+    std::replace(verb.begin(), verb.end(), '/', ' ');
+    return verb;
+}
+
+std::string path_of(std::string_view verb) {
+    std::string path(version_path);
+    path += verb;
+    std::replace(path.begin(), path.end(), ' ', '/');
+    return path;
 }
 
 } // namespace things

@@ -109,15 +109,13 @@ void ControlServer::Core::on_accept(boost::system::error_code error, Protocol::s
         });
         return;
     }
-    if (make_room()) {
-        auto connection = std::make_shared<ControlConnection>(std::move(socket), weak_from_this(), limits_);
+    const bool has_room = make_room();
+    // Who is turned away is heard first, so that it reads why; beyond twice the limit, it is not.
+    if (connections_.size() < 2 * limits_.connections) {
+        auto connection =
+            std::make_shared<ControlConnection>(std::move(socket), weak_from_this(), limits_, !has_room);
         connections_.push_back(connection);
         connection->start();
-    } else {
-        constexpr std::string_view busy = R"({"done":true,"ok":false,"exit":69,"error":"too many clients"})"
-                                          "\n";
-        socket.non_blocking(true, error);
-        socket.write_some(boost::asio::buffer(busy), error); // best effort: it is closed either way
     }
     accept();
 }

@@ -12,8 +12,8 @@ namespace boost::asio {
 class io_context;
 }
 
-// The control socket: the command line talks to the running daemon through it. Its file permissions (0660)
-// and those of its directory decide who may. Loop only.
+// The control socket: HTTP on a Unix socket, by which the command line talks to the running daemon
+// (control/request.hpp). Its file permissions (0660) and those of its directory decide who may. Loop only.
 namespace things {
 
 /// Answers one request. Handed to the verb's handler, which may keep it; calls after the client went away do
@@ -41,7 +41,7 @@ struct ControlLimits {
     std::size_t connections = 32;      ///< one more ends the one that idled longest, or is turned away
     std::size_t max_pending = 8 << 20; ///< bytes a slow client may leave unread before it is cut off
     int requests_per_second = 50;      ///< over all connections; more wait
-    int idle_ms = 60'000;              ///< a client that asks nothing, or never ends its line
+    int idle_ms = 60'000;              ///< a client that asks nothing, or never ends its request
     int stalled_ms = 10'000;           ///< a client that does not take its answer
 };
 

@@ -7,16 +7,16 @@ no value may be written twice or after its time; each command must be told of, o
 been sent again (then the gateway never had it, and the platform may hand it out again)."""
 
 import collections
-import json
+import contextlib
 import pathlib
 import random
 import re
 import shutil
-import socket
 import tempfile
 import time
 
 from campaigns.outcome import Outcome
+from support.control import Control
 from support.faulty_calls import KILL_BEFORE, NONE, READ, RECEIVE, SEND, SYNC, UNLINK, WRITE, FaultyCalls
 from support.gateway import Gateway, settings
 from support.modbus_server import ModbusServer
@@ -89,11 +89,8 @@ class Site:
 
     def known(self, value):
         """The gateway's own state of it, to know when to stop waiting; None if it never had it."""
-        with socket.socket(socket.AF_UNIX) as client, client.makefile("rw") as lines:
-            client.connect(str(self.folder / "control.sock"))
-            lines.write('{"verb":"commands","device":"boiler","most":20}\n')
-            lines.flush()
-            for command in json.loads(lines.readline())["result"]:
+        with contextlib.closing(Control(self.folder / "control.sock")) as control:
+            for command in control.ask("commands", device="boiler", most=20)["result"]:
                 if command["value"] == str(value):
                     return command["state"]
         return None

@@ -3,8 +3,9 @@
 may not, a thousand connections, noise. The figure is the daemon's beat: it tells the service manager once a second that it
 lives, and must go on doing so; a proper client must get its answer, and no write may happen."""
 
+import contextlib
 import errno
-import json
+import http.client
 import os
 import pathlib
 import pwd
@@ -19,6 +20,7 @@ import threading
 import time
 
 from campaigns.outcome import Outcome
+from support.control import Control
 from support.gateway import Gateway, settings
 from support.modbus_server import ModbusServer
 from support.simulator import Simulator, wait_until
@@ -39,6 +41,10 @@ devices:
   - {name: boiler, dvnuuid: DEVICE, secret: {file: secret}, source: plc, interval: 200ms,
      points: [{name: level, holding: 400, writable: {max: 10}}]}
 """.replace("DEVICE", DEVICE)
+
+
+def post(verb, body=b""):
+    return b"POST /v1/%s HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%s" % (verb.encode(), len(body), body)
 
 
 class Beats(threading.Thread):
@@ -101,16 +107,16 @@ class Attack:
 
     def flood(self):
         """Requests without end, answers unread."""
-        self.keep_up(lambda client: self.send(client, b'{"verb":"status"}\n' * 200), 20)
+        self.keep_up(lambda client: self.send(client, post("status") * 200), 20)
 
     def writes(self):
         """Writes that are not allowed, as fast as it goes."""
-        self.keep_up(lambda client: self.send(client, b'{"verb":"write","device":"boiler","point":"level","value":"11"}\n' * 50), 4)
+        self.keep_up(lambda client: self.send(client, post("write", b'{"device":"boiler","point":"level","value":"11"}') * 50), 4)
 
     def halves(self):
         held = self.clients(40)
         for client in held:
-            self.send(client, b'{"verb":"write","device":"boiler","point":"level","value":')
+            self.send(client, post("write", b'{"device":"boiler","point":"level","value":"11"}')[:-6])
         time.sleep(ATTACK)
         for client in held:
             client.close()
@@ -118,7 +124,7 @@ class Attack:
     def slow_readers(self):
         held = self.clients(32)
         for client in held:
-            self.send(client, b'{"verb":"status"}\n' * 2000)
+            self.send(client, post("status") * 2000)
         time.sleep(ATTACK)
         for client in held:
             client.close()
@@ -126,21 +132,21 @@ class Attack:
     def thousand(self):
         held = self.clients(1000)
         for client in held:
-            self.send(client, b'{"verb":"commands"}\n')
+            self.send(client, post("commands"))
         time.sleep(ATTACK)
         for client in held:
             client.close()
 
     def long_lines(self):
-        self.keep_up(lambda client: self.send(client, b'{"verb":"' + b"x" * 1_000_000), 8)
+        self.keep_up(lambda client: self.send(client, post("write", b"x" * 1_000_000)), 8)
 
     def noise(self):
-        self.keep_up(lambda client: self.send(client, self.chance.randbytes(3000) + b"\n" + b"[" * 3000 + b"\n{}\nnull\n" +
-                                              b'{"verb":"' + self.chance.randbytes(30) + b'"}\n'), 16)
+        self.keep_up(lambda client: self.send(client, post("write", b"[" * 3000) + post("read", b"null") + post("status", self.chance.randbytes(30)) +
+                                              b"POST /v1/" + self.chance.randbytes(30) + b" HTTP/1.1\r\n\r\n" + self.chance.randbytes(3000)), 16)
 
     def hang_ups(self):
         """Asked and gone."""
-        self.keep_up(lambda client: self.send(client, b'{"verb":"read","device":"boiler","points":["level"]}\n'), 8)
+        self.keep_up(lambda client: self.send(client, post("read", b'{"device":"boiler","points":["level"]}')), 8)
 
 
 KINDS = [name for name, what in vars(Attack).items()
@@ -212,14 +218,10 @@ def ask(path, patience):
     begin = time.monotonic()
     while time.monotonic() < begin + patience:
         try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(patience)
-                client.connect(str(path))
-                client.sendall(b'{"verb":"status"}\n')
-                with client.makefile() as lines:
-                    if json.loads(lines.readline())["ok"]:
-                        return time.monotonic() - begin
-        except (OSError, ValueError):
+            with contextlib.closing(Control(path, patience)) as control:
+                if control.ask("status")["ok"]:
+                    return time.monotonic() - begin
+        except (OSError, ValueError, http.client.HTTPException):
             pass
         time.sleep(0.02)
     return patience

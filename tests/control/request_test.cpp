@@ -14,7 +14,7 @@ using things::parse_response;
 
 TEST_CASE("a request is a verb and its arguments") {
     const auto parsed = parse_request(
-        R"({"verb":"read","device":"boiler","points":["a","b"],"unit":3,"all":true,"part":0.5,"empty":[]})");
+        "read", R"({"device":"boiler","points":["a","b"],"unit":3,"all":true,"part":0.5,"empty":[]})");
     REQUIRE_MESSAGE(parsed.request, parsed.reason);
     const auto& request = *parsed.request;
     CHECK(request.verb == "read");
@@ -27,59 +27,56 @@ TEST_CASE("a request is a verb and its arguments") {
     CHECK(request.text("absent", "none") == "none");
     CHECK(request.list("absent").empty());
     CHECK_FALSE(request.is_set("device"));
-    CHECK(request.arguments.count("verb") == 0);
+    CHECK(parse_request("status", "").request);
+    CHECK(things::verb_of("/v1/queue/show") == "queue show");
+    CHECK(things::path_of("queue show") == "/v1/queue/show");
+    CHECK(things::verb_of("/v2/read").empty());
 }
 
 TEST_CASE("anything else is refused with a reason") {
-    std::string many = R"({"verb":"read")";
+    std::string many = R"({"b":"read")";
     for (int i = 0; i < 40; ++i)
         many += ",\"a" + std::to_string(i) + "\":1";
-    std::string long_list = R"({"verb":"read","a":[0)";
+    std::string long_list = R"({"a":[0)";
     for (int i = 0; i < 1000; ++i)
         long_list += ",0";
     const std::vector<std::pair<std::string, std::string>> cases{
-        {"", "empty line"},
         {"read boiler", "not valid JSON"},
         {"{", "not valid JSON"},
         {"\xff", "not valid JSON"},
-        {R"({"verb":"read"}{"verb":"read"})", "not valid JSON"},
+        {R"({"a":1}{"a":1})", "not valid JSON"},
         {std::string(60'000, '['), "not valid JSON"},
         {std::string(70'000, ' '), "more than 65536 bytes"},
         {"[]", "not a JSON object"},
         {"7", "not a JSON object"},
-        {"{}", "no verb"},
-        {R"({"device":"boiler"})", "no verb"},
-        {R"({"verb":""})", "no verb"},
-        {R"({"verb":"Read"})", "no verb"},
-        {R"({"verb":"../etc"})", "no verb"},
-        {R"({"verb":["read","write"]})", "no verb"},
-        {R"({"verb":"read","verb":"write"})", "'verb' is there twice"},
-        {R"({"verb":"read","a":null})", "'a' is neither"},
-        {R"({"verb":"read","a":{}})", "'a' is neither"},
-        {R"({"verb":"read","a":[[]]})", "'a' is neither"},
+        {R"({"a":"read","a":"write"})", "'a' is there twice"},
+        {R"({"a":null})", "'a' is neither"},
+        {R"({"a":{}})", "'a' is neither"},
+        {R"({"a":[[]]})", "'a' is neither"},
         {many + "}", "too many"},
         {long_list + "]}", "'a' is neither"},
-        {"{\"verb\":\"read\",\"" + std::string(100, 'a') + "\":1}", "too many or too long"},
+        {"{\"" + std::string(100, 'a') + "\":1}", "too many or too long"},
     };
     for (const auto& [line, reason] : cases) {
         const auto shown = line.substr(0, 80);
         CAPTURE(shown);
-        const auto parsed = parse_request(line);
+        const auto parsed = parse_request("read", line);
         CHECK_FALSE(parsed.request);
         CHECK_MESSAGE(parsed.reason.find(reason) != std::string::npos, parsed.reason);
     }
+    for (const char* verb : {"", "Read", "../etc", "a verb that is longer than forty letters are, by far"})
+        CHECK(parse_request(verb, "{}").reason == "there is no verb");
 }
 
-TEST_CASE("10,000 damaged lines are requests or refused") {
+TEST_CASE("10,000 damaged bodies are requests or refused") {
     std::mt19937 random(3);
-    const std::string good =
-        R"({"verb":"write","device":"boiler","point":"pump","value":"on","n":[1,2.5,true]})";
+    const std::string good = R"({"device":"boiler","point":"pump","value":"on","n":[1,2.5,true]})";
     int taken = 0, refused = 0;
     for (int i = 0; i < 10'000; ++i) {
         auto line = good;
         for (auto n = 1 + random() % 3; n > 0; --n)
             line[random() % line.size()] = static_cast<char>(random() % 256);
-        const auto parsed = parse_request(line);
+        const auto parsed = parse_request("write", line);
         CHECK(parsed.request.has_value() == parsed.reason.empty());
         parsed.request ? ++taken : ++refused;
     }

@@ -96,8 +96,8 @@ public:
     std::size_t connections() {
         return on_loop([this] { return server.connection_count(); });
     }
-    [[nodiscard]] ControlAnswer ask(const std::string& request) {
-        return ask_daemon(path_, request, patience);
+    [[nodiscard]] ControlAnswer ask(const std::string& verb, const std::string& arguments = {}) {
+        return ask_daemon(path_, verb, arguments, patience);
     }
     [[nodiscard]] const std::string& path() const { return path_; }
 
@@ -111,6 +111,11 @@ private:
     std::string path_;
     std::thread thread_;
 };
+
+std::string post(const std::string& verb, const std::string& body = {}) {
+    return "POST /v1/" + verb + " HTTP/1.1\r\nHost: gw\r\nContent-Length: " + std::to_string(body.size()) +
+           "\r\n\r\n" + body;
+}
 
 /// A client that does as it likes.
 class RawClient {
@@ -135,7 +140,16 @@ public:
             close(fd_);
         fd_ = -1;
     }
-    /// The next line; "" at the end of the connection.
+    /// Of the next answer the last line; "" at the end of the connection. Empty lines and heads are skipped.
+    std::string answer() {
+        for (;;) {
+            const std::string one = line();
+            if (one.empty() && is_at_end_)
+                return {};
+            if (one.starts_with("{\"done\""))
+                return one;
+        }
+    }
     std::string line() {
         for (;;) {
             if (const auto end = buffer_.find('\n'); end != std::string::npos) {
@@ -174,57 +188,63 @@ private:
 
 TEST_CASE("a request is answered, with progress, a result or an error") {
     Daemon daemon;
-    CHECK(daemon.ask(R"({"verb":"echo","text":"a\"b\nc"})").result == R"("a\"b\nc")");
-    CHECK(daemon.ask(R"({"verb":"who"})").result == std::to_string(getuid()));
+    CHECK(daemon.ask("echo", R"({"text":"a\"b\nc"})").result == R"("a\"b\nc")");
+    CHECK(daemon.ask("who").result == std::to_string(getuid()));
     std::vector<std::string> progress;
-    const auto scan = ask_daemon(daemon.path(), R"({"verb":"scan"})", patience,
+    const auto scan = ask_daemon(daemon.path(), "scan", "", patience,
                                  [&progress](const std::string& json) { progress.push_back(json); });
     CHECK(scan.status == Status::ok);
     CHECK(scan.exit_code == 0);
     CHECK(scan.result == "[3,7]");
     CHECK(progress == std::vector<std::string>{R"({"part":0.5})", R"({"part":1})"});
-    const auto failed = daemon.ask(R"({"verb":"fail"})");
+    const auto failed = daemon.ask("fail");
     CHECK(failed.status == Status::failed);
     CHECK(failed.exit_code == 69);
     CHECK(failed.error == "plc did not answer");
-    CHECK(daemon.ask(R"({"verb":"large"})").result.size() == 2'000'002);
-    CHECK(daemon.ask(R"({"verb":"nonsense"})").exit_code == 64);
-    CHECK(daemon.ask("no JSON").error.find("not valid JSON") != std::string::npos);
-    CHECK(daemon.ask(R"({"verb":"throw"})").error == "a mistake");
-    CHECK(daemon.ask(R"({"verb":"forget"})").error == "the request was dropped without an answer");
+    CHECK(daemon.ask("large").result.size() == 2'000'002);
+    CHECK(daemon.ask("nonsense").exit_code == 64);
+    CHECK(daemon.ask("echo", "no JSON").error.find("not valid JSON") != std::string::npos);
+    CHECK(daemon.ask("throw").error == "a mistake");
+    CHECK(daemon.ask("forget").error == "the request was dropped without an answer");
     CHECK(daemon.wait_until([&daemon] { return daemon.server.connection_count() == 0; }));
 }
 
 TEST_CASE("requests of one connection are answered in order, good and bad ones") {
     Daemon daemon;
     RawClient client(daemon.path());
-    REQUIRE(
-        client.send("{\"verb\":\"echo\",\"text\":\"1\"}\nrubbish\n\n{\"verb\":\"echo\",\"text\":\"2\"}\n"));
-    CHECK(client.line() == R"({"done":true,"ok":true,"result":"1"})");
-    CHECK(client.line().find("not valid JSON") != std::string::npos);
-    CHECK(client.line().find("empty line") != std::string::npos);
-    CHECK(client.line() == R"({"done":true,"ok":true,"result":"2"})");
+    REQUIRE(client.send(post("echo", R"({"text":"1"})") + post("echo", "rubbish") + post("scan") +
+                        post("../etc/passwd") + "GET /v1/echo HTTP/1.1\r\n\r\nGET /page HTTP/1.1\r\n\r\n" +
+                        post("echo", R"({"text":"2"})") + "rubbish\r\n\r\n"));
+    CHECK(client.answer() == R"({"done":true,"ok":true,"result":"1"})");
+    CHECK(client.answer().find("not valid JSON") != std::string::npos);
+    CHECK(client.answer() == R"({"done":true,"ok":true,"result":[3,7]})");
+    CHECK(client.answer().find("there is no verb") != std::string::npos);
+    CHECK(client.answer().find("POST") != std::string::npos);
+    CHECK(client.answer().find("verbs are below /v1/") != std::string::npos);
+    CHECK(client.answer() == R"({"done":true,"ok":true,"result":"2"})");
+    CHECK(client.answer().find("not an HTTP request") != std::string::npos);
+    CHECK(client.is_closed());
 }
 
 TEST_CASE("a request under way holds up the next of its connection only") {
     Daemon daemon;
     RawClient client(daemon.path());
-    REQUIRE(client.send("{\"verb\":\"keep\"}\n{\"verb\":\"echo\",\"text\":\"2\"}\n"));
+    REQUIRE(client.send(post("keep") + post("echo", R"({"text":"2"})")));
     REQUIRE(daemon.wait_until([&daemon] { return daemon.kept.size() == 1; }));
-    CHECK(daemon.ask(R"({"verb":"echo","text":"other"})").status == Status::ok);
+    CHECK(daemon.ask("echo", R"({"text":"other"})").status == Status::ok);
     daemon.on_loop([&daemon] {
         daemon.kept.front()->finish("1");
         daemon.kept.front()->finish("once more");
         daemon.kept.front()->progress("late");
     });
-    CHECK(client.line() == R"({"done":true,"ok":true,"result":1})");
-    CHECK(client.line() == R"({"done":true,"ok":true,"result":"2"})");
+    CHECK(client.answer() == R"({"done":true,"ok":true,"result":1})");
+    CHECK(client.answer() == R"({"done":true,"ok":true,"result":"2"})");
 }
 
 TEST_CASE("a client that goes away closes its reply, one that only ends its requests gets its answer") {
     Daemon daemon;
     RawClient client(daemon.path());
-    REQUIRE(client.send("{\"verb\":\"keep\"}\n"));
+    REQUIRE(client.send(post("keep")));
     REQUIRE(daemon.wait_until([&daemon] { return daemon.kept.size() == 1; }));
     SUBCASE("gone") {
         CHECK(daemon.on_loop([&daemon] { return daemon.kept.front()->is_open(); }));
@@ -235,7 +255,7 @@ TEST_CASE("a client that goes away closes its reply, one that only ends its requ
     }
     SUBCASE("half closed, then gone") {
         client.half_close();
-        CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+        CHECK(daemon.ask("echo").status == Status::ok);
         CHECK(daemon.on_loop([&daemon] { return daemon.kept.front()->is_open(); }));
         client.hang_up();
         CHECK(daemon.wait_until([&daemon] { return !daemon.kept.front()->is_open(); }));
@@ -243,7 +263,7 @@ TEST_CASE("a client that goes away closes its reply, one that only ends its requ
     SUBCASE("half closed") {
         client.half_close();
         daemon.on_loop([&daemon] { daemon.kept.front()->finish("1"); });
-        CHECK(client.line() == R"({"done":true,"ok":true,"result":1})");
+        CHECK(client.answer() == R"({"done":true,"ok":true,"result":1})");
         CHECK(client.is_closed());
     }
 }
@@ -254,7 +274,7 @@ TEST_CASE("half a message, a slow one and an endless one end by themselves") {
     Daemon daemon(limits);
     SUBCASE("half") {
         RawClient client(daemon.path());
-        REQUIRE(client.send("{\"verb\":"));
+        REQUIRE(client.send("POST /v1/echo HTTP/1.1\r\nContent-Length: 7\r\n\r\n{"));
         CHECK(client.is_closed());
     }
     SUBCASE("nothing") {
@@ -273,17 +293,17 @@ TEST_CASE("half a message, a slow one and an endless one end by themselves") {
     }
     SUBCASE("endless") {
         RawClient client(daemon.path());
-        const std::string much(64 * 1024 + 5000, 'x');
+        const std::string much = post("echo", std::string(64 * 1024 + 5000, 'x'));
         for (std::size_t at = 0; at < much.size(); at += 4096) {
             const auto until = Time::now() + patience;
             while (!client.send(much.substr(at, 4096)) && Time::now() < until)
                 poll(nullptr, 0, 1);
         }
-        CHECK(client.line().find("the line is too long") != std::string::npos);
+        CHECK(client.answer().find("too large") != std::string::npos);
         CHECK(client.is_closed());
     }
     CHECK(daemon.wait_until([&daemon] { return daemon.server.connection_count() == 0; }));
-    CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+    CHECK(daemon.ask("echo").status == Status::ok);
 }
 
 TEST_CASE("a client that does not read is cut off") {
@@ -296,9 +316,9 @@ TEST_CASE("a client that does not read is cut off") {
     }
     Daemon daemon(limits);
     RawClient client(daemon.path());
-    REQUIRE(client.send("{\"verb\":\"large\"}\n{\"verb\":\"large\"}\n"));
+    REQUIRE(client.send(post("large") + post("large")));
     CHECK(daemon.wait_until([&daemon] { return daemon.server.connection_count() == 0; }));
-    CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+    CHECK(daemon.ask("echo").status == Status::ok);
 }
 
 TEST_CASE("a flood waits, and is answered at the daemon's pace") {
@@ -307,21 +327,22 @@ TEST_CASE("a flood waits, and is answered at the daemon's pace") {
     Daemon daemon(limits);
     RawClient client(daemon.path());
     const auto start = Time::now();
+    const std::string one = post("echo");
     std::string flood;
     for (int i = 0; i < 500; ++i)
-        flood += "{\"verb\":\"echo\"}\n";
-    std::thread sender([&client, &flood] {
+        flood += one;
+    std::thread sender([&client, &flood, &one] {
         std::size_t at = 0;
         const auto until = Time::now() + patience;
         while (at < flood.size() && Time::now() < until) {
-            if (client.send(flood.substr(at, 15)))
-                at += 15;
+            if (client.send(flood.substr(at, one.size())))
+                at += one.size();
             else
                 poll(nullptr, 0, 1);
         }
     });
     int answered = 0;
-    while (answered < 500 && !client.line().empty())
+    while (answered < 500 && !client.answer().empty())
         ++answered;
     sender.join();
     CHECK(answered == 500);
@@ -336,14 +357,14 @@ TEST_CASE("more clients than fit: the idlest makes place, busy ones do not") {
     REQUIRE(daemon.wait_until([&daemon] { return daemon.server.connection_count() == 1; }));
     RawClient second(daemon.path());
     REQUIRE(daemon.wait_until([&daemon] { return daemon.server.connection_count() == 2; }));
-    CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+    CHECK(daemon.ask("echo").status == Status::ok);
     CHECK(first.is_closed());
-    REQUIRE(second.send("{\"verb\":\"keep\"}\n"));
+    REQUIRE(second.send(post("keep")));
     RawClient third(daemon.path());
-    REQUIRE(third.send("{\"verb\":\"keep\"}\n"));
+    REQUIRE(third.send(post("keep")));
     REQUIRE(daemon.wait_until([&daemon] { return daemon.kept.size() == 2; }));
-    CHECK(daemon.ask(R"({"verb":"echo"})").error == "too many clients");
-    CHECK(daemon.connections() == 2);
+    CHECK(daemon.ask("echo").error == "too many clients");
+    CHECK(daemon.wait_until([&daemon] { return daemon.server.connection_count() == 2; }));
 }
 
 TEST_CASE("the socket's file") {
@@ -376,7 +397,7 @@ TEST_CASE("the socket's file") {
         Daemon daemon({}, path);
         things::ControlServer server(loop);
         CHECK(server.listen(path).find("another gateway is running") != std::string::npos);
-        CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+        CHECK(daemon.ask("echo").status == Status::ok);
     }
     SUBCASE("is never put in place of something else") {
         std::filesystem::create_directories(folder.path() / "run");
@@ -400,7 +421,7 @@ TEST_CASE("the socket's file") {
             CHECK(daemon.server.listen(path).empty());
             CHECK(daemon.server.listen(path).empty());
         });
-        CHECK(daemon.ask(R"({"verb":"echo"})").status == Status::ok);
+        CHECK(daemon.ask("echo").status == Status::ok);
     }
     SUBCASE("with too long a path is an error") {
         things::ControlServer server(loop);
@@ -411,18 +432,18 @@ TEST_CASE("the socket's file") {
 TEST_CASE("a client learns why it gets no answer") {
     things::TempDir folder;
     const auto path = folder.path() / "control.sock";
-    CHECK(ask_daemon(path, "{}", 1s).status == Status::absent);
-    CHECK(ask_daemon(folder.path() / std::string(200, 'x'), "{}", 1s).status == Status::broken);
+    CHECK(ask_daemon(path, "echo", "", 1s).status == Status::absent);
+    CHECK(ask_daemon(folder.path() / std::string(200, 'x'), "echo", "", 1s).status == Status::broken);
     Daemon daemon;
-    const auto silent = ask_daemon(daemon.path(), R"({"verb":"keep"})", 50ms);
+    const auto silent = ask_daemon(daemon.path(), "keep", "", 50ms);
     CHECK(silent.status == Status::broken);
     CHECK(silent.exit_code == 69);
     CHECK(silent.error.find("did not answer within") != std::string::npos);
-    const auto closed = std::async(
-        std::launch::async, [&daemon] { return ask_daemon(daemon.path(), R"({"verb":"keep"})", patience); });
+    const auto closed =
+        std::async(std::launch::async, [&daemon] { return ask_daemon(daemon.path(), "keep", "", patience); });
     REQUIRE(daemon.wait_until([&daemon] { return daemon.kept.size() == 2; }));
     daemon.on_loop([&daemon] { daemon.server.close(); });
     CHECK(const_cast<std::future<ControlAnswer>&>(closed).get().error.find("closed the connection") !=
           std::string::npos);
-    CHECK(ask_daemon(daemon.path(), "{}", 1s).status == Status::absent);
+    CHECK(ask_daemon(daemon.path(), "echo", "", 1s).status == Status::absent);
 }

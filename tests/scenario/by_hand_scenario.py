@@ -2,6 +2,7 @@
 """Writes and reads by hand through the running daemon: the same checks, the same path, the same audit; who may is decided
 by the permissions of the socket. And the audit itself, in the journal and in the queue."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import threading
 
 from scenario import BOILER, Scenario, main
+from support.control import Control
 from support.gateway import Gateway, within_reach
 from support.modbus_server import COILS
 
@@ -100,12 +102,9 @@ class ByHand(Scenario):
         stop, reads = threading.Event(), []
 
         def read_on():
-            with socket.socket(socket.AF_UNIX) as client, client.makefile("rw") as lines:
-                client.connect(str(self.folder / "control.sock"))
+            with contextlib.closing(Control(self.folder / "control.sock")) as control:
                 while not stop.is_set():
-                    lines.write('{"verb":"read","device":"boiler","points":["setpoint"]}\n')
-                    lines.flush()
-                    reads.append(json.loads(lines.readline()))
+                    reads.append(control.ask("read", device="boiler", points=["setpoint"]))
 
         readers = [threading.Thread(target=read_on) for _ in range(4)]
         for reader in readers:
