@@ -58,6 +58,15 @@ WebConnection::~WebConnection() {
 void WebConnection::start() {
     if (is_plain_)
         return read(phase_limit);
+    if (since_ == std::chrono::steady_clock::time_point())
+        since_ = std::chrono::steady_clock::now();
+    if (const auto wait = server_->admit_handshake(address_); wait.count() > 0) {
+        pause_.expires_after(wait);
+        return pause_.async_wait([self = shared_from_this()](Error stopped) {
+            if (!stopped && self->server_ != nullptr)
+                self->start();
+        });
+    }
     expect(phase_limit);
     tls_->async_handshake(asio::ssl::stream_base::server,
                           beast::bind_front_handler(&WebConnection::on_handshake, shared_from_this()));

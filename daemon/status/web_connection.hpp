@@ -36,7 +36,7 @@ public:
     WebConnection(const WebConnection&) = delete;
     WebConnection& operator=(const WebConnection&) = delete;
 
-    /// Once.
+    /// Once. A handshake that must wait is pushed out before others that have waited less.
     void start();
     /// Whatever it waits for; the server hears of it no more.
     void close();

@@ -13,16 +13,6 @@ namespace things {
 
 namespace {
 
-/// An IPv6 host has 2^64 addresses of its own to guess from; all of them count as one.
-std::string network(const std::string& address) {
-    boost::system::error_code error;
-    const auto parsed = boost::asio::ip::make_address_v6(address, error);
-    if (error || parsed.is_v4_mapped())
-        return address;
-    const auto bytes = parsed.to_bytes();
-    return {bytes.begin(), bytes.begin() + 8};
-}
-
 /// The password in "Basic BASE64(user:password)"; none if that is not what it is.
 std::optional<std::string> password_of(std::string_view authorization) {
     const std::string_view scheme = authorization.substr(0, 6);
@@ -48,6 +38,15 @@ std::optional<std::string> password_of(std::string_view authorization) {
 
 } // namespace
 
+std::string network_of(const std::string& address) {
+    boost::system::error_code error;
+    const auto parsed = boost::asio::ip::make_address_v6(address, error);
+    if (error || parsed.is_v4_mapped())
+        return address;
+    const auto bytes = parsed.to_bytes();
+    return {bytes.begin(), bytes.begin() + 8};
+}
+
 WebPassword::WebPassword(const std::string& password)
     : is_asked_(!password.empty()), digest_(digest_of(password)) {}
 
@@ -59,7 +58,7 @@ WebPassword::Digest WebPassword::digest_of(std::string_view text) {
 }
 
 std::chrono::milliseconds WebPassword::wait(const std::string& address, Time now) const {
-    const auto at = shut_until_.find(network(address));
+    const auto at = shut_until_.find(network_of(address));
     if (at == shut_until_.end() || at->second <= now)
         return std::chrono::milliseconds(0);
     return std::chrono::ceil<std::chrono::milliseconds>(at->second - now);
@@ -70,7 +69,7 @@ bool WebPassword::admits(std::string_view authorization, const std::string& addr
     if (given && CRYPTO_memcmp(digest_of(*given).data(), digest_.data(), digest_.size()) == 0)
         return true;
     std::erase_if(shut_until_, [now](const auto& entry) { return entry.second <= now; });
-    shut_until_[network(address)] = now + pause;
+    shut_until_[network_of(address)] = now + pause;
     return false;
 }
 

@@ -13,6 +13,9 @@
 // Only the digest of the password is kept.
 namespace things {
 
+/// The address itself; of IPv6 its first half, since one host has 2^64 of the rest to come from. Pure.
+std::string network_of(const std::string& address);
+
 class WebPassword {
 public:
     using Time = std::chrono::steady_clock::time_point;
@@ -34,7 +37,7 @@ private:
     bool is_asked_;
     Digest digest_;
     std::map<std::string, Time, std::less<>>
-        shut_until_; ///< by network(); those that are over go at the next guess
+        shut_until_; ///< by network_of(); those that are over go at the next guess
 };
 
 } // namespace things

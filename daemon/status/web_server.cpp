@@ -25,6 +25,10 @@ constexpr std::size_t most_connections = 16;
 // More are closed after their answer, so that idle ones leave room for who comes next.
 constexpr std::size_t most_kept = most_connections / 2;
 
+// Of one network: a browser makes six at once.
+constexpr std::int64_t handshakes_at_once = 8, handshake_every_ms = 50;
+constexpr std::size_t most_networks = 256;
+
 /// Without the port; empty for a client on the Unix socket.
 std::string address_of(const Stream::socket& socket) {
     boost::system::error_code error;
@@ -68,6 +72,18 @@ WebServer::~WebServer() {
 
 bool WebServer::may_keep() const {
     return connections_.size() <= most_kept;
+}
+
+std::chrono::milliseconds WebServer::admit_handshake(const std::string& address) {
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now().time_since_epoch());
+    if (handshakes_.size() >= most_networks)
+        handshakes_.clear(); // whoever has so many is not held up by a memory of them
+    TokenBucket& bucket =
+        handshakes_.try_emplace(network_of(address), handshakes_at_once, handshake_every_ms).first->second;
+    if (bucket.take(now.count()))
+        return std::chrono::milliseconds(0);
+    return std::chrono::milliseconds(bucket.wait_ms(now.count()) + 1);
 }
 
 std::string WebServer::listen() {

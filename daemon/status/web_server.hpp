@@ -2,12 +2,14 @@
 #pragma once
 
 #include "platform/socket_file.hpp"
+#include "platform/token_bucket.hpp"
 #include "status/web_certificate.hpp"
 #include "status/web_site.hpp"
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -44,6 +46,10 @@ public:
     [[nodiscard]] WebSite& site() { return site_; }
     /// Idle ones must leave room for who comes next.
     [[nodiscard]] bool may_keep() const;
+    /// How long a handshake with this address must wait until it may begin; counts it if zero. A signature
+    /// costs a small machine milliseconds of the loop: whoever comes again and again must not get all of
+    /// them.
+    [[nodiscard]] std::chrono::milliseconds admit_handshake(const std::string& address);
     void forget(const WebConnection* connection) { std::erase(connections_, connection); }
 
 private:
@@ -59,6 +65,7 @@ private:
     WebConfig config_;
     WebSite site_;
     std::optional<WebCertificate> certificate_;
+    std::map<std::string, TokenBucket> handshakes_; ///< by network_of()
     std::shared_ptr<Door> tcp_,
         local_; // with the handler that waits at it, which may run after the server's end
     SocketFile file_;

@@ -11,6 +11,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import threading
 import time
 
 from scenario import Scenario, main
@@ -162,6 +163,34 @@ class Web(Scenario):
             except ConnectionError:
                 pass
         self.assertLess(time.monotonic() - begin, 12)
+
+    def test_whoever_shakes_hands_without_end_gets_his_share_and_no_more(self):
+        self.begin()
+        done, end, seconds = [], threading.Event(), 4
+
+        def shake():
+            while not end.is_set():
+                try:
+                    with socket.create_connection(("127.0.0.1", self.web_port), 10, source_address=("127.0.0.2", 0)) as raw, \
+                            self.client.wrap_socket(raw, server_hostname="127.0.0.1"):
+                        done.append(time.monotonic())
+                except OSError:
+                    pass  # pushed out
+        crowd = [threading.Thread(target=shake) for _ in range(24)]
+        for one in crowd:
+            one.start()
+        try:
+            begin, before = time.monotonic(), (self.counters() or [0])[-1]
+            time.sleep(seconds)
+            count = len([when for when in done if when > begin])
+            self.assertEqual(self.get("/healthz")[0], 200)
+            self.wait_for_counter(before + 10)
+        finally:
+            end.set()
+            for one in crowd:
+                one.join()
+        self.assertLessEqual(count, 8 + 20 * seconds + 5)
+        self.assertGreater(count, 20)
 
     def test_two_readings_of_a_request_are_refused_over_tls_too(self):
         self.begin()
