@@ -2,7 +2,7 @@
 #include "queue/adoption.hpp"
 
 #include "platform/log.hpp"
-#include "queue/archive.hpp"
+#include "queue/flash/archive.hpp"
 
 #include <fmt/format.h>
 

@@ -2,45 +2,21 @@
 #include "queue/device_log.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace things {
 
 namespace {
 
-constexpr std::uint32_t chunk_readings = 256;
-constexpr std::size_t chunk_bytes = 4096;
 constexpr std::int64_t mark_every_ms = 50;
 constexpr std::uint64_t no_end = ~std::uint64_t{0};
 
-std::int64_t cost(const Chunk& chunk) {
-    return static_cast<std::int64_t>(chunk.block.bytes.capacity() + sizeof(Chunk));
-}
-
 } // namespace
-
-Chunk& DeviceLog::writable_chunk(std::uint32_t boot) {
-    if (!chunks_.empty()) {
-        Chunk& last = chunks_.back();
-        if (last.is_open && last.block.boot == boot && last.block.last() == next_ &&
-            last.block.count < chunk_readings && last.block.bytes.size() < chunk_bytes)
-            return last;
-        seal();
-    }
-    Chunk& fresh = chunks_.emplace_back();
-    fresh.block.first = next_;
-    fresh.block.boot = boot;
-    memory_ += cost(fresh);
-    return fresh;
-}
 
 std::uint64_t DeviceLog::append(const Reading& reading, std::uint32_t boot, std::int64_t boot_ms,
                                 bool urgent) {
-    Chunk& chunk = writable_chunk(boot);
-    const std::int64_t before = cost(chunk);
-    things::append(chunk.block, chunk.end, reading);
-    memory_ += cost(chunk) - before;
-    ++chunk.left;
     const std::uint64_t number = next_++;
+    chunks_.append(number, reading, boot);
     if (boot == 0) {
         available_.add({number, number + 1});
     } else {
@@ -56,16 +32,6 @@ std::uint64_t DeviceLog::append(const Reading& reading, std::uint32_t boot, std:
     if (next_ - live_from_ > 2 * live_limit_)
         move_live_boundary();
     return number;
-}
-
-void DeviceLog::seal() {
-    if (chunks_.empty() || !chunks_.back().is_open)
-        return;
-    Chunk& chunk = chunks_.back();
-    const std::int64_t before = cost(chunk);
-    chunk.is_open = false;
-    chunk.block.bytes.shrink_to_fit();
-    memory_ += cost(chunk) - before;
 }
 
 void DeviceLog::mark(std::int64_t boot_ms) {
@@ -142,7 +108,7 @@ std::vector<Span> DeviceLog::pick(const std::vector<Span>& spans) const {
 std::optional<std::uint64_t> DeviceLog::first_absent(const std::vector<Span>& spans) const {
     for (const Span& s : spans)
         for (std::uint64_t number = s.first; number < s.last;) {
-            const Chunk* chunk = find(number);
+            const Chunk* chunk = chunks_.find(number);
             if (chunk == nullptr)
                 return number;
             number = chunk->block.last();
@@ -156,7 +122,7 @@ std::vector<Span> DeviceLog::start_flight(const std::vector<Span>& spans, Batch&
         available_.remove(s);
         flight_.add(s);
         for (std::uint64_t number = s.first; number < s.last;) {
-            Chunk* chunk = find(number);
+            Chunk* chunk = chunks_.find(number);
             std::uint64_t stop = number + 1;
             bool good = chunk != nullptr;
             if (good) {
@@ -243,27 +209,99 @@ std::uint64_t DeviceLog::release(std::uint32_t boot) {
     return count;
 }
 
-/// Numbers of `span` are settled: their chunks need them no longer.
 void DeviceLog::forget(Span span) {
     if (!urgent_.empty())
         std::erase_if(urgent_, [&span](std::uint64_t n) { return n >= span.first && n < span.last; });
     while (marks_.size() > 1 && base_from(live_from_) >= marks_[1].first)
         marks_.pop_front();
-    std::uint64_t number = span.first;
-    while (number < span.last) {
-        const auto at = std::upper_bound(chunks_.begin(), chunks_.end(), number,
-                                         [](std::uint64_t n, const Chunk& c) { return n < c.block.last(); });
-        if (at == chunks_.end() || at->block.first >= span.last)
-            return;
-        number = std::max(number, at->block.first);
-        const std::uint64_t stop = std::min(span.last, at->block.last());
-        at->left -= static_cast<std::uint32_t>(stop - number);
-        number = stop;
-        if (at->left == 0) {
-            memory_ -= cost(*at);
-            chunks_.erase(at);
-        }
+    chunks_.settle(span);
+}
+
+std::uint32_t DeviceLog::boot_of(std::uint64_t number) const {
+    const Chunk* chunk = chunks_.find(number);
+    return chunk == nullptr ? 0 : chunk->block.boot;
+}
+
+std::vector<Span> DeviceLog::droppable(Span span) const {
+    SpanSet parts;
+    for (const Span& s : available_.within(span))
+        parts.add(s);
+    for (const Span& s : held_numbers_.within(span))
+        parts.add(s);
+    return parts.spans();
+}
+
+bool DeviceLog::insert(Block block, bool is_clean, std::uint64_t segment) {
+    return chunks_.insert(std::move(block), is_clean, segment,
+                          [this](Span span) { return outstanding_in(span); });
+}
+
+bool DeviceLog::is_touched(Span span) const {
+    if (flight_.count(span) > 0 || held_numbers_.count(span) > 0)
+        return true;
+    // A chunk that reaches over the span's ends would be evicted only in part.
+    return std::any_of(chunks().begin(), chunks().end(), [&span](const Chunk& c) {
+        const bool meets = c.block.first < span.last && c.block.last() > span.first;
+        return meets && (!c.is_clean || c.block.first < span.first || c.block.last() > span.last);
+    });
+}
+
+std::uint64_t DeviceLog::outstanding() const {
+    return available_.size() + flight_.size() + held_numbers_.size();
+}
+
+std::uint64_t DeviceLog::outstanding_in(Span span) const {
+    return available_.count(span) + flight_.count(span) + held_numbers_.count(span);
+}
+
+std::vector<Span> DeviceLog::outstanding_spans_in(Span span) const {
+    SpanSet parts;
+    for (const SpanSet* set : {&available_, &flight_, &held_numbers_})
+        for (const Span& s : set->within(span))
+            parts.add(s);
+    return parts.spans();
+}
+
+std::vector<Span> DeviceLog::outstanding_spans() const {
+    if (flight_.empty() && held_numbers_.empty())
+        return available_.spans();
+    SpanSet all = available_;
+    for (const Span& s : flight_.spans())
+        all.add(s);
+    for (const Span& s : held_numbers_.spans())
+        all.add(s);
+    return all.spans();
+}
+
+std::uint64_t DeviceLog::base() const {
+    return base_from(0);
+}
+
+std::uint64_t DeviceLog::base_from(std::uint64_t from) const {
+    std::uint64_t lowest = next_;
+    for (const SpanSet* set : {&available_, &flight_, &held_numbers_}) {
+        const Span s = set->first_within({from, next_});
+        if (s.size() > 0)
+            lowest = std::min(lowest, s.first);
     }
+    return lowest;
+}
+
+void DeviceLog::restore(std::uint64_t next, const std::vector<Span>& outstanding,
+                        const std::vector<HeldSpan>& held) {
+    next_ = next;
+    live_from_ = next;
+    held_ = held;
+    available_.clear();
+    flight_.clear();
+    held_numbers_.clear();
+    for (const Span& s : outstanding)
+        available_.add(s);
+    for (const HeldSpan& h : held)
+        for (const Span& part : available_.within(h.span)) {
+            available_.remove(part);
+            held_numbers_.add(part);
+        }
 }
 
 } // namespace things

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/backlog.hpp"
-#include "queue/block.hpp"
+#include "queue/chunks.hpp"
 #include "queue/span_set.hpp"
 
 #include <cstdint>
@@ -11,32 +11,12 @@
 #include <utility>
 #include <vector>
 
-// What is outstanding for one device, and those of its readings that are in memory. Loop only; pure.
+// What is outstanding for one device. Loop only; pure.
 //
 // Every number below `next` is in exactly one of: available, in flight, held (no wall time yet), settled (in
-// none of the sets). Chunks are storage: where the readings of some numbers are found in memory. A chunk goes
-// when none of its readings is outstanding. Numbers below `safe_to` are on flash; a chunk marked clean is a
-// copy of what is in a block on flash, and may be evicted at any time.
+// none of the sets). Its reading is in memory (queue/chunks.hpp), on flash, or both; numbers below `safe_to`
+// are on flash.
 namespace things {
-
-/// A block in memory, with the state of its use.
-/// `hot` <= `end` always. A chunk is closed by seal(), by 256 readings or 4 KiB, by another boot, or by a gap
-/// in the numbers.
-struct Chunk {
-    Block block;
-    std::uint32_t left = 0;     ///< readings still outstanding
-    bool is_open = true;        ///< more readings may be appended
-    bool is_clean = false;      ///< also in a block on flash
-    std::uint64_t segment = 0;  ///< the segment on flash that holds it; 0: none
-    bool is_committing = false; ///< part of the commit in progress
-    BlockPosition end;          ///< where the next reading is appended
-    BlockPosition cursor;       ///< where the last reading of it stopped
-    BlockPosition hot;          ///< up to here it was written to the hot log
-
-    [[nodiscard]] bool is_stored() const { return is_clean || segment != 0; }
-    /// Bytes that it takes on flash, about.
-    [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(block.bytes.size()) + 16; }
-};
 
 /// Numbers whose readings count the clock of an unsynchronised boot.
 struct HeldSpan {
@@ -56,7 +36,7 @@ public:
     /// `urgent` makes it due at once.
     std::uint64_t append(const Reading& reading, std::uint32_t boot, std::int64_t boot_ms, bool urgent);
     /// Ends the open chunk.
-    void seal();
+    void seal() { chunks_.seal(); }
     /// What was appended so far is backlog.
     void end_live();
 
@@ -91,19 +71,16 @@ public:
     std::uint64_t release(std::uint32_t boot);
 
     // Storage
-    [[nodiscard]] std::deque<Chunk>& chunks() { return chunks_; }
-    [[nodiscard]] const std::deque<Chunk>& chunks() const { return chunks_; }
-    /// Puts into memory what of a block is outstanding and not there yet. A chunk that is there already stays
-    /// as it is: the block is cut around it.
-    /// False: nothing was taken. `segment` is 0 for what is in no segment.
+    [[nodiscard]] std::deque<Chunk>& chunks() { return chunks_.all(); }
+    [[nodiscard]] const std::deque<Chunk>& chunks() const { return chunks_.all(); }
+    /// As Chunks::insert().
     bool insert(Block block, bool is_clean, std::uint64_t segment);
-    /// Forgets clean chunks that lie within the span.
-    /// Numbers stay outstanding; their readings must be loaded before they can be sent.
-    void evict(Span span);
+    /// As Chunks::evict(): what goes must be loaded before it can be sent.
+    void evict(Span span) { chunks_.evict(span); }
     /// Whether some of a span is in flight, or in memory and nowhere else.
     [[nodiscard]] bool is_touched(Span span) const;
     /// Bytes of all chunks.
-    [[nodiscard]] std::int64_t memory() const { return memory_; }
+    [[nodiscard]] std::int64_t memory() const { return chunks_.memory(); }
 
     // State
     [[nodiscard]] std::uint64_t next() const { return next_; }
@@ -129,10 +106,7 @@ public:
     [[nodiscard]] std::uint64_t live_from() const { return live_from_; }
 
 private:
-    /// The chunk that holds a number; null if its reading is not in memory.
-    [[nodiscard]] Chunk* find(std::uint64_t number);
-    [[nodiscard]] const Chunk* find(std::uint64_t number) const;
-    Chunk& writable_chunk(std::uint32_t boot);
+    /// What was outstanding until now is settled.
     void forget(Span span);
     void move_live_boundary();
     void set_live_from(std::uint64_t number);
@@ -147,8 +121,7 @@ private:
     std::size_t live_limit_ = 500;
     SpanSet available_, flight_, held_numbers_;
     std::vector<HeldSpan> held_;
-    std::deque<Chunk> chunks_; ///< by rising number
-    std::int64_t memory_ = 0;
+    Chunks chunks_;
     std::deque<std::pair<std::uint64_t, std::int64_t>> marks_; ///< number, boot time of its appending
     std::vector<std::uint64_t> urgent_;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "queue/donor.hpp"
 
-#include "queue/place.hpp"
+#include "queue/flash/place.hpp"
+#include "queue/flash/rescue.hpp"
 #include "queue/queue.hpp"
-#include "queue/rescue.hpp"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "queue/archive_store.hpp"
 #include "queue/device_log.hpp"
+#include "queue/flash/archive_store.hpp"
 
 #include <cstdint>
 #include <map>

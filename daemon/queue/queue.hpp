@@ -21,11 +21,12 @@
 // The durable log of readings by device. Loop only; nothing here waits for flash but the constructor, and the
 // destructor, which lets a write in progress end.
 //
-// A reading that was appended is in memory at once, in the hot log (queue/hot_log.hpp) within 100 ms, and,
-// unless it was accepted meanwhile, on flash (queue/archive.hpp) within `commit_interval`. The crash rules
-// stand in those two headers. Two readings of one series never have the same time: a stamp that is not later
-// than the series' last one by less than a second is moved to 1 ms after it, and after a step back the clock
-// gives out other times than before (queue/clock_trust.hpp). A time that the device itself gave is kept.
+// A reading that was appended is in memory at once, in the hot log (queue/hot/hot_log.hpp) within 100 ms,
+// and, unless it was accepted meanwhile, on flash (queue/flash/archive.hpp) within `commit_interval`. The
+// crash rules stand in those two headers. Two readings of one series never have the same time: a stamp that
+// is not later than the series' last one by less than a second is moved to 1 ms after it, and after a step
+// back the clock gives out other times than before (queue/clock_trust.hpp). A time that the device itself
+// gave is kept.
 namespace things {
 
 class Clock;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "queue/adoption.hpp"
-#include "queue/archive.hpp"
 #include "queue/clock_trust.hpp"
-#include "queue/hot_log.hpp"
+#include "queue/flash/archive.hpp"
+#include "queue/hot/hot_log.hpp"
 #include "queue/queue.hpp"
 
 #include <boost/asio/steady_timer.hpp>

@@ -3,7 +3,7 @@
 
 #include "platform/clock.hpp"
 #include "platform/log.hpp"
-#include "queue/hot_replay.hpp"
+#include "queue/hot/hot_replay.hpp"
 
 #include <algorithm>
 #include <random>

@@ -2,7 +2,7 @@
 #include "queue/block.hpp"
 
 #include "queue/bytes.hpp"
-#include "queue/hot_log.hpp"
+#include "queue/hot/hot_log.hpp"
 #include "queue/span_set.hpp"
 #include "queue/state.hpp"
 

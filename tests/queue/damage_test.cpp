@@ -2,8 +2,8 @@
 #include "queue/queue.hpp"
 
 #include "platform/log.hpp"
-#include "queue/rescue.hpp"
-#include "queue/sqlite.hpp"
+#include "queue/flash/rescue.hpp"
+#include "queue/flash/sqlite.hpp"
 #include "support/queue_rig.hpp"
 
 #include <doctest/doctest.h>

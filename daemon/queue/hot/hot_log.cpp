@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/hot_log.hpp"
+#include "queue/hot/hot_log.hpp"
 
 #include "queue/bytes.hpp"
-#include "queue/place.hpp"
+#include "queue/flash/place.hpp"
 
 #include <fmt/format.h>
 

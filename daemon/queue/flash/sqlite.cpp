@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/sqlite.hpp"
+#include "queue/flash/sqlite.hpp"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include "queue/block.hpp"
 #include "queue/catalogue.hpp"
 #include "queue/dead_letter.hpp"
-#include "queue/sqlite.hpp"
+#include "queue/flash/sqlite.hpp"
 #include "queue/state.hpp"
 
 #include <cstdint>
@@ -141,7 +141,7 @@ public:
     /// Newest first, walks the whole table for a device that has few.
     [[nodiscard]] std::vector<Command> audit(const std::string& device, std::size_t most);
     /// The tables and where they begin. They are made in one go and never change, and fit on the first page,
-    /// so that this page of a new queue stands in for that of a damaged one (queue/rescue.hpp).
+    /// so that this page of a new queue stands in for that of a damaged one (queue/flash/rescue.hpp).
     [[nodiscard]] static std::string layout(Connection& connection);
     [[nodiscard]] std::string layout() { return layout(connection_); }
     /// Moves the write-ahead log into the database and empties it.

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "platform/heartbeat.hpp"
-#include "queue/archive_store.hpp"
 #include "queue/donor.hpp"
-#include "queue/place.hpp"
+#include "queue/flash/archive_store.hpp"
+#include "queue/flash/place.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -23,9 +23,9 @@
 // After any I/O error the database is closed; the next request opens it again and moves the write-ahead log
 // into the database before anything else is written, because pages whose sync failed once may be called clean
 // without being on flash. Nothing that failed is assumed to be there. What is damaged is put aside, its
-// readable rows are carried over (queue/rescue.hpp), and the queue is told to write again what it holds. A
-// file that is removed or replaced while in use is still open: the next commit copies it to a new one, and
-// until that worked it stays open, whatever stands in its place.
+// readable rows are carried over (queue/flash/rescue.hpp), and the queue is told to write again what it
+// holds. A file that is removed or replaced while in use is still open: the next commit copies it to a new
+// one, and until that worked it stays open, whatever stands in its place.
 namespace things {
 
 class Archive {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/place.hpp"
+#include "queue/flash/place.hpp"
 
 #include "queue/queue.hpp"
 

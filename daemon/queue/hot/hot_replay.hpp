@@ -4,7 +4,7 @@
 #include "model/command.hpp"
 #include "queue/catalogue.hpp"
 #include "queue/dead_letter.hpp"
-#include "queue/hot_log.hpp"
+#include "queue/hot/hot_log.hpp"
 #include "queue/span_set.hpp"
 #include "queue/state.hpp"
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/rescue.hpp"
+#include "queue/flash/rescue.hpp"
 
-#include "queue/archive_store.hpp"
 #include "queue/bytes.hpp"
 #include "queue/command_record.hpp"
-#include "queue/leaves.hpp"
-#include "queue/place.hpp"
-#include "queue/rows.hpp"
+#include "queue/flash/archive_store.hpp"
+#include "queue/flash/leaves.hpp"
+#include "queue/flash/place.hpp"
+#include "queue/flash/rows.hpp"
 #include "queue/span_set.hpp"
 
 #include <fmt/format.h>

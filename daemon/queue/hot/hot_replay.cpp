@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/hot_replay.hpp"
+#include "queue/hot/hot_replay.hpp"
 
 #include "queue/bytes.hpp"
 #include "queue/command_record.hpp"
-#include "queue/place.hpp"
+#include "queue/flash/place.hpp"
 
 #include <algorithm>
 #include <fstream>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/leaves.hpp"
+#include "queue/flash/leaves.hpp"
 
-#include "queue/sqlite.hpp"
+#include "queue/flash/sqlite.hpp"
 
 #include <algorithm>
 #include <cstdint>

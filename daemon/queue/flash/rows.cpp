@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue/rows.hpp"
+#include "queue/flash/rows.hpp"
 
-#include "queue/sqlite.hpp"
+#include "queue/flash/sqlite.hpp"
 
 #include <fmt/format.h>
 
