@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 namespace things {
 
@@ -37,8 +36,6 @@ std::string json_number(double value) {
     return text;
 }
 
-constexpr int most_reopenings = 2;
-
 bool is_near(double a, double b) {
     return a < 2 * b && b < 2 * a;
 }
@@ -52,147 +49,44 @@ std::unique_ptr<ModbusSource> ModbusSource::make(const PluginHost& host, const t
     return settings ? std::make_unique<ModbusSource>(host, std::move(*settings)) : nullptr;
 }
 
-ModbusSource::UnitTable::UnitTable(const ModbusSettings& settings) {
-    std::array<bool, 256> known{};
-    for (const ModbusPoint& point : settings.points) {
-        const std::uint8_t unit = settings.units[point.unit].unit;
-        if (!known[unit]) {
-            known[unit] = true;
-            slots_[unit] = static_cast<std::uint8_t>(states_.size());
-            states_.emplace_back();
-        }
-        auto& devices = (*this)[unit].devices;
-        if (std::find(devices.begin(), devices.end(), point.device) == devices.end())
-            devices.push_back(point.device);
-    }
-}
-
 ModbusSource::ModbusSource(const PluginHost& host, ModbusSettings settings)
-    : host_(host), settings_(std::move(settings)), bus_(settings_.link, &host_), units_(settings_),
-      lessons_(settings_.units.size()), point_codes_(settings_.points.size(), nullptr),
-      was_read_(settings_.points.size(), false), sunspec_found_(settings_.points.size(), false),
-      next_walk_(settings_.units.size()) {}
+    : host_(host), settings_(std::move(settings)), lessons_(settings_.units.size()),
+      units_(host_, settings_, lessons_), line_(host_, settings_.link, units_), reports_(host_, settings_),
+      sunspec_(settings_, line_, units_, reports_),
+      reader_(host_, settings_, line_, units_, lessons_, reports_),
+      polls_(settings_, line_, units_, lessons_, reports_, reader_, sunspec_),
+      writer_(host_, settings_, line_, units_, reports_) {}
 
-bool ModbusSource::open_link() {
-    if (!await_reopening())
-        return false;
-    if (const auto trouble = bus_.open()) {
-        interrupted_ = trouble->is_interruption;
-        if (!interrupted_)
-            report_link(*trouble);
-        return false;
-    }
-    if (bus_.take_reopened())
-        for (UnitState& unit : units_)
-            unit.health.wake(std::chrono::steady_clock::now());
-    return true;
+bool ModbusSource::begin(std::int64_t deadline_ms, const std::uint32_t* points, std::uint32_t count) {
+    line_.begin(deadline_ms);
+    units_.begin_call();
+    return line_.open() && sunspec_.find(points, count);
 }
 
-void ModbusSource::begin(std::int64_t deadline_ms) {
-    deadline_ms_ = deadline_ms;
-    interrupted_ = link_failed_ = false;
-    reopenings_ = has_worked_ ? most_reopenings : 1;
-    wasted_ = std::chrono::nanoseconds(0);
-    failed_.clear();
-    ++call_;
+int ModbusSource::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms) {
+    reader_.begin(count == 1);
+    if (!begin(deadline_ms, points, count))
+        return line_.why_over();
+    lessons_.on_time(std::chrono::steady_clock::now());
+    std::vector<std::uint32_t> asked(points, points + count);
+    std::erase_if(asked, [this](std::uint32_t point) { return sunspec_.is_missing(point); });
+    polls_.run(plan_for(asked), asked);
+    return line_.status();
 }
 
-void ModbusSource::report_link(const LinkTrouble& trouble) {
-    link_code_ = trouble.code;
-    link_failed_ = true;
-    has_worked_ = false;
-    host_.report(THINGS_PROBLEM, THINGS_SOURCE, 0, trouble.code, trouble.text);
+int ModbusSource::write(std::uint32_t point, const things_value& value, things_value& written,
+                        std::int64_t deadline_ms) {
+    if (!begin(deadline_ms, &point, 1))
+        return line_.why_over();
+    // No answer, or no such model: that was reported.
+    return sunspec_.is_missing(point) ? THINGS_FAILED : writer_.write(point, value, written);
 }
 
-bool ModbusSource::is_over() const {
-    return host_.interrupted() || monotonic_ms() >= deadline_ms_;
-}
-
-BusTiming ModbusSource::timing_of(const UnitSettings& unit, int silent_retries) const {
-    const auto left = std::chrono::milliseconds(std::max<std::int64_t>(deadline_ms_ - monotonic_ms(), 0));
-    return {unit.timeout, unit.pause,
-            unit.retries, std::min(unit.retries, silent_retries),
-            unit.timeout, std::chrono::steady_clock::now() + left};
-}
-
-// A server that accepts and closes at once is not stormed: the bus makes the pauses between connections grow,
-// and only a short one is waited for here. False: the call is over.
-bool ModbusSource::await_reopening() {
-    constexpr std::chrono::milliseconds most_waited{1000}, slice{20};
-    if (settings_.link.serial || bus_.is_open() ||
-        bus_.next_open() - std::chrono::steady_clock::now() > most_waited)
-        return true;
-    while (std::chrono::steady_clock::now() < bus_.next_open()) {
-        if (is_over()) {
-            interrupted_ = true;
-            return false;
-        }
-        std::this_thread::sleep_for(slice);
-    }
-    return true;
-}
-
-bool ModbusSource::reopen_link() {
-    return reopenings_-- > 0 && open_link();
-}
-
-void ModbusSource::tell_note() {
-    if (const auto note = bus_.take_note())
-        host_.report(THINGS_NOTE, THINGS_SOURCE, 0, note->code, note->text);
-}
-
-// Sends one request, and a read once more if the connection broke: many devices close it when it was idle, or
-// after each answer. A write that may have arrived is not sent again. One that was closed before anything was
-// answered was closed for this request, perhaps.
-Exchange ModbusSource::ask(const BusRequest& request, const BusTiming& timing) {
-    Exchange result = bus_.exchange(request, timing);
-    if (result.status == Exchange::Status::lost) {
-        const bool was_idle = bus_.has_answered();
-        bool is_open = (was_idle || has_worked_) && reopen_link();
-        if (is_open && ((was_idle && !writes(request)) || !result.was_sent)) {
-            result = bus_.exchange(request, timing);
-            if (result.status == Exchange::Status::lost)
-                is_open = reopen_link();
-        }
-        if (result.status == Exchange::Status::lost) {
-            if (!is_open && !link_failed_ && !interrupted_)
-                report_link(bus_.trouble());
-            if (!is_open)
-                return result;
-            result.status = Exchange::Status::damaged;
-            result.misfit.kind = Misfit::Kind::closed;
-            result.attempts = 1;
-            return result;
-        }
-    }
-    tell_note();
-    const bool answered =
-        result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
-    silent_in_a_row_ = answered ? 0 : silent_in_a_row_ + 1;
-    if (answered) {
-        reopenings_ = most_reopenings;
-        has_worked_ = true;
-    }
-    if (answered && link_code_) {
-        host_.report(THINGS_RECOVERED, THINGS_SOURCE, 0, link_code_, settings_.link.text() + " works again.");
-        link_code_ = nullptr;
-    }
-    // A connection that is half open swallows everything: after some silence a new one is worth a try.
-    constexpr int most_silent = 2;
-    if (!settings_.link.serial && silent_in_a_row_ >= most_silent) {
-        silent_in_a_row_ = 0;
-        bus_.close();
-        if (!open_link())
-            result.status = Exchange::Status::lost;
-    }
-    return result;
-}
-
-const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_t count) {
-    const double request_bytes = bus_.cost(std::chrono::milliseconds(0)).request_bytes();
-    ++polls_;
-    const auto same = [points, count](const CachedPlan& cached) {
-        return cached.points.size() == count && std::equal(points, points + count, cached.points.begin());
+const PollPlan& ModbusSource::plan_for(const std::vector<std::uint32_t>& points) {
+    const double request_bytes = line_.bus().cost(std::chrono::milliseconds(0)).request_bytes();
+    ++uses_;
+    const auto same = [&points](const CachedPlan& cached) {
+        return cached.points == points;
     };
     auto found = std::find_if(plans_.begin(), plans_.end(), same);
     if (found == plans_.end()) {
@@ -200,11 +94,11 @@ const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_
             plans_.emplace_back();
         found = std::min_element(plans_.begin(), plans_.end(),
                                  [](const CachedPlan& a, const CachedPlan& b) { return a.used < b.used; });
-        *found = {{points, points + count}, lessons_.epoch() + 1, 0, 0, {}};
+        *found = {points, lessons_.epoch() + 1, 0, 0, {}};
     }
-    found->used = polls_;
+    found->used = uses_;
     if (found->epoch != lessons_.epoch() || !is_near(found->request_bytes, request_bytes)) {
-        const ModbusBus& bus = bus_;
+        const ModbusBus& bus = line_.bus();
         found->plan = make_poll_plan(settings_, found->points, lessons_,
                                      [&bus](std::chrono::milliseconds pause) { return bus.cost(pause); });
         found->epoch = lessons_.epoch();
@@ -215,7 +109,7 @@ const PollPlan& ModbusSource::plan_for(const std::uint32_t* points, std::uint32_
 
 // The scan opens the link for itself, with other settings perhaps; ours is opened again at the next poll.
 int ModbusSource::discover(const PluginSettings& options, std::int64_t deadline_ms) {
-    deadline_ms_ = deadline_ms;
+    line_.begin(deadline_ms);
     std::string error;
     const ScanOptions what = read_scan_options(options, settings_, error);
     if (!error.empty()) {
@@ -223,12 +117,12 @@ int ModbusSource::discover(const PluginSettings& options, std::int64_t deadline_
                      "the scan cannot begin: " + error + ".");
         return THINGS_INVALID;
     }
-    bus_.close();
+    line_.bus().close();
     ModbusScan scan(settings_,
                     {[this](const std::string& line) { host_.found(line); },
                      [this](double part) { host_.progress(part); },
                      [this] {
-                         return is_over();
+                         return line_.is_over();
                      }},
                     &host_);
     switch (scan.run(what)) {
@@ -249,14 +143,15 @@ int ModbusSource::plan() {
     for (std::uint32_t i = 0; i < settings_.points.size(); ++i)
         if (!settings_.points[i].is_write_only)
             points.push_back(i);
-    const ModbusBus& bus = bus_;
+    const ModbusBus& bus = line_.bus();
     const PollPlan requests = make_poll_plan(
         settings_, points, lessons_, [&bus](std::chrono::milliseconds pause) { return bus.cost(pause); });
     double cycle_ms = 0, load = 0;
     for (const PlannedRequest& request : requests) {
         const UnitSettings& unit = unit_of(request);
         const double ms =
-            bus_.cost(unit.pause).read_us(request.table, request.span.size(), unit.register_bytes) / 1000;
+            line_.bus().cost(unit.pause).read_us(request.table, request.span.size(), unit.register_bytes) /
+            1000;
         std::int64_t interval = INT64_MAX;
         std::string names;
         for (const PlannedPoint& planned : request.points) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "modbus/modbus_source.hpp"
+#include "modbus/point_writer.hpp"
 
 #include "modbus/register_width.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
-// Writing one point: the inverse of reading, refused rather than wrapped where the registers cannot hold it.
 namespace things {
 
 namespace {
@@ -29,14 +29,12 @@ BusRequest write_request(const ModbusPoint& point, const UnitSettings& unit,
 
 } // namespace
 
-int ModbusSource::write(std::uint32_t point, const things_value& value, things_value& written,
-                        std::int64_t deadline_ms) {
-    begin(deadline_ms);
-    if (!open_link() || !find_sunspec_points(&point, 1))
-        return why_over();
+PointWriter::PointWriter(const PluginHost& host, ModbusSettings& settings, SourceLine& line,
+                         UnitStates& units, PointReports& reports)
+    : host_(host), settings_(settings), line_(line), units_(units), reports_(reports) {}
+
+int PointWriter::write(std::uint32_t point, const things_value& value, things_value& written) {
     const ModbusPoint& it = settings_.points[point];
-    if (it.sunspec && !sunspec_found_[point])
-        return THINGS_FAILED;           // no answer, or no such model: that was reported
     std::vector<std::uint16_t> current; // the payload of its registers
     int power = 0;
     if (needs_current(it.format) || it.factor)
@@ -48,7 +46,7 @@ int ModbusSource::write(std::uint32_t point, const things_value& value, things_v
                current.empty() ? current : value_words(current, 0, it.format, register_bytes), power);
     if (!encoded.error.empty()) {
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, "value_refused",
-                     "writing " + point_text(point) + ": " + encoded.error + ". Nothing was written.");
+                     "writing " + reports_.name_of(point) + ": " + encoded.error + ". Nothing was written.");
         return THINGS_INVALID;
     }
     const int status = write_payload(point, value_payload(encoded.words, it.format, register_bytes, current));
@@ -58,12 +56,12 @@ int ModbusSource::write(std::uint32_t point, const things_value& value, things_v
 }
 
 // Reads what shares the registers (bit, mask) and the scale factor, in the same turn on the bus as the write.
-int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& current, int& power) {
+int PointWriter::read_around(std::uint32_t point, std::vector<std::uint16_t>& current, int& power) {
     const ModbusPoint& it = settings_.points[point];
     const UnitSettings& unit = settings_.units[it.unit];
     const RegisterSpan span = request_span(it.whole(), unit.limits(it.table));
     const BusRequest request = read_request(unit, it.table, span);
-    const Exchange result = ask(request, timing_of(unit, unit.retries));
+    const Exchange result = line_.ask(request, line_.timing_of(unit, unit.retries));
     if (result.status == Exchange::Status::lost)
         return THINGS_FAILED;
     if (result.status == Exchange::Status::exception) {
@@ -73,7 +71,7 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     }
     if (result.status != Exchange::Status::answered) {
         const BusExplanation why =
-            explain_silence(request, result, timing_of(unit, unit.retries), settings_.link);
+            explain_silence(request, result, line_.timing_of(unit, unit.retries), settings_.link);
         host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, why.text + " Nothing was written.");
         return THINGS_FAILED;
     }
@@ -84,45 +82,52 @@ int ModbusSource::read_around(std::uint32_t point, std::vector<std::uint16_t>& c
     if (std::abs(power) <= largest_power)
         return THINGS_OK;
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, "no_value",
-                 point_text(point) + ": its scale factor says that it is not there. Nothing was written.");
+                 reports_.name_of(point) +
+                     ": its scale factor says that it is not there. Nothing was written.");
     return THINGS_FAILED;
 }
 
-int ModbusSource::write_payload(std::uint32_t point, const std::vector<std::uint16_t>& payload) {
+int PointWriter::write_payload(std::uint32_t point, const std::vector<std::uint16_t>& payload) {
     ModbusPoint& it = settings_.points[point];
     const UnitSettings& unit = settings_.units[it.unit];
     // Functions 5 and 6 write one coil, or one register of two bytes.
     const bool may_be_single = it.span.size() == 1 && settings_.register_bytes(it) == 2;
     bool single = it.write == WriteChoice::single || (it.write == WriteChoice::automatic && may_be_single);
-    BusTiming timing = timing_of(unit, 0);
+    BusTiming timing = line_.timing_of(unit, 0);
     if (it.is_momentary) // some devices say that they are busy with the very pulse
         timing.retries = 0;
     BusRequest request = write_request(it, unit, payload, single);
-    Exchange result = ask(request, timing);
+    Exchange result = line_.ask(request, timing);
     // A device that knows only the other function has not done anything: ask with that one, and remember.
     if (it.write == WriteChoice::automatic && result.status == Exchange::Status::exception &&
         result.code == illegal_function && may_be_single) {
         request = write_request(it, unit, payload, !single);
-        result = ask(request, timing);
+        result = line_.ask(request, timing);
         if (result.status == Exchange::Status::answered)
             it.write = WriteChoice::multiple;
     }
     const bool is_accepted = result.status == Exchange::Status::exception && result.code == acknowledge;
     if (result.status == Exchange::Status::answered || is_accepted) {
-        on_answer(unit.unit);
+        units_.on_answer(unit.unit);
         if (is_accepted && !it.is_write_only && !it.is_momentary)
             return await_done(point, request);
         if (it.is_write_only) // no reading will ever say so
-            host_.report(THINGS_RECOVERED, THINGS_POINT, point, "", point_text(point) + ": written.");
+            host_.report(THINGS_RECOVERED, THINGS_POINT, point, "", reports_.name_of(point) + ": written.");
         return THINGS_OK;
     }
+    return tell_failure(point, request, result, timing);
+}
+
+int PointWriter::tell_failure(std::uint32_t point, const BusRequest& request, const Exchange& result,
+                              const BusTiming& timing) {
     if (result.status == Exchange::Status::lost && !result.was_sent)
-        return why_over();
+        return line_.why_over();
     BusExplanation why;
     switch (result.status) {
     case Exchange::Status::exception:
         why = explain_exception(request, result.code);
-        host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code, point_text(point) + ": " + why.text);
+        host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code,
+                     reports_.name_of(point) + ": " + why.text);
         return THINGS_REFUSED;
     case Exchange::Status::lost:
         why = {"answer_lost", place_text(request) + ": the connection was lost before the answer came. "};
@@ -134,7 +139,7 @@ int ModbusSource::write_payload(std::uint32_t point, const std::vector<std::uint
                         (request.function == 5 ? "15" : "16") + " needs `write_function: multiple`.";
     }
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, why.code,
-                 point_text(point) + ": " + why.text +
+                 reports_.name_of(point) + ": " + why.text +
                      (result.was_sent ? " Whether it was written is not known; it is not sent again."
                                       : " Nothing was written."));
     return result.was_sent ? THINGS_TIMEOUT : THINGS_FAILED;
@@ -142,7 +147,7 @@ int ModbusSource::write_payload(std::uint32_t point, const std::vector<std::uint
 
 // The device has accepted the write and takes its time over it (exception 5). It is not asked twice: what the
 // registers hold says when it is done.
-int ModbusSource::await_done(std::uint32_t point, const BusRequest& request) {
+int PointWriter::await_done(std::uint32_t point, const BusRequest& request) {
     const ModbusPoint& it = settings_.points[point];
     const UnitSettings& unit = settings_.units[it.unit];
     const auto value_in = [&it, register_bytes = settings_.register_bytes(it)](
@@ -152,18 +157,19 @@ int ModbusSource::await_done(std::uint32_t point, const BusRequest& request) {
     const RegisterValue wanted = value_in(request.values, 0);
     const RegisterSpan span = request_span(it.span, unit.limits(it.table));
     const BusRequest look = read_request(unit, it.table, span);
-    const std::int64_t until = std::min(deadline_ms_, monotonic_ms() + longest_work * unit.timeout.count());
+    const std::int64_t until =
+        std::min(line_.deadline_ms(), monotonic_ms() + longest_work * unit.timeout.count());
     for (;;) {
-        bus_.sleep(look_pause);
-        const Exchange result = ask(look, timing_of(unit, unit.retries));
+        line_.bus().sleep(look_pause);
+        const Exchange result = line_.ask(look, line_.timing_of(unit, unit.retries));
         if (result.status == Exchange::Status::answered &&
             value_in(result.words, it.span.first - span.first) == wanted)
             return THINGS_OK;
-        if (result.status == Exchange::Status::lost || host_.interrupted() || monotonic_ms() >= until)
+        if (result.status == Exchange::Status::lost || line_.is_interrupted_now() || monotonic_ms() >= until)
             break;
     }
     host_.report(THINGS_PROBLEM, THINGS_POINT, point, "acknowledge",
-                 point_text(point) + ": " + place_text(request) +
+                 reports_.name_of(point) + ": " + place_text(request) +
                      ": the device accepted the write (exception 5, acknowledge), but does not show it yet. "
                      "Whether it was written is not known; it is not sent again.");
     return THINGS_TIMEOUT;
