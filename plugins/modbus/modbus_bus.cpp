@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <sys/prctl.h>
 #include <utility>
 
 namespace things {
@@ -17,30 +16,16 @@ using std::chrono::nanoseconds;
 
 constexpr double assumed_turnaround_us = 5000; // of a device on a serial line
 constexpr double assumed_round_trip_us = 1000; // on TCP
-constexpr milliseconds first_reopen{500};
-constexpr milliseconds serial_reopen{500};
-constexpr milliseconds last_reopen{15000};
-constexpr milliseconds frame_over{50}; // adapters deliver in lumps up to 16 ms apart
+constexpr milliseconds frame_over{50};         // adapters deliver in lumps up to 16 ms apart
 constexpr microseconds shortest_sleep{200};
 constexpr milliseconds busy_pause{100};    // after an exception that says "later"
 constexpr milliseconds chatter_limit{500}; // a line that is never silent is used all the same
 constexpr std::size_t room = 600;
 constexpr std::size_t exception_size = 5;
-constexpr milliseconds wake_slice{50};
-constexpr milliseconds right_after{1000}; // an answer: a connection closed then was not idle
-constexpr std::uint8_t last_read = 4;     // of the functions
-constexpr int enough_closed = 3;          // connections in a row that brought one answer each
-// Right answers under other numbers, in a row: each the first on its connection; or where numbers were right
-// before, each after a full timeout.
-constexpr int enough_strange = 3, enough_after_ours = 16;
 
 double microseconds_of(nanoseconds span) {
     return static_cast<double>(span.count()) / 1000.0;
 }
-
-// The kernel may be 50 us late for a thread by default, for each wait: on a fast line with short requests
-// that is a hundredth of the cycle.
-constexpr unsigned long timer_slack_ns = 1000;
 
 std::unique_ptr<ByteLink> make_link(const LinkSettings& settings) {
     LinkAddress address;
@@ -53,79 +38,60 @@ std::unique_ptr<ByteLink> make_link(const LinkSettings& settings) {
     return std::make_unique<StreamLink>(std::move(address));
 }
 
+void finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) {
+    result.status = answer.kind == ModbusAnswer::Kind::exception ? Exchange::Status::exception
+                                                                 : Exchange::Status::answered;
+    result.code = answer.code;
+    if (result.status == Exchange::Status::answered && request.function <= 4)
+        result.words = payload_words(answer.payload, request);
+}
+
+// Was what came the answer itself? Something else that was heard while it was waited for is as good as
+// silence.
+bool came_damaged(const Exchange& result, std::size_t received, const BusRequest& request) {
+    return result.misfit.kind == Misfit::Kind::damaged ||
+           (result.misfit.kind == Misfit::Kind::garbage && received == rtu_answer_size(request));
+}
+
+unsigned settle(OwedAnswers& owed, const LinkSettings& settings, Bytes received) {
+    return settings.rtu_framing ? owed.settle(received) : owed.settle(tcp_frames_as_rtu(received));
+}
+
 } // namespace
 
 ModbusBus::ModbusBus(const LinkSettings& settings, const PluginHost* host)
     : ModbusBus(settings, make_link(settings), host) {}
 
 ModbusBus::ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> link, const PluginHost* host)
-    : settings_(settings), host_(host), link_(std::move(link)),
-      random_(static_cast<unsigned>(link_->now().time_since_epoch().count())),
+    : settings_(settings), connection_(settings_, std::move(link), host), link_(connection_.link()),
+      numbering_(static_cast<std::uint16_t>(link_.now().time_since_epoch().count() >> 10)),
       turnaround_us_(settings.serial ? assumed_turnaround_us : assumed_round_trip_us) {
     if (settings.serial) {
         character_ = nanoseconds(static_cast<std::int64_t>(1000 * 1000 * character_ms(settings.line)));
         silence_ = nanoseconds(static_cast<std::int64_t>(1000 * silence_us(settings.line)));
     }
     received_.reserve(room);
-    // A device that counts for itself must not fall into step with us by chance.
-    transaction_ = static_cast<std::uint16_t>(random_());
 }
 
 ModbusBus::~ModbusBus() = default;
 
 std::optional<LinkTrouble> ModbusBus::open() {
-    if (link_->is_open())
-        return await_ready();
-    const SteadyTime now = link_->now();
-    if (now < next_open_)
-        return trouble_;
-    if (settings_.serial)
-        prctl(PR_SET_TIMERSLACK, timer_slack_ns);
-    if (auto trouble = link_->open({now + settings_.connect_timeout, host_})) {
-        if (trouble->is_interruption) // a command that waits: it will try again at once
+    if (!is_open()) {
+        if (auto trouble = connection_.open())
             return trouble;
-        trouble_ = std::move(*trouble);
-        was_away_ = true;
-        reopen_wait_ =
-            settings_.serial ? serial_reopen : std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
-        next_open_ = reopen_time();
-        return trouble_;
+        quiet_since_ = link_.now();
+        received_.clear();
+        echoes_ = false;
     }
-    quiet_since_ = link_->now();
-    received_.clear();
-    echoes_ = false;
-    reopened_ = settings_.serial || std::exchange(was_away_, false);
-    answered_ = false;
-    answers_ = 0;
-    ready_ = quiet_since_ + settings_.connect_delay;
-    return await_ready();
-}
-
-std::optional<LinkTrouble> ModbusBus::await_ready() {
-    while (link_->now() < ready_) {
-        if (Patience{ready_, host_}.is_interrupted())
-            return LinkTrouble{"interrupted", "", true};
-        link_->sleep_until(std::min(ready_, link_->now() + wake_slice));
-    }
-    return std::nullopt;
+    return connection_.await_ready();
 }
 
 void ModbusBus::close() {
-    link_->close();
-}
-
-bool ModbusBus::take_reopened() {
-    return std::exchange(reopened_, false);
+    link_.close();
 }
 
 Exchange ModbusBus::lose() {
-    trouble_ = link_->trouble();
-    link_->close();
-    learn_closing();
-    // A server that accepts and closes at once is not to be stormed.
-    if (!settings_.serial && !answered_)
-        reopen_wait_ = std::clamp(2 * reopen_wait_, first_reopen, last_reopen);
-    next_open_ = settings_.serial ? link_->now() : reopen_time();
+    connection_.lose();
     return lost();
 }
 
@@ -136,94 +102,73 @@ Exchange ModbusBus::lost() const {
     return result;
 }
 
-SteadyTime ModbusBus::reopen_time() {
-    const auto least = settings_.serial ? reopen_wait_.count() : reopen_wait_.count() / 2;
-    return link_->now() + milliseconds(std::uniform_int_distribution(least, reopen_wait_.count())(random_));
-}
-
 // Many devices close an idle connection, some after each answer: what was not sent yet is not lost.
 bool ModbusBus::reopen_if_closed() {
-    if (!link_->is_open())
+    if (!link_.is_open())
         return !open();
     if (settings_.serial)
         return true;
     std::array<std::uint8_t, room> stray{};
     std::size_t got = 0;
-    switch (link_->receive(stray, link_->now(), got)) {
+    switch (link_.receive(stray, link_.now(), got)) {
     case ByteLink::Received::nothing:
         return true;
     case ByteLink::Received::bytes:
-        quiet_since_ = link_->now();
+        quiet_since_ = link_.now();
         if (is_unnumbered())
-            late_answers_ += settle(Bytes(stray).first(got));
+            late_answers_ += settle(owed_, settings_, Bytes(stray).first(got));
         else
             take_in(Bytes(stray).first(got));
         return true;
     case ByteLink::Received::lost:
         break;
     }
-    const bool has_answered = answered_;
+    const bool has_answered = connection_.has_answered();
     static_cast<void>(lose());
     return has_answered && !open();
 }
 
-// One that answers once and closes is asked on a new connection each time: on the old one the next request,
-// perhaps a command, could be lost.
-void ModbusBus::learn_closing() {
-    if (settings_.serial || is_for_one_)
-        return;
-    const bool after_one = answers_ == 1 && link_->now() < last_answer_ + right_after;
-    closed_after_one_ = after_one ? closed_after_one_ + 1 : 0;
-    if (closed_after_one_ < enough_closed)
-        return;
-    is_for_one_ = true;
-    note_ = LinkTrouble{"closes_after_answer",
-                        settings_.text() + " closes the connection after each answer. Each request now has a "
-                                           "connection of its own; that works, and takes a little longer."};
-}
-
 // With one request under way on a connection on which nothing is owed there is nothing to mix up.
 bool ModbusBus::learn_numbers(const Misfit& misfit) {
-    link_->close();
-    if (++misnumbered_ >= enough_strange) {
-        numbers_ = AnswerNumbers::own;
-        note_ = LinkTrouble{"answer_numbers",
-                            settings_.text() + " numbers its answers in a way of its own (" +
-                                std::to_string(misfit.came) + " in answer to request " +
-                                std::to_string(misfit.wanted) +
-                                "). They are taken all the same; after an answer that did not come in time, "
-                                "requests that look alike wait until it can no longer come."};
-    }
+    link_.close();
+    if (numbering_.on_other())
+        connection_.set_note({"answer_numbers", settings_.text() +
+                                                    " numbers its answers in a way of its own (" +
+                                                    std::to_string(misfit.came) + " in answer to request " +
+                                                    std::to_string(misfit.wanted) +
+                                                    "). They are taken all the same; after an answer that "
+                                                    "did not come in time, requests that look "
+                                                    "alike wait until it can no longer come."});
     return !open();
 }
 
 Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing) {
     sent_ = 0;
     if (!reopen_if_closed() || (is_unnumbered() && !await_owed(request)))
-        return link_->is_open() ? lose() : lost();
-    const SteadyTime first_sent = link_->now();
+        return link_.is_open() ? lose() : lost();
+    const SteadyTime first_sent = link_.now();
     bool was_silent = false;
     Exchange result;
     for (int attempt_number = 1; attempt_number <= timing.retries + 1; ++attempt_number) {
-        if (attempt_number > 1 && link_->now() >= timing.until)
+        if (attempt_number > 1 && link_.now() >= timing.until)
             break;
-        const SteadyTime began = link_->now();
+        const SteadyTime began = link_.now();
         result = attempt(request, timing);
         result.attempts = attempt_number;
         result.was_sent = sent_ > 0;
         result.duration_us =
-            static_cast<std::uint32_t>(duration_cast<microseconds>(link_->now() - began).count());
+            static_cast<std::uint32_t>(duration_cast<microseconds>(link_.now() - began).count());
         if (result.status == Exchange::Status::answered || result.status == Exchange::Status::lost)
             break;
-        if (result.misfit.kind == Misfit::Kind::other_number && numbers_ == AnswerNumbers::unknown &&
+        if (result.misfit.kind == Misfit::Kind::other_number && numbering_.kind() == AnswerNumbers::unknown &&
             !writes(request)) {
             if (!learn_numbers(result.misfit))
                 return lost();
             --attempt_number;
             continue;
         }
-        was_silent =
-            was_silent || (result.status != Exchange::Status::exception && !came_damaged(result, request));
+        was_silent = was_silent || (result.status != Exchange::Status::exception &&
+                                    !came_damaged(result, received_.size(), request));
         if (result.status == Exchange::Status::silent && attempt_number > timing.silent_retries)
             break;
         if (writes(request) && result.status != Exchange::Status::exception)
@@ -232,32 +177,17 @@ Exchange ModbusBus::exchange(const BusRequest& request, const BusTiming& timing)
             if (!says_later(result.code) || (writes(request) && result.code == acknowledge))
                 break;
             if (attempt_number <= timing.retries)
-                link_->sleep_until(link_->now() + busy_pause);
+                link_.sleep_until(link_.now() + busy_pause);
         }
     }
     const bool is_exception = result.status == Exchange::Status::exception;
     const bool is_answered = is_exception || result.status == Exchange::Status::answered;
     if (is_unnumbered())
         owed_.note(request,
-                   {first_sent, link_->now(), sent_, timing.timeout, is_answered, is_exception, was_silent});
-    answered_ = answered_ || is_answered;
-    if (answered_)
-        reopen_wait_ = milliseconds(0);
-    if (is_answered) {
-        last_answer_ = link_->now();
-        if (++answers_ > 1)
-            closed_after_one_ = 0;
-        if (is_for_one_)
-            link_->close();
-    }
+                   {first_sent, link_.now(), sent_, timing.timeout, is_answered, is_exception, was_silent});
+    if (is_answered)
+        connection_.on_answer();
     return result;
-}
-
-// Was what came the answer itself? Something else that was heard while it was waited for is as good as
-// silence.
-bool ModbusBus::came_damaged(const Exchange& result, const BusRequest& request) const {
-    return result.misfit.kind == Misfit::Kind::damaged ||
-           (result.misfit.kind == Misfit::Kind::garbage && received_.size() == rtu_answer_size(request));
 }
 
 Exchange ModbusBus::attempt(const BusRequest& request, const BusTiming& timing) {
@@ -271,22 +201,22 @@ Exchange ModbusBus::attempt(const BusRequest& request, const BusTiming& timing) 
 bool ModbusBus::keep_silence(milliseconds pause) {
     if (!settings_.rtu_framing) {
         if (pause.count() > 0)
-            link_->sleep_until(quiet_since_ + pause);
+            link_.sleep_until(quiet_since_ + pause);
         return true;
     }
     std::array<std::uint8_t, room> stray{};
-    const SteadyTime limit = link_->now() + chatter_limit + pause;
+    const SteadyTime limit = link_.now() + chatter_limit + pause;
     for (;;) {
         const SteadyTime free = std::min(quiet_since_ + silence_ + pause, std::max(limit, quiet_since_));
         std::size_t got = 0;
-        switch (link_->receive(stray, free, got)) {
+        switch (link_.receive(stray, free, got)) {
         case ByteLink::Received::nothing:
             return true;
         case ByteLink::Received::lost:
             return false;
         case ByteLink::Received::bytes:
-            quiet_since_ = link_->now();
-            late_answers_ += settle({stray.data(), got});
+            quiet_since_ = link_.now();
+            late_answers_ += settle(owed_, settings_, {stray.data(), got});
             if (quiet_since_ > limit)
                 return true;
         }
@@ -297,23 +227,23 @@ Exchange ModbusBus::attempt_rtu(const BusRequest& request, const BusTiming& timi
     const BusFrame frame = rtu_frame(request);
     const std::size_t size = rtu_answer_size(request);
     received_.clear();
-    SteadyTime sent = link_->now();
+    SteadyTime sent = link_.now();
     ++sent_;
-    if (!link_->send(frame.bytes(), sent + timing.patience))
+    if (!link_.send(frame.bytes(), sent + timing.patience))
         return lose();
     sent += character_ * static_cast<int>(frame.bytes().size());
-    const SteadyTime deadline = std::max(sent, link_->now()) + timing.patience;
+    const SteadyTime deadline = std::max(sent, link_.now()) + timing.patience;
     SteadyTime until = deadline;
     Exchange result;
     for (;;) {
         std::array<std::uint8_t, room> chunk{};
         std::size_t got = 0;
-        const ByteLink::Received outcome = link_->receive(chunk, until, got);
+        const ByteLink::Received outcome = link_.receive(chunk, until, got);
         if (outcome == ByteLink::Received::lost)
             return lose();
         if (outcome == ByteLink::Received::nothing)
             break;
-        quiet_since_ = link_->now();
+        quiet_since_ = link_.now();
         if (received_.empty())
             learn_turnaround(microseconds_of(quiet_since_ - sent - character_));
         take_in(Bytes(chunk).first(got));
@@ -361,90 +291,69 @@ void ModbusBus::take_in(Bytes chunk) {
 void ModbusBus::sleep_through(std::size_t characters, SteadyTime deadline) {
     const auto rest = character_ * static_cast<int>(characters) * 7 / 8;
     if (rest > shortest_sleep)
-        link_->sleep_until(std::min(deadline, quiet_since_ + rest));
+        link_.sleep_until(std::min(deadline, quiet_since_ + rest));
 }
 
 Exchange ModbusBus::attempt_tcp(const BusRequest& request, const BusTiming& timing) {
-    const SteadyTime sent = link_->now();
+    const SteadyTime sent = link_.now();
     const SteadyTime deadline = sent + timing.patience;
-    next_transaction();
-    const BusFrame frame = tcp_frame(request, transaction_);
-    // The answer to a write says what it confirms; with numbers of their own nothing else is under way.
-    const bool any_number = numbers_ == AnswerNumbers::own ||
-                            (numbers_ == AnswerNumbers::unknown && request.function > last_read);
+    const std::uint16_t transaction = numbering_.next();
+    const bool any_number = numbering_.takes_any(request);
+    const BusFrame frame = tcp_frame(request, transaction);
     if (any_number)
         received_.clear();
     ++sent_;
-    if (!link_->send(frame.bytes(), deadline))
+    if (!link_.send(frame.bytes(), deadline))
         return lose();
     Exchange result;
     SteadyTime until = deadline;
     for (;;) {
         std::array<std::uint8_t, room> chunk{};
         std::size_t got = 0;
-        const ByteLink::Received outcome = link_->receive(chunk, until, got);
+        const ByteLink::Received outcome = link_.receive(chunk, until, got);
         if (outcome == ByteLink::Received::lost)
             return lose();
         if (outcome == ByteLink::Received::nothing) {
-            if (result.misfit.kind == Misfit::Kind::other_number && numbers_ == AnswerNumbers::ours &&
-                ++misnumbered_ >= enough_after_ours) {
-                numbers_ = AnswerNumbers::unknown; // the device was changed for another
-                misnumbered_ = 0;
-            }
+            if (result.misfit.kind == Misfit::Kind::other_number)
+                numbering_.on_other_only();
             return result;
         }
         received_.insert(received_.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(got));
         const ModbusAnswer answer =
-            find_tcp_answer(received_, request, any_number ? std::nullopt : std::optional(transaction_));
+            find_tcp_answer(received_, request, any_number ? std::nullopt : std::optional(transaction));
         late_answers_ += answer.foreign;
         if (!answer.misnumbered.empty()) {
-            result.misfit = {Misfit::Kind::other_number, transaction_,
+            result.misfit = {Misfit::Kind::other_number, transaction,
                              static_cast<unsigned>(answer.misnumbered[0] << 8 | answer.misnumbered[1])};
             result.misfit.keep(answer.misnumbered);
-            if (numbers_ == AnswerNumbers::unknown)
-                until = std::min(deadline, link_->now() + frame_over);
+            if (numbering_.kind() == AnswerNumbers::unknown)
+                until = std::min(deadline, link_.now() + frame_over);
         }
-        if (answer.kind == ModbusAnswer::Kind::data || answer.kind == ModbusAnswer::Kind::exception) {
-            quiet_since_ = link_->now();
-            learn_turnaround(microseconds_of(quiet_since_ - sent));
-            finish(result, answer, request);
-            if (any_number) {
-                owed_.remember(tcp_frames_as_rtu(Bytes(received_).first(answer.consumed)));
-            } else {
-                numbers_ = AnswerNumbers::ours;
-                misnumbered_ = 0;
-            }
-        }
-        if (answer.kind == ModbusAnswer::Kind::mismatch) {
-            result.status = Exchange::Status::damaged;
-            result.misfit = diagnose_tcp(answer.body, request);
-            result.misfit.keep(received_);
-            received_.clear();
-            return result;
-        }
-        received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(answer.consumed));
+        if (answer.kind != ModbusAnswer::Kind::incomplete)
+            take_tcp(result, answer, request, sent, any_number);
+        received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                                   answer.consumed, received_.size())));
         if (answer.kind != ModbusAnswer::Kind::incomplete)
             return result;
     }
 }
 
-// Never 0, and never the same with its bytes swapped: what some devices answer with.
-void ModbusBus::next_transaction() {
-    do
-        ++transaction_;
-    while (transaction_ >> 8 == (transaction_ & 0xFF));
-}
-
-unsigned ModbusBus::settle(Bytes received) {
-    return settings_.rtu_framing ? owed_.settle(received) : owed_.settle(tcp_frames_as_rtu(received));
-}
-
-void ModbusBus::finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) const {
-    result.status = answer.kind == ModbusAnswer::Kind::exception ? Exchange::Status::exception
-                                                                 : Exchange::Status::answered;
-    result.code = answer.code;
-    if (result.status == Exchange::Status::answered && request.function <= 4)
-        result.words = payload_words(answer.payload, request);
+void ModbusBus::take_tcp(Exchange& result, const ModbusAnswer& answer, const BusRequest& request,
+                         SteadyTime sent, bool any_number) {
+    if (answer.kind == ModbusAnswer::Kind::mismatch) {
+        result.status = Exchange::Status::damaged;
+        result.misfit = diagnose_tcp(answer.body, request);
+        result.misfit.keep(received_);
+        received_.clear();
+        return;
+    }
+    quiet_since_ = link_.now();
+    learn_turnaround(microseconds_of(quiet_since_ - sent));
+    finish(result, answer, request);
+    if (any_number)
+        owed_.remember(tcp_frames_as_rtu(Bytes(received_).first(answer.consumed)));
+    else
+        numbering_.on_right();
 }
 
 void ModbusBus::learn_turnaround(double us) {
@@ -462,29 +371,29 @@ nanoseconds ModbusBus::clear_after(milliseconds timeout) const {
 
 // Listens until nothing can come any more that would be taken for the answer to `request`. False: link lost.
 bool ModbusBus::await_owed(const BusRequest& request) {
-    owed_.forgive(link_->now());
+    owed_.forgive(link_.now());
     for (;;) {
         const SteadyTime when = clear_at(request);
-        if (when <= link_->now())
+        if (when <= link_.now())
             return true;
         std::array<std::uint8_t, room> chunk{};
         std::size_t got = 0;
         received_.clear();
         SteadyTime until = when;
         for (;;) {
-            const ByteLink::Received outcome = link_->receive(chunk, until, got);
+            const ByteLink::Received outcome = link_.receive(chunk, until, got);
             if (outcome == ByteLink::Received::lost)
                 return false;
             if (outcome == ByteLink::Received::nothing)
                 break;
-            quiet_since_ = link_->now();
+            quiet_since_ = link_.now();
             if (received_.size() + got > room)
                 received_.clear();
             received_.insert(received_.end(), chunk.begin(),
                              chunk.begin() + static_cast<std::ptrdiff_t>(got));
             until = quiet_since_ + frame_over;
         }
-        late_answers_ += settle(received_);
+        late_answers_ += settle(owed_, settings_, received_);
     }
 }
 

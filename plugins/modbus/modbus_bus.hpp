@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "link/byte_link.hpp"
+#include "modbus/answer_numbers.hpp"
+#include "modbus/bus_connection.hpp"
 #include "modbus/frame.hpp"
 #include "modbus/modbus_settings.hpp"
 #include "modbus/owed_answers.hpp"
@@ -9,8 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <random>
-#include <utility>
 #include <vector>
 
 // One request, one answer: owns the link, keeps the silence between frames, matches answers to requests and
@@ -39,7 +38,7 @@ struct Exchange {
         exception, ///< the device said no: `code`
         silent,    ///< no answer in time
         damaged,   ///< something came, but no answer to this; see `misfit`
-        lost       ///< the link is gone; see ModbusBus::trouble()
+        lost       ///< the link is gone; see BusConnection::trouble()
     };
     Status status = Status::silent;
     std::uint8_t code = 0;
@@ -49,11 +48,6 @@ struct Exchange {
     std::uint32_t duration_us = 0; ///< of the last attempt
     std::vector<std::uint16_t> words{};
 };
-
-/// How the other side numbers its answers on TCP.
-/// ours: as the protocol wants it, so that a late answer is known by its number. own: in a way of its own (0
-/// each time, a counter, bytes swapped): then what may still be owed is waited for, as with RTU frames.
-enum class AnswerNumbers : std::uint8_t { unknown, ours, own };
 
 /// Invariant: at most one request is under way, and before it is sent the line was silent for silence_ and
 /// the device's pause. A line that is never silent is used all the same after half a second.
@@ -65,20 +59,15 @@ public:
     ModbusBus(const LinkSettings& settings, std::unique_ptr<ByteLink> link, const PluginHost* host);
     ~ModbusBus();
 
-    /// Opens the link unless it is open. After a failure it is tried again only when a growing time is over
-    /// (TCP, spread by chance so that many do not come at once) or every half second (serial); until then the
-    /// same trouble is returned at once. Returns when `connect_delay` is over, which the host ends early.
+    ModbusBus(const ModbusBus&) = delete;
+    ModbusBus& operator=(const ModbusBus&) = delete;
+
+    /// Opens the link unless it is open, and waits until it is ready; see BusConnection.
     [[nodiscard]] std::optional<LinkTrouble> open();
-    [[nodiscard]] bool is_open() const { return link_->is_open(); }
-    /// When open() will try; in the past if now.
-    [[nodiscard]] SteadyTime next_open() const { return next_open_; }
-    /// Whether anything was answered since the link was opened.
-    [[nodiscard]] bool has_answered() const { return answered_; }
+    [[nodiscard]] bool is_open() const { return link_.is_open(); }
     /// Debts stay: a serial server may outlive the connection and hand a late answer to the next one.
     void close();
-    /// True once after the link was opened.
-    /// For a caller that must look again at what may have been plugged in meanwhile.
-    [[nodiscard]] bool take_reopened();
+    [[nodiscard]] BusConnection& connection() { return connection_; }
 
     /// The link must be open; blocks at most for the debts, and (retries + 1) times pause and patience. An
     /// exception ends it at once, apart from 5 and 6, which are asked again after 100 ms. After `lost` the
@@ -96,65 +85,43 @@ public:
     /// How long requests that look alike wait after one with this timeout was given up.
     [[nodiscard]] std::chrono::nanoseconds clear_after(std::chrono::milliseconds timeout) const;
 
-    [[nodiscard]] const LinkTrouble& trouble() const { return trouble_; }
     /// What a request costs here, as measured; before that as assumed.
     /// 5 ms of turnaround on a serial line and 1 ms on TCP until answers came; each answer then counts for a
     /// tenth.
     [[nodiscard]] LinkCost cost(std::chrono::milliseconds pause) const;
     /// Answers that came to requests already given up: a timeout that is too short shows here.
     [[nodiscard]] std::uint64_t late_answers() const { return late_answers_; }
-    [[nodiscard]] AnswerNumbers numbers() const { return numbers_; }
-    /// What was learned of the other side, for a technician; once.
-    [[nodiscard]] std::optional<LinkTrouble> take_note() { return std::exchange(note_, std::nullopt); }
-    void sleep(std::chrono::milliseconds time) { link_->sleep_until(link_->now() + time); }
+    [[nodiscard]] AnswerNumbers numbers() const { return numbering_.kind(); }
+    void sleep(std::chrono::milliseconds time) { link_.sleep_until(link_.now() + time); }
 
 private:
     /// One request, one wait, no retry.
     [[nodiscard]] Exchange attempt(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_rtu(const BusRequest& request, const BusTiming& timing);
     [[nodiscard]] Exchange attempt_tcp(const BusRequest& request, const BusTiming& timing);
+    void take_tcp(Exchange& result, const ModbusAnswer& answer, const BusRequest& request, SteadyTime sent,
+                  bool any_number);
     /// Nothing but the order of the answers tells which request one belongs to.
     [[nodiscard]] bool is_unnumbered() const {
-        return settings_.rtu_framing || numbers_ == AnswerNumbers::own;
+        return settings_.rtu_framing || numbers() == AnswerNumbers::own;
     }
-    [[nodiscard]] std::optional<LinkTrouble> await_ready();
     /// The link must be open. False: it was closed, and could not be opened again.
     [[nodiscard]] bool reopen_if_closed();
     /// After a right answer with another number, the only one on its connection: is it always so?
     [[nodiscard]] bool learn_numbers(const Misfit& misfit);
-    void learn_closing();
-    unsigned settle(Bytes received);
-    [[nodiscard]] bool came_damaged(const Exchange& result, const BusRequest& request) const;
     /// False: the link was lost meanwhile. What is heard may pay what is owed.
     [[nodiscard]] bool keep_silence(std::chrono::milliseconds pause);
     [[nodiscard]] bool await_owed(const BusRequest& request);
-    void finish(Exchange& result, const ModbusAnswer& answer, const BusRequest& request) const;
     void take_in(Bytes chunk);
     void sleep_through(std::size_t characters, SteadyTime deadline);
     void learn_turnaround(double us);
     [[nodiscard]] Exchange lose();
     [[nodiscard]] Exchange lost() const;
-    void next_transaction();
-    [[nodiscard]] SteadyTime reopen_time();
 
     LinkSettings settings_;
-    const PluginHost* host_;
-    std::unique_ptr<ByteLink> link_;
-    LinkTrouble trouble_;
-    SteadyTime next_open_{};
-    std::chrono::milliseconds reopen_wait_{0}; ///< at most; a part of it is left to chance
-    std::minstd_rand random_;
-    SteadyTime ready_{}; ///< the connect_delay is over
-    bool reopened_ = false;
-    bool was_away_ = true;     ///< it was never opened, or could not be
-    bool answered_ = false;    ///< since it was opened
-    int answers_ = 0;          ///< since it was opened
-    int closed_after_one_ = 0; ///< connections in a row that brought one answer
-    bool is_for_one_ = false;  ///< each connection brings one answer
-    SteadyTime last_answer_{};
-    AnswerNumbers numbers_ = AnswerNumbers::unknown;
-    int misnumbered_ = 0; ///< answers in a row
-    std::optional<LinkTrouble> note_;
+    BusConnection connection_;
+    ByteLink& link_; ///< of the connection
+    AnswerNumbering numbering_;
 
     std::chrono::nanoseconds character_{0}; ///< on a serial line
     std::chrono::nanoseconds silence_{0};
@@ -162,7 +129,6 @@ private:
     OwedAnswers owed_;
     int sent_ = 0;        ///< requests of the exchange that runs, all of them or a part
     bool echoes_ = false; ///< the line sends back what we send
-    std::uint16_t transaction_ = 0;
     /// At most 600 bytes: twice the longest frame and an echo.
     std::vector<std::uint8_t> received_;
     double turnaround_us_;

@@ -161,7 +161,7 @@ Exchange ModbusScan::ask(std::uint8_t unit, RegisterTable table, RegisterSpan sp
         result.attempts = 2;
     }
     if (result.status == Exchange::Status::lost)
-        trouble_ = bus_->trouble();
+        trouble_ = bus_->connection().trouble();
     return result;
 }
 
@@ -169,9 +169,9 @@ Exchange ModbusScan::ask(std::uint8_t unit, RegisterTable table, RegisterSpan sp
 bool ModbusScan::reopen_soon() {
     constexpr std::chrono::seconds most{2};
     constexpr std::chrono::milliseconds slice{20};
-    if (settings_.link.serial || bus_->next_open() > std::chrono::steady_clock::now() + most)
+    if (settings_.link.serial || bus_->connection().next_open() > std::chrono::steady_clock::now() + most)
         return false;
-    while (std::chrono::steady_clock::now() < bus_->next_open()) {
+    while (std::chrono::steady_clock::now() < bus_->connection().next_open()) {
         if (calls_.is_over())
             return false;
         std::this_thread::sleep_for(slice);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 // One request and all that follows from its answer: readings, reports, and lessons on what the device does

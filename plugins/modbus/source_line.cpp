@@ -30,7 +30,7 @@ bool SourceLine::open() {
             report(*trouble);
         return false;
     }
-    if (bus_.take_reopened())
+    if (bus_.connection().take_reopened())
         units_.wake();
     return true;
 }
@@ -54,9 +54,9 @@ BusTiming SourceLine::timing_of(const UnitSettings& unit, int silent_retries) co
 bool SourceLine::await_reopening() {
     constexpr std::chrono::milliseconds most_waited{1000}, slice{20};
     if (settings_.serial || bus_.is_open() ||
-        bus_.next_open() - std::chrono::steady_clock::now() > most_waited)
+        bus_.connection().next_open() - std::chrono::steady_clock::now() > most_waited)
         return true;
-    while (std::chrono::steady_clock::now() < bus_.next_open()) {
+    while (std::chrono::steady_clock::now() < bus_.connection().next_open()) {
         if (is_over()) {
             interrupted_ = true;
             return false;
@@ -76,7 +76,7 @@ bool SourceLine::reopen() {
 Exchange SourceLine::ask(const BusRequest& request, const BusTiming& timing) {
     Exchange result = bus_.exchange(request, timing);
     if (result.status == Exchange::Status::lost) {
-        const bool was_idle = bus_.has_answered();
+        const bool was_idle = bus_.connection().has_answered();
         bool is_open = (was_idle || has_worked_) && reopen();
         if (is_open && ((was_idle && !writes(request)) || !result.was_sent)) {
             result = bus_.exchange(request, timing);
@@ -85,7 +85,7 @@ Exchange SourceLine::ask(const BusRequest& request, const BusTiming& timing) {
         }
         if (result.status == Exchange::Status::lost) {
             if (!is_open && !failed_ && !interrupted_)
-                report(bus_.trouble());
+                report(bus_.connection().trouble());
             if (!is_open)
                 return result;
             result.status = Exchange::Status::damaged;
@@ -94,7 +94,7 @@ Exchange SourceLine::ask(const BusRequest& request, const BusTiming& timing) {
             return result;
         }
     }
-    if (const auto note = bus_.take_note())
+    if (const auto note = bus_.connection().take_note())
         host_.report(THINGS_NOTE, THINGS_SOURCE, 0, note->code, note->text);
     const bool answered =
         result.status == Exchange::Status::answered || result.status == Exchange::Status::exception;
