@@ -2,21 +2,25 @@
 #pragma once
 
 #include "delivery/backoff.hpp"
-#include "delivery/explanation.hpp"
-#include "delivery/packer.hpp"
-#include "delivery/upload_status.hpp"
-#include "delivery/uploader.hpp"
-#include "model/backlog.hpp"
+#include "delivery/device_report.hpp"
+#include "delivery/fetch_wish.hpp"
+#include "delivery/https.hpp"
+#include "delivery/pack_size.hpp"
+#include "delivery/parking.hpp"
+#include "delivery/upload_ports.hpp"
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-// What the uploader knows of one device, and what that device should post next. State without I/O; used by
-// the uploader only, on the loop. Times are CLOCK_BOOTTIME in milliseconds.
+// The uploads of one device: what it should post next and when, the post it has on its way, and what an
+// answer means for its readings. Owned by the uploader, which decides whose turn it is; loop only. It holds
+// no readings but those on their way and those under suspicion: after a crash they are still in the queue.
 namespace things {
 
 /// Why a post is made.
@@ -33,124 +37,134 @@ enum class Purpose : std::uint8_t {
 /// A post to make, and when.
 struct UploadPlan {
     Purpose purpose = Purpose::live;
-    std::int64_t when_ms = 0;
+    std::int64_t when_ms = 0; ///< CLOCK_BOOTTIME
 };
 
-/// A stretch of a batch. The parts of a batch that is searched share it.
-/// `batch` is shared because halves of halves of one pack are posted at different times; the last one frees
-/// it.
+/// A stretch of a batch. `batch` is shared because halves of halves of one pack are posted at different
+/// times; the last one frees it.
 struct Slice {
     std::shared_ptr<const Batch> batch;
     std::size_t from = 0, count = 0;
 };
 
-/// A slice on its way.
-struct Flight {
-    Purpose purpose = Purpose::live;
-    Slice slice;
-    std::size_t bytes = 0;
-};
-
-/// A reading that was refused alone: once more, unchanged, a while later; then it is a dead letter.
-struct Recheck {
-    Slice slice;
-    std::int64_t when_ms = 0;
-    std::string reason;
-};
-
-/// What one device has waiting, in flight and refused. Public members are the uploader's to change; what has
-/// rules of its own (limits, parking, fetching) is private.
 class DeviceUpload {
 public:
-    DeviceUpload(UploadDevice device, const ThingsConfig& things);
+    /// `ports` outlives the device.
+    DeviceUpload(UploadPorts& ports, UploadDevice device);
+    DeviceUpload(const DeviceUpload&) = delete;
+    DeviceUpload& operator=(const DeviceUpload&) = delete;
+
+    /// Also brings back a device that was removed or retired. One whose secret or name changed is tried at
+    /// once.
+    void update(const UploadDevice& device);
+    /// What waits is still sent, but no post is made only to fetch a downlink.
+    void retire();
+    /// Hands back what is held apart from a post on its way. The device goes when its turn has ended.
+    void remove();
+    /// As remove(), and the post on its way is given up too: its answer will not be heard.
+    void close();
+    /// The configuration changed; `is_elsewhere`: so did the platform's address.
+    void configure(bool is_elsewhere);
+    /// An operator, a new secret or a new address: no more waiting.
+    void try_now();
+    /// Ends a wait of its own after a failure, but not one that the platform asked for.
+    void on_link_up();
+    void ask_for_fetch() { fetch_.ask(ports_.clock.boot_ms()); }
+
+    /// Whether the device is to be looked at soon. True if that is news.
+    [[nodiscard]] bool mark_notified() { return !std::exchange(is_notified_, true); }
+    void end_notified() { is_notified_ = false; }
 
     /// The next post, if there is anything to post. Not to be asked while busy.
-    /// Its order: again, search, then by due time live, recheck, backlog, and a repeat only if nothing waits;
-    /// of live posts three in a row (one, with a quota) are followed by one of the backlog. While parked only
+    /// Order: again, search, then by due time live, recheck, backlog, and a repeat only if nothing waits; of
+    /// live posts three in a row (one, with a quota) are followed by one of the backlog. While parked only
     /// probes; while flushing only what is live or may have arrived before.
-    [[nodiscard]] std::optional<UploadPlan> plan(const Waiting& waiting, const ThingsConfig& things,
-                                                 const BatchConfig& batch, bool is_flushing,
-                                                 std::int64_t now_ms) const;
-    /// The present limits of a pack.
-    /// The configured ones, 16 times as much with a `min_interval` (fewer messages, larger), or less after a
-    /// 413.
-    [[nodiscard]] PackLimits limits(const ThingsConfig& things, const BatchConfig& batch) const;
-    /// How many readings to take for a pack with these limits.
-    /// An estimate by the mean size of a record, rather too many: what does not fit goes back to the queue.
-    [[nodiscard]] std::size_t readings_for(const PackLimits& limits) const;
+    [[nodiscard]] std::optional<UploadPlan> plan() const;
+    /// Begins a turn with a post of readings that are held here; none if they must be taken from the queue.
+    [[nodiscard]] std::optional<Post> begin(Purpose purpose);
+    /// Takes the readings of a turn from the queue; `handler` may be called at once.
+    void take(Purpose purpose, std::function<void(Batch)> handler);
+    /// Packs what was taken. What can never be sent becomes a dead letter here; none if nothing is left.
+    [[nodiscard]] std::optional<Post> on_taken(Purpose purpose, Batch batch);
+    /// The turn is over, whatever came of it.
+    void end_turn() { is_busy_ = false; }
 
-    /// What a built pack measured: the mean size of a record decides how many the next one takes.
-    /// `records` is at least 1.
-    void note_packed(std::size_t records, std::size_t bytes);
-    /// After a 413: less from now on.
-    /// Both at least 1 whatever is given. They grow by a quarter after each 50 accepted packs.
-    void cut_limits(std::size_t records, std::size_t bytes);
-    /// After an accepted pack: slowly more again.
-    void recover_limits(const ThingsConfig& things, const BatchConfig& batch);
-    /// Refused for who it is (401, 404) or for all it says: only probes from now on, the first within a
-    /// minute, then rarer, up to an hour. `random` in [0, 1) spreads them.
-    void park(const std::string& why, bool by_content, std::int64_t now_ms, double random);
-    /// Its wait for probes begins at the shortest again when it is parked next.
-    void unpark();
-    /// An operator or a new secret: no more waiting.
-    void try_now(std::int64_t now_ms);
-    /// One more post is wanted to fetch a downlink; at most so many a minute.
-    /// 30 of them; the next one waits for the minute to end.
-    void ask_for_fetch(std::int64_t now_ms);
-    /// A post left: `min_interval` and `downlink_poll` count from here.
-    void note_posted(std::int64_t now_ms);
+    void note_answer(const Answer& answer, const Verdict& verdict, const Explanation& words) {
+        report_.note_answer(answer, verdict, words);
+    }
+    /// What becomes of the readings of the post, by verdict:
+    ///   delivered    settled as accepted; ends parking
+    ///   retry        kept, to be sent again byte-identical if they may have arrived
+    ///   park         kept, and everything that was under suspicion too
+    ///   halve        kept, with lower limits; one alone is treated as by bisect
+    ///   bisect       halved until one alone is refused; tried once more after a minute, then a dead letter
+    ///   misdirected  kept; the whole uplink pauses
+    void on_answer(const Answer& answer, const Verdict& verdict, bool is_uplink_down);
 
-    UploadDevice device;
-    std::string base_name;
-    DeviceUploads stats;
-    Backoff backoff;
-    std::optional<Flight> flight;
-    std::vector<Span> again;       ///< to be sent once more, byte-identical; empty: none
-    std::vector<Slice> suspects;   ///< the next one at the back
-    std::deque<Recheck> rechecks;  ///< by time
-    std::optional<Reading> newest; ///< newest accepted one
-    Explanation last;              ///< the answer to its last post
-    std::string waits_for;         ///< why not_before_ms is set
-    std::string park_reason;
-    std::string told_failure;          ///< the cause that its alarm tells; empty: no alarm
-    std::int64_t not_before_ms = 0;    ///< after a failure
-    std::int64_t failing_since_ms = 0; ///< the first failure of its own since a pack was accepted; 0: none
-    std::int64_t nothing_until_ms = 0; ///< the queue had nothing to hand out although it counts some
-    std::int64_t last_post_ms = 0;     ///< 0: none yet
-    std::int64_t last_dead_log_ms = 0;
-    std::size_t dead_unlogged = 0;
-    int refusals_in_a_row = 0; ///< posts whose content was refused since one was accepted
-    int live_in_a_row = 0;
-    int logged_retry = 0; ///< kind of the failure that was logged last
-    std::int64_t logged_retry_ms = 0;
-    std::int64_t logged_search_ms = 0; ///< 0: never
-    bool is_busy = false;              ///< taking readings, or in flight
-    bool is_notified = false;
-    /// The device was removed while busy; it goes with its answer.
-    bool is_removed = false;
-    bool is_retired = false; ///< no more in the configuration: only what waits is sent
-    bool is_parked = false, is_parked_by_content = false;
-    bool is_park_told = false;  ///< the alarm is raised
-    bool is_wait_asked = false; ///< not_before_ms is the platform's wish
+    [[nodiscard]] const UploadDevice& device() const { return device_; }
+    [[nodiscard]] bool is_busy() const { return is_busy_; } ///< takes readings, or has a post out
+    [[nodiscard]] bool is_sending() const { return flight_.has_value(); }
+    [[nodiscard]] bool is_removed() const { return is_removed_; }
+    [[nodiscard]] bool is_parked() const { return parking_.is_parked(); }
+    [[nodiscard]] const Explanation& last() const { return report_.last(); }
+    /// `uplink_problem`: why the uplink is down; empty if it is up.
+    [[nodiscard]] DeviceUploads status(const std::string& uplink_problem) const;
 
 private:
+    struct Flight {
+        Purpose purpose = Purpose::live;
+        Slice slice;
+        std::size_t bytes = 0;
+    };
+    /// A reading that was refused alone: once more, unchanged, a while later; then it is a dead letter.
+    struct Recheck {
+        Slice slice;
+        std::int64_t when_ms = 0;
+        std::string reason;
+    };
+    /// After a failure of its own. A device that waits is not planned before `until_ms`.
+    struct Wait {
+        std::int64_t until_ms = 0;
+        std::string reason;
+        bool is_asked = false; ///< by the platform
+    };
+
     /// Whatever may have arrived goes first, then ten waiting readings, then what was accepted before.
     [[nodiscard]] std::optional<UploadPlan> plan_parked(const Waiting& waiting) const;
-    [[nodiscard]] std::int64_t live_due_ms(const Waiting& waiting, const BatchConfig& batch, bool is_flushing,
-                                           std::int64_t now_ms) const;
+    [[nodiscard]] UploadPlan plan_usual(const Waiting& waiting, bool has_quota) const;
+    [[nodiscard]] std::int64_t live_due_ms(const Waiting& waiting) const;
+    [[nodiscard]] Post make_post(Flight flight, std::string body);
+    void on_delivered(const Flight& flight, const Answer& answer);
+    void on_retry(Flight flight, const Answer& answer, const Verdict& verdict, bool is_uplink_down);
+    void on_refused_device(const Flight& flight);
+    void on_too_large(const Flight& flight, const Verdict& verdict);
+    void on_refused_content(const Flight& flight, const std::string& reason);
+    void search_in_halves(const Slice& all);
+    void park(bool by_content);
+    void unpark();
+    void check_again_later(const Slice& slice, const std::string& reason);
+    void set_aside(const Slice& slice, const std::string& reason);
+    void settle(const Flight& flight, Fate fate);
+    void keep(const Slice& slice);
 
-    std::int64_t probe_ms_ = 0;
-    Milliseconds probe_wait_{0};
-    std::optional<PackLimits> cut_; ///< lower limits after a 413
-    int packs_since_cut_ = 0;
-    /// A guess until the first pack of four readings or more was measured.
-    double bytes_per_record_ = 60;
-    std::int64_t fetch_ms_ = 0; ///< when to post for a downlink; 0: not asked
-    std::int64_t fetch_window_ms_ = 0;
-    int fetches_in_window_ = 0;
+    UploadPorts& ports_;
+    UploadDevice device_;
+    DeviceReport report_;
+    Parking parking_;
+    PackSize size_;
+    FetchWish fetch_;
+    Backoff backoff_;
+    Wait wait_;
+    std::optional<Flight> flight_;
+    std::vector<Span> again_;           ///< to be sent once more, byte-identical; empty: none
+    std::vector<Slice> suspects_;       ///< the next one at the back
+    std::deque<Recheck> rechecks_;      ///< by time
+    std::optional<Reading> newest_;     ///< newest accepted one
+    std::int64_t nothing_until_ms_ = 0; ///< the queue had nothing to hand out although it counts some
+    std::int64_t last_post_ms_ = 0;     ///< 0: none yet
+    int refusals_in_a_row_ = 0;         ///< posts whose content was refused since one was accepted
+    int live_in_a_row_ = 0;
+    bool is_busy_ = false, is_notified_ = false, is_removed_ = false, is_retired_ = false;
 };
-
-/// The sequence numbers of a slice as spans.
-[[nodiscard]] std::vector<Span> spans_of(const Slice& slice);
 
 } // namespace things
