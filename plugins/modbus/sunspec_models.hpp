@@ -9,7 +9,8 @@
 #include <string_view>
 
 // The SunSpec models that the plugin knows: common (1), inverters with integers (101-103) and floats
-// (111-113), meters with integers (201-204) and floats (211-214), several MPP trackers (160). Pure.
+// (111-113), meters with integers (201-204) and floats (211-214), several MPP trackers (160). Pure. The
+// points stand in sunspec_table.hpp, which is made from the device maps.
 // A place is written MODEL.POINT with the names of the standard (103.W, 203.TotWhImp), and MODEL.N.POINT
 // where a block repeats (160.2.DCW is the power of module 2).
 namespace things {

@@ -155,5 +155,5 @@ devices:
             CHECK_FALSE(loaded.config->devices[0].points.empty());
         ++count;
     }
-    CHECK(count >= 50);
+    CHECK(count >= 125);
 }

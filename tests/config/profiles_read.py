@@ -3,7 +3,8 @@
 """profiles_read.py GATEWAY PLUGIN-DIR: every shipped Modbus profile, read from a device that is made of its map.
 
 For each map in packaging/devices a Modbus TCP server of its own is filled with a known value in every register of the
-map, as the map says it is encoded (this file shares no code with the plugin nor with make-profiles' conversion). The
+map, as the map says it is encoded (this file shares no code with the plugin nor with make-profiles' conversion). Over them lie
+the words of EXAMPLES, which are not made from the map. The
 real executable then reads the device with the shipped profile, and name, unit and value of every point must be what
 the map says. The server keeps the limits of the product: functions, size of a request, even addresses, and registers
 that do not exist. Needs python3-yaml.
@@ -11,6 +12,7 @@ that do not exist. Needs python3-yaml.
 import importlib.machinery
 import json
 import pathlib
+import re
 import socket
 import socketserver
 import struct
@@ -31,6 +33,28 @@ FACTORS = {('kW', 'W'): 1000, ('kvar', 'var'): 1000, ('kVA', 'VA'): 1000, ('kWh'
            ('kVAh', 'VAh'): 1000, ('%', '/100'): 1, ('%', '%EL'): 1, ('hPa', 'Pa'): 100, ('mm', 'm'): 0.001}
 TEXT_FACTORS = {('VAh', 'VAh'): 1, ('MOhm', 'Ohm'): 1e6}
 SCALE_FACTOR = -1  # in every scale register
+# Words on the wire and what they mean, from documents of the makers and from how other programs read the device:
+# profile, table, address, words in hexadecimal, then the points.
+EXAMPLES = [
+    ('eastron-sdm630-v2', 'input', 0, '4366 3334', {'electricPotentialL1': 230.20001}),
+    ('senseair-s8', 'input', 3, '0190', {'CO2Concentration': 400}),
+    ('renke-rs-ws-n01', 'holding', 0, '0292 FF9B', {'humidity': 65.8, 'temperature': -10.1}),
+    ('generic-xy-md02', 'input', 1, '0131 0222', {'temperature': 30.5, 'humidity': 54.6}),
+    ('peacefair-pzem-016', 'input', 0, '0898 03E8 0000 0898 0000', {'electricPotential': 220, 'electricCurrent': 1, 'power': 220}),
+    ('l-mag-flowmeter', 'input', 4112, 'C41C 6000', {'flow': -625.5}),
+    ('carlo-gavazzi-em24-din', 'input', 0, '08FC 0000', {'electricPotentialL1': 230}),
+    # A kilowatt fed into the grid is negative, whichever way the device counts; a charging battery is positive.
+    ('huawei-sun2000-full', 'holding', 37113, '0000 03E8', {'meterPower': -1000}),
+    ('solaredge-inverter-full', 'holding', 40206, '0064 FFFF FFFF FFFF 0001', {'meterPower': -1000, 'meterPowerL1': 10,
+                                                                               'meterPowerL2': 10, 'meterPowerL3': 10}),
+    ('victron-gx', 'holding', 820, 'FC18', {'gridPowerL1': -1000}),
+    ('deye-hybrid-1p', 'holding', 190, 'FC18', {'batteryPower': 1000}),
+    ('eastron-sdm630-v2', 'input', 12, 'C47A 0000', {'powerL1': -1000}),
+    ('growatt-tl-xh', 'input', 3028, '0000 2710', {'apparentPowerL1': 1000}),
+    # Models of floats: 0x459C4000 is 5000, 0x42480000 is 50. Offsets are from the id of the model.
+    ('sunspec-inverter-113', 'holding', 22, '459C 4000 4248 0000', {'power': 5000, 'frequency': 50}),
+    ('sunspec-meter-213', 'holding', 26, '4248 0000 C47A 0000', {'frequency': 50, 'power': -1000}),
+]
 MAKER = importlib.machinery.SourceFileLoader('make_profiles', str(ROOT / 'packaging/make-profiles')).load_module()
 
 
@@ -179,7 +203,7 @@ def fill_sunspec(product, device, model):
     foreign = [64321, 7] + [0x5375] * 7
     base = begin + 2 + 68 + len(foreign)
     registers = list(product['registers'])
-    length = {1: 50, 2: 105, 3: 88}[1 if model < 200 and model != 160 else 2 if model != 160 else 3]
+    length = {10: 50, 11: 60, 16: 88, 20: 105, 21: 124}[model // 10]
     device.put(1, 'holding', begin, [0x5375, 0x6E53, 1, 66] + [0] * 66 + foreign)
     device.put(1, 'holding', base, [0] * (length + 2) + [0xFFFF, 0])
     device.cells[1, 'holding', base] = model
@@ -237,18 +261,28 @@ def same(value, wanted):
     return value is not None and abs(value - wanted) <= 1e-9 * max(1, abs(wanted))
 
 
-def map_of(profile):
-    for prefix, stem in (('sunspec-inverter-', 'sunspec-inverter-101-102-103'),
-                         ('sunspec-meter-', 'sunspec-meter-201-202-203')):
-        if profile.startswith(prefix):
-            return stem
-    return profile
+def map_of(profile_file):
+    """The map that the head of a made profile names."""
+    return re.search(r'from (packaging/devices/\S+\.yaml)', profile_file.read_text())[1]
+
+
+def put_examples(profile, device, wanted, unit):
+    for stem, table, address, words, points in EXAMPLES:
+        if stem != profile:
+            continue
+        if stem.startswith('sunspec-'):  # the model comes behind the common model and a foreign one
+            model = int(stem.rsplit('-', 1)[1])
+            address += (40000, 50000, 0)[model % 3] + 2 + 68 + 9
+        for offset, word in enumerate(words.split()):
+            device.cells[unit, table, address + offset] = int(word, 16)
+        for name, value in points.items():
+            wanted[name] = (wanted[name][0], value)
 
 
 def prepare(profile_file):
     """A server for one profile, and what its points must say."""
-    profile = yaml.safe_load(profile_file.read_text())
-    product = yaml.safe_load((ROOT / f'packaging/devices/{map_of(profile_file.stem)}.yaml').read_text())
+    profile = yaml.load(profile_file.read_text(), MAKER.LOADER)
+    product = yaml.load((ROOT / map_of(profile_file)).read_text(), MAKER.LOADER)
     device = Device(product.get('limits') or {})
     unit = units_of(product)
     if product.get('relative'):
@@ -257,6 +291,7 @@ def prepare(profile_file):
         expected = fill_plain(product, device, unit)
     wanted = {point['name']: (point.get('unit', ''), expected_of(point, find_expected(point, profile, expected, unit)))
               for point in profile['points']}
+    put_examples(profile_file.stem, device, wanted, unit)
     server = Server(('127.0.0.1', 0), Handler)
     server.device = device
     threading.Thread(target=server.serve_forever, daemon=True).start()
