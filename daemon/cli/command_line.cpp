@@ -217,10 +217,13 @@ private:
             add(*plugins, "show", "The keys of one plugin", [this] { return plugins_show(common_, name_); });
         sub->add_option("NAME", name_)->required();
         add_json(sub);
-        CLI::App* profiles =
-            add(app_, "profiles", "Shipped and local profiles", [this] { return profiles_list(common_); });
+        CLI::App* profiles = add(app_, "profiles", "Shipped and local profiles",
+                                 [this] { return profiles_list(common_, words_); });
         add_json(profiles);
-        add_json(add(*profiles, "list", "Names and products", [this] { return profiles_list(common_); }));
+        sub = add(*profiles, "list", "Names and products", [this] { return profiles_list(common_, words_); });
+        sub->add_option("WORD", words_,
+                        "Only those with this word in name, maker, product, category or models");
+        add_json(sub);
         sub = add(*profiles, "show", "One profile whole", [this] { return profiles_show(common_, name_); });
         sub->add_option("NAME", name_)->required();
     }
@@ -267,6 +270,7 @@ private:
     CommandsOptions commands_;
     ProvisionOptions provision_;
     std::string name_;
+    std::vector<std::string> words_;
 };
 
 } // namespace

@@ -113,7 +113,7 @@ int status(const Common& common, const StatusOptions& options);
 int commands_list(const Common& common, const CommandsOptions& options);
 int plugins_list(const Common& common);
 int plugins_show(const Common& common, const std::string& name);
-int profiles_list(const Common& common);
+int profiles_list(const Common& common, const std::vector<std::string>& words);
 int profiles_show(const Common& common, const std::string& name);
 int provision(const Common& common, const ProvisionOptions& options);
 int schema(const Common& common);

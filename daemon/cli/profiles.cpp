@@ -9,12 +9,18 @@
 
 namespace things::cli {
 
-int profiles_list(const Common& common) {
+int profiles_list(const Common& common, const std::vector<std::string>& words) {
     std::vector<Problem> problems;
-    const std::vector<ProfileInfo> profiles = list_profiles(profile_directories(common.config), problems);
+    const std::vector<ProfileInfo> profiles =
+        find_profiles(list_profiles(profile_directories(common.config), problems), words);
     for (const Problem& problem : problems)
         fmt::print(stderr, "{}\n", problem.text());
     fmt::print("{}", common.json ? profile_list_json(profiles) : profile_list_text(profiles));
+    if (profiles.empty() && !words.empty()) {
+        fmt::print(stderr, "error: no profile has {}; `profiles list` shows all\n",
+                   fmt::join(words, " and "));
+        return failed;
+    }
     return problems.empty() ? done : failed;
 }
 

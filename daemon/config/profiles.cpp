@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <fstream>
 #include <map>
 #include <system_error>
 
@@ -66,7 +68,55 @@ std::string map_lines(const Node& body, const char* key, const char* title) {
     return out.empty() ? "" : fmt::format("{}\n{}", title, out);
 }
 
-std::string point_lines(const Node& body) {
+// What stands behind a # that YAML takes for a comment: at the start or after a blank, outside quotes.
+std::string comment_of(const std::string& line) {
+    char quote = 0;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+        const char c = line[i];
+        if (quote != 0) {
+            i += quote == '"' && c == '\\' ? 1U : 0U;
+            quote = c == quote ? '\0' : quote;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+        } else if (c == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) {
+            const std::size_t text = line.find_first_not_of(" \t", i + 1);
+            return text == std::string::npos ? "" : line.substr(text);
+        }
+    }
+    return {};
+}
+
+// By line, from 1.
+std::map<std::size_t, std::string> comments_of(const std::filesystem::path& file) {
+    std::map<std::size_t, std::string> comments;
+    std::ifstream in(file);
+    std::string line;
+    for (std::size_t number = 1; std::getline(in, line); ++number)
+        if (std::string comment = comment_of(line); !comment.empty())
+            comments.emplace(number, std::move(comment));
+    return comments;
+}
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return lower(text).find(lower(part)) != std::string::npos;
+}
+
+// Most products begin with their maker.
+std::string product_text(const ProfileInfo& profile) {
+    return profile.maker.empty() || contains(profile.product, profile.maker)
+               ? profile.product
+               : fmt::format("{} ({})", profile.product, profile.maker);
+}
+
+std::string point_lines(const Node& body, const std::filesystem::path& file) {
+    // A note is a comment behind the point, which the parser does not keep.
+    const std::map<std::size_t, std::string> comments = comments_of(file);
     const Node* list = body.find("points");
     std::string out;
     for (std::size_t i = 0; list && list->is_list() && i < list->children.size(); ++i) {
@@ -75,7 +125,9 @@ std::string point_lines(const Node& body) {
         for (const auto& [name, value] : entries_of(point))
             if (name->text != "name" && name->text != "unit")
                 rest += fmt::format("  {}: {}", name->text, flow_text(*value));
-        out += fmt::format("  {:<28} {:<6}{}\n", text_of(point, "name"), text_of(point, "unit"), rest);
+        const auto note = comments.find(static_cast<std::size_t>(point.place().line));
+        out += fmt::format("  {:<28} {:<6}{}{}\n", text_of(point, "name"), text_of(point, "unit"), rest,
+                           note == comments.end() ? "" : "  # " + note->second);
     }
     return "Points\n" + out;
 }
@@ -96,8 +148,9 @@ std::vector<ProfileInfo> list_profiles(const std::vector<std::filesystem::path>&
             continue;
         }
         const Node* points = body->find("points");
+        const Node* models = body->find("models");
         list.push_back({name, text_of(*body, "plugin"), text_of(*body, "product"), text_of(*body, "maker"),
-                        text_of(*body, "category"), file,
+                        text_of(*body, "category"), models ? flow_text(*models) : "", file,
                         points && points->is_list() ? points->children.size() : 0});
     }
     problems = found.take();
@@ -126,17 +179,34 @@ std::string show_profile(const std::vector<std::filesystem::path>& directories, 
            list_lines(*body, "models", "Models") + list_lines(*body, "documents", "Made from") +
            map_lines(*body, "link", "Link as it leaves the factory") +
            map_lines(*body, "device", "Settings of the device (override them in yours)") +
-           list_lines(*body, "quirks", "Worth knowing") + point_lines(*body);
+           list_lines(*body, "quirks", "Worth knowing") + point_lines(*body, found->second);
+}
+
+std::vector<ProfileInfo> find_profiles(std::vector<ProfileInfo> profiles,
+                                       const std::vector<std::string>& words) {
+    const auto has = [](const ProfileInfo& profile, const std::string& word) {
+        return contains(profile.name, word) || contains(profile.product, word) ||
+               contains(profile.maker, word) || contains(profile.category, word) ||
+               contains(profile.models, word);
+    };
+    std::vector<ProfileInfo> found;
+    for (ProfileInfo& profile : profiles)
+        if (std::all_of(words.begin(), words.end(),
+                        [&](const std::string& word) { return has(profile, word); }))
+            found.push_back(std::move(profile));
+    return found;
 }
 
 std::string profile_list_text(const std::vector<ProfileInfo>& profiles) {
-    std::size_t width = 0;
-    for (const ProfileInfo& profile : profiles)
-        width = std::max(width, profile.name.size());
+    std::size_t name = 0, category = 0;
+    for (const ProfileInfo& profile : profiles) {
+        name = std::max(name, profile.name.size());
+        category = std::max(category, profile.category.size());
+    }
     std::string out;
     for (const ProfileInfo& profile : profiles)
-        out +=
-            fmt::format("{:<{}}  {:>3} points  {}\n", profile.name, width, profile.points, profile.product);
+        out += fmt::format("{:<{}}  {:>3} points  {:<{}}  {}\n", profile.name, name, profile.points,
+                           profile.category, category, product_text(profile));
     return out;
 }
 

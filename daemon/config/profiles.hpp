@@ -14,6 +14,7 @@ namespace things {
 struct ProfileInfo {
     std::string name;
     std::string plugin, product, maker, category;
+    std::string models; ///< as one line
     std::filesystem::path file;
     std::size_t points = 0;
 };
@@ -23,13 +24,17 @@ struct ProfileInfo {
 std::vector<ProfileInfo> list_profiles(const std::vector<std::filesystem::path>& directories,
                                        std::vector<Problem>& problems);
 
-/// A page for people: product, documents, link settings, quirks, device keys, points. Empty if there is no
+/// Those that have each word in name, product, maker, category or models; capitals do not matter.
+std::vector<ProfileInfo> find_profiles(std::vector<ProfileInfo> profiles,
+                                       const std::vector<std::string>& words);
+
+/// A page for people: product, documents, link settings, quirks, device keys, points with the comments behind
+/// them. Empty if there is no
 /// such profile; `hint` then holds the nearest name or nothing.
 std::string show_profile(const std::vector<std::filesystem::path>& directories, const std::string& name,
                          std::string& hint);
 
-/// The lines of `profiles list`.
-/// Ended by a newline, as is the JSON.
+/// The lines of `profiles list`: name, points, category, product. Ended by a newline, as is the JSON.
 std::string profile_list_text(const std::vector<ProfileInfo>& profiles);
 std::string profile_list_json(const std::vector<ProfileInfo>& profiles);
 
