@@ -74,9 +74,8 @@ struct BatchConfig {
     friend bool operator==(const BatchConfig&, const BatchConfig&) = default;
 };
 
-/// What is given up when the queue has reached `max_size`: `thin` keeps every second reading of the oldest
-/// part.
-enum class WhenFull : std::uint8_t { drop_oldest, drop_newest, thin };
+/// What is given up when the queue has reached `max_size`.
+enum class WhenFull : std::uint8_t { drop_oldest, drop_newest };
 
 /// `queue`: where readings wait. `max_size` in bytes of the files on flash, 1 MiB to 1 TiB; `commit_interval`
 /// 100 ms to 1 h; a `max_age` of 0 means no limit.

@@ -61,7 +61,7 @@ public:
     virtual void take(DeviceId device, Lane lane, std::size_t most, std::function<void(Batch)> handler) = 0;
 
     /// Takes exactly those readings of `spans` that are still unsent, for a retry of the same pack or its
-    /// halves. Nothing at all if one of the numbers has come to mean another reading (`when_full: thin`).
+    /// halves.
     virtual void take(DeviceId device, const std::vector<Span>& spans,
                       std::function<void(Batch)> handler) = 0;
 

@@ -236,16 +236,6 @@ bool DeviceLog::insert(Block block, bool is_clean, std::uint64_t segment) {
                           [this](Span span) { return outstanding_in(span); });
 }
 
-bool DeviceLog::is_touched(Span span) const {
-    if (flight_.count(span) > 0 || held_numbers_.count(span) > 0)
-        return true;
-    // A chunk that reaches over the span's ends would be evicted only in part.
-    return std::any_of(chunks().begin(), chunks().end(), [&span](const Chunk& c) {
-        const bool meets = c.block.first < span.last && c.block.last() > span.first;
-        return meets && (!c.is_clean || c.block.first < span.first || c.block.last() > span.last);
-    });
-}
-
 std::uint64_t DeviceLog::outstanding() const {
     return available_.size() + flight_.size() + held_numbers_.size();
 }

@@ -77,8 +77,6 @@ public:
     bool insert(Block block, bool is_clean, std::uint64_t segment);
     /// As Chunks::evict(): what goes must be loaded before it can be sent.
     void evict(Span span) { chunks_.evict(span); }
-    /// Whether some of a span is in flight, or in memory and nowhere else.
-    [[nodiscard]] bool is_touched(Span span) const;
     /// Bytes of all chunks.
     [[nodiscard]] std::int64_t memory() const { return chunks_.memory(); }
 

@@ -87,8 +87,7 @@ std::vector<std::uint64_t> Queue::Impl::finished_segments() const {
 /// power cut would only send them again: so they wait for a commit of readings, but not much longer than that
 /// would have to come, and not at all when they are many.
 bool Queue::Impl::is_settling_due() const {
-    if (flash_settled_ == 0 || is_adopted_unsafe_ || hot_->is_broken() || !delete_blocks_.empty() ||
-        !thins_.empty())
+    if (flash_settled_ == 0 || is_adopted_unsafe_ || hot_->is_broken() || !delete_blocks_.empty())
         return false;
     const std::int64_t waited_ms = clock_.boot_ms() - settled_since_ms_;
     return waited_ms >= commit_interval_ms() * 5 / 4 ||
@@ -100,7 +99,7 @@ bool Queue::Impl::is_settling_due() const {
 bool Queue::Impl::has_work() const {
     if (flash_changed_ || (flash_settled_ > 0 && hot_->is_broken()) || alarms_.contains("flash") ||
         !unsaved_dead_.empty() || !unsaved_dead_gone_.empty() || !unsaved_commands_.empty() ||
-        !delete_blocks_.empty() || !thins_.empty())
+        !delete_blocks_.empty())
         return true;
     const std::int64_t too_old_ms = clock_.boot_ms() - commit_interval_ms();
     for (const Device& d : devices_)

@@ -92,8 +92,6 @@ public:
         std::uint64_t trimmed_to = 0;
         bool is_dirty = false; ///< has readings that are not in the hot log
         bool is_loading = false;
-        std::uint64_t epoch = 0; ///< counts renumberings of blocks
-        SpanSet renumbered;      ///< numbers that mean other readings than when they were last handed out
         std::deque<Request> requests;
     };
     /// Readings that one commit put on flash, by device; deleted as a whole once all of them are settled.
@@ -165,10 +163,8 @@ private:
     bool try_serve(DeviceId id, Request& request);
     /// Reads on the archive's thread; nothing else of this device is handed out until it is back.
     void load(DeviceId id, std::uint64_t from, std::uint64_t count);
-    /// What flash should have had and did not is dropped as damaged. Blocks that were renumbered meanwhile
-    /// (`epoch`) are not believed: they are read again.
-    void after_load(DeviceId id, std::uint64_t from, std::uint64_t epoch,
-                    std::optional<std::vector<Block>> blocks);
+    /// What flash should have had and did not is dropped as damaged.
+    void after_load(DeviceId id, std::uint64_t from, std::optional<std::vector<Block>> blocks);
     void finish_batch(Batch& batch);
     /// Moves the stamp of a reading, by 1 ms after its series' last one, if it would repeat it; searches
     /// memory only after a real step back of the clock.
@@ -237,7 +233,6 @@ private:
     // Age, size and memory, applied before a commit so that it carries what they decided.
     void apply_limits(CommitRequest& request);
     void make_room(std::int64_t excess);
-    bool thin_block(const BlockInfo& info);
     void drop_aged();
     /// Drops the oldest chunks of the largest device until a sixteenth is free. With drop_newest nothing
     /// goes: append() refuses.
@@ -315,13 +310,8 @@ private:
         bool flash_changed = false, any_change = false;
         std::uint64_t flash_settled = 0;
     } progress_;
-    struct PendingThin {
-        BlockInfo info;
-        std::vector<Span> keep;
-    };
     std::vector<BlockInfo> oldest_;           ///< of the last commit
     std::vector<std::int64_t> delete_blocks_; ///< decided, not yet on flash
-    std::vector<PendingThin> thins_;          ///< decided, not yet on flash
     std::int64_t used_ = 0, file_size_ = 0;
     std::uint64_t commits_ = 0;
     struct HotFile {

@@ -13,7 +13,6 @@ namespace things {
 namespace {
 
 constexpr std::int64_t log_reserve = std::int64_t{1024} * 1024; // of max_size, for the write-ahead log
-constexpr std::uint64_t worth_thinning = 64;                    // readings; fewer take a page all the same
 
 } // namespace
 
@@ -31,10 +30,6 @@ void Queue::Impl::apply_limits(CommitRequest& request) {
     else
         clear_alarm("full");
     request.delete_blocks.insert(request.delete_blocks.end(), delete_blocks_.begin(), delete_blocks_.end());
-    for (const PendingThin& thin : thins_) {
-        request.thin_blocks.push_back(thin.info);
-        request.thin_keep.push_back(thin.keep);
-    }
 }
 
 void Queue::Impl::make_room(std::int64_t excess) {
@@ -58,10 +53,6 @@ void Queue::Impl::make_room(std::int64_t excess) {
             rest.push_back(info);
             continue;
         }
-        if (options_.config.when_full == WhenFull::thin && thin_block(info)) {
-            freed += info.size / 2;
-            continue;
-        }
         drop(info.device, info.span, DropReason::full);
         if (devices_[info.device].log.outstanding_in(info.span) > 0)
             continue; // in flight: it ends in a moment
@@ -69,26 +60,6 @@ void Queue::Impl::make_room(std::int64_t excess) {
         freed += info.size;
     }
     oldest_ = std::move(rest);
-}
-
-/// Drops every second reading of a block. The rest is renumbered to the end of its span, because a set of
-/// every second number would be as large as the readings. False: it must be dropped or left alone.
-bool Queue::Impl::thin_block(const BlockInfo& info) {
-    Device& device = devices_[info.device];
-    const std::vector<Span> keep = device.log.outstanding_spans_in(info.span);
-    if (keep.size() != 1 || keep[0].last != info.span.last || device.log.is_touched(info.span))
-        return false;
-    const std::uint64_t outstanding = keep[0].size();
-    if (outstanding < worth_thinning)
-        return false;
-    const std::int64_t before = device.log.memory();
-    device.log.evict(info.span);
-    memory_ += device.log.memory() - before;
-    drop(info.device, {info.span.first, info.span.last - outstanding / 2}, DropReason::full);
-    ++device.epoch;
-    device.renumbered.add({info.span.last - outstanding / 2, info.span.last});
-    thins_.push_back({info, keep});
-    return true;
 }
 
 void Queue::Impl::drop_aged() {
@@ -124,7 +95,7 @@ void Queue::Impl::drop_aged() {
         log::warning("queue: {} readings older than queue.max_age were dropped", count);
 }
 
-/// Memory is full because flash refuses: the oldest (or, by policy, every second or no) readings go.
+/// Memory is full because flash refuses: the oldest readings go or, by policy, none.
 void Queue::Impl::limit_memory() {
     set_alarm("memory", "Memory for readings is full because flash cannot be written; readings are dropped");
     if (options_.config.when_full == WhenFull::drop_newest)

@@ -125,15 +125,8 @@ void Queue::Impl::serve(DeviceId id) {
 
 bool Queue::Impl::try_serve(DeviceId id, Request& request) {
     Device& device = devices_[id];
-    // Whoever asks for numbers wants the readings that had them: none rather than others.
-    const bool is_outdated =
-        !request.by_lane && std::any_of(request.spans.begin(), request.spans.end(),
-                                        [&device](const Span& s) { return device.renumbered.count(s) > 0; });
-    std::vector<Span> spans;
-    if (request.by_lane)
-        spans = device.log.pick(request.lane, request.most);
-    else if (!is_outdated)
-        spans = device.log.pick(request.spans);
+    const std::vector<Span> spans =
+        request.by_lane ? device.log.pick(request.lane, request.most) : device.log.pick(request.spans);
     if (const std::optional<std::uint64_t> absent = device.log.first_absent(spans)) {
         std::uint64_t count = 0;
         for (const Span& s : spans)
@@ -151,8 +144,6 @@ bool Queue::Impl::try_serve(DeviceId id, Request& request) {
         count += static_cast<std::size_t>(s.size());
     batch.readings.reserve(count);
     batch.sequence.reserve(count);
-    for (const Span& s : spans)
-        device.renumbered.remove(s); // known by their new numbers from now on
     const std::vector<Span> unreadable = device.log.start_flight(spans, batch);
     for (const Span& s : unreadable)
         log::error("queue: {} readings of device {} cannot be decoded and are lost",
@@ -179,14 +170,12 @@ void Queue::Impl::finish_batch(Batch& batch) {
 void Queue::Impl::load(DeviceId id, std::uint64_t from, std::uint64_t count) {
     Device& device = devices_[id];
     device.is_loading = true;
-    archive_->read(id, from, count,
-                   [this, id, from, epoch = device.epoch](std::optional<std::vector<Block>> blocks) {
-                       after_load(id, from, epoch, std::move(blocks));
-                   });
+    archive_->read(id, from, count, [this, id, from](std::optional<std::vector<Block>> blocks) {
+        after_load(id, from, std::move(blocks));
+    });
 }
 
-void Queue::Impl::after_load(DeviceId id, std::uint64_t from, std::uint64_t epoch,
-                             std::optional<std::vector<Block>> blocks) {
+void Queue::Impl::after_load(DeviceId id, std::uint64_t from, std::optional<std::vector<Block>> blocks) {
     Device& device = devices_[id];
     device.is_loading = false;
     if (!blocks) {
@@ -201,10 +190,6 @@ void Queue::Impl::after_load(DeviceId id, std::uint64_t from, std::uint64_t epoc
             nothing.lane = r.lane;
             r.handler(std::move(nothing));
         }
-        return;
-    }
-    if (epoch != device.epoch) {
-        serve(id);
         return;
     }
     std::uint64_t there = device.log.next(); // lowest number that is there, from `from` on

@@ -65,7 +65,6 @@ void Queue::Impl::mark_stored(const CommitResult& result) {
     file_size_ = result.file_size;
     oldest_ = result.oldest;
     delete_blocks_.clear();
-    thins_.clear();
     progress_.dead.clear();
     progress_.dead_gone.clear();
     saved_devices_ = progress_.devices;
@@ -106,8 +105,6 @@ void Queue::Impl::forget_storage(bool was_damage) {
     saved_devices_ = saved_series_ = 0;
     oldest_.clear();
     delete_blocks_.clear();
-    for (const PendingThin& thin : std::exchange(thins_, {}))
-        ++devices_[thin.info.device].epoch;
     for (Device& d : devices_) {
         d.log.set_safe_to(0);
         d.trimmed_to = 0;

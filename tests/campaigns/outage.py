@@ -17,7 +17,7 @@ from support.site import SECRET, Site
 
 ROWS = "16"
 TRIALS = {"ci": 1, "hand": 8}
-KINDS = [(30, 60, 1 << 20, "drop_oldest"), (1, 10, 64 << 20, "drop_oldest"), (30, 60, 1 << 20, "thin"),
+KINDS = [(30, 60, 1 << 20, "drop_oldest"), (1, 10, 64 << 20, "drop_oldest"),
          (30, 60, 1 << 20, "drop_newest")]  # days, seconds between readings, queue.max_size, queue.when_full
 BUG = "every hundredth reading never emitted"
 DEVICE = str(uuid.UUID(int=1 + (4 << 76) + (8 << 60)))

@@ -24,7 +24,7 @@ TEST_CASE("the example of the design loads with every value") {
     const Loaded loaded = files.load(R"(
 things: {parallel: 4, retry: {initial: 2s, max: 30s}, ca_file: ca.pem}
 batch: {max_age: 30s, max_bytes: 64KiB}
-queue: {path: q.db, max_size: 16MB, when_full: thin, max_age: 7d, keep_removed: false}
+queue: {path: q.db, max_size: 16MB, when_full: drop_newest, max_age: 7d, keep_removed: false}
 time: {require_sync: false, unsynced: hold}
 web: null
 log: {level: debug}
@@ -61,7 +61,7 @@ devices:
     CHECK(config.batch.max_bytes == 65536);
     CHECK(config.queue.path == files.folder() / "q.db");
     CHECK(config.queue.max_size == 16'000'000);
-    CHECK(config.queue.when_full == WhenFull::thin);
+    CHECK(config.queue.when_full == WhenFull::drop_newest);
     CHECK(config.queue.max_age == hours(7 * 24));
     CHECK_FALSE(config.keep_removed);
     CHECK_FALSE(config.time.require_sync);

@@ -75,9 +75,6 @@ TEST_CASE("a full queue keeps its size and drops by policy, counted") {
     SUBCASE("drop_newest") {
         rig.options.config.when_full = WhenFull::drop_newest;
     }
-    SUBCASE("thin") {
-        rig.options.config.when_full = WhenFull::thin;
-    }
     rig.start();
     rig.feed(300);
     CHECK(rig.largest < limit + 70'000); // a block or two over
@@ -97,39 +94,6 @@ TEST_CASE("a full queue keeps its size and drops by policy, counted") {
         CHECK(values.front() == 1.5);
     else
         CHECK(values.back() == 600'000.5);
-    if (rig.options.config.when_full == WhenFull::thin)
-        CHECK(values.front() < 420'000); // drop_oldest would begin at about 500,000
-}
-
-TEST_CASE("a retry gets the readings it names or none, also when readings were thinned out") {
-    LimitRig rig;
-    rig.options.config.when_full = WhenFull::thin;
-    rig.start();
-    rig.feed(80); // full
-    const Batch first = rig.take(0, Lane::backlog, 2000);
-    rig.keep(first);
-    const std::vector<Span> spans{{first.sequence.front(), first.sequence.back() + 1}};
-    std::map<std::uint64_t, double> known;
-    for (std::size_t i = 0; i < first.sequence.size(); ++i)
-        known[first.sequence[i]] = std::get<double>(first.readings[i].value);
-    REQUIRE(known.size() == 2000);
-    std::size_t fewer = 0;
-    for (int round = 0; round < 40; ++round) {
-        rig.feed(1);
-        Batch again;
-        bool done = false;
-        rig.queue->take(0, spans, [&](Batch b) {
-            again = std::move(b);
-            done = true;
-        });
-        rig.run_until([&done] { return done; });
-        for (std::size_t i = 0; i < again.sequence.size(); ++i)
-            REQUIRE(std::get<double>(again.readings[i].value) == known[again.sequence[i]]);
-        fewer += again.readings.size() < known.size() ? 1 : 0;
-        rig.keep(again);
-    }
-    CHECK(fewer > 0);
-    CHECK(rig.take(0, Lane::backlog, 100).readings.size() == 100); // the rest is there, under its new numbers
 }
 
 TEST_CASE("readings older than max_age go, counted") {

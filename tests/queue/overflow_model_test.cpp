@@ -279,7 +279,7 @@ TEST_CASE("a random walk through overflow, crashes and boots without a clock los
     std::uint64_t crashes = 0, dropped = 0;
     const std::pair<WhenFull, Unsynced> policies[] = {{WhenFull::drop_oldest, Unsynced::send_estimate},
                                                       {WhenFull::drop_newest, Unsynced::drop},
-                                                      {WhenFull::thin, Unsynced::hold}};
+                                                      {WhenFull::drop_oldest, Unsynced::hold}};
     for (const auto& [when_full, unsynced] : policies) {
         OverflowWalk walk(seed, when_full, unsynced);
         for (std::uint64_t i = 0; i < steps / 3; ++i)

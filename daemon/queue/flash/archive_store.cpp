@@ -165,8 +165,6 @@ void ArchiveStore::delete_all(const CommitRequest& request) {
         s.delete_block.bind(1, id).run();
     for (const auto& [device, base] : request.trims)
         s.trim.bind(1, device).bind(2, signed_of(base)).bind(3, signed_of(base)).run();
-    for (std::size_t i = 0; i < request.thin_blocks.size(); ++i)
-        thin(request.thin_blocks[i], request.thin_keep[i]);
     for (const std::uint64_t id : request.delete_dead)
         s.delete_dead.bind(1, signed_of(id)).run();
     if (request.audit_before_ms > 0)
@@ -297,36 +295,6 @@ std::optional<Block> block_of(const Statement& row) {
 }
 
 } // namespace
-
-void ArchiveStore::thin(const BlockInfo& info, const std::vector<Span>& keep) {
-    Statements& s = *statements_;
-    s.read_one.bind(1, info.id);
-    if (!s.read_one.step())
-        return;
-    const std::optional<Block> old = block_of(s.read_one);
-    s.read_one.reset();
-    s.delete_block.bind(1, info.id).run();
-    if (!old)
-        return;
-    std::uint64_t outstanding = 0;
-    for (const Span& span : keep)
-        outstanding += span.size();
-    // Every second one stays, under the highest numbers of the block: see Queue's drop policy.
-    Block out;
-    out.boot = old->boot;
-    out.first = old->last() - outstanding / 2;
-    BlockPosition at, end;
-    Reading reading;
-    std::uint64_t seen = 0;
-    for (std::uint64_t n = old->first; read_next(*old, at, reading); ++n) {
-        const bool is_kept = std::any_of(keep.begin(), keep.end(),
-                                         [n](const Span& span) { return n >= span.first && n < span.last; });
-        if (is_kept && ++seen % 2 == 0)
-            append(out, end, reading);
-    }
-    if (out.count > 0)
-        write_block(info.device, out);
-}
 
 std::vector<Block> ArchiveStore::read_blocks(DeviceId device, std::uint64_t from, std::uint64_t count) {
     std::vector<Block> blocks;

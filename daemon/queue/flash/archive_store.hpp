@@ -71,8 +71,6 @@ struct CommitRequest {
     std::vector<FoldPiece> fold; ///< by device and rising number
     std::vector<std::uint64_t> delete_segments;
     std::vector<std::int64_t> delete_blocks;
-    std::vector<BlockInfo> thin_blocks;                    ///< keep every second outstanding reading
-    std::vector<std::vector<Span>> thin_keep;              ///< what is outstanding in each of them
     std::vector<std::pair<DeviceId, std::uint64_t>> trims; ///< everything below is settled
     std::string catalogue;                                 ///< additions; empty: none
     std::size_t catalogue_device = 0, catalogue_series = 0;
@@ -161,8 +159,6 @@ private:
     void create_schema();
     void write_fold(const std::vector<FoldPiece>& fold);
     void write_block(DeviceId device, const Block& block);
-    /// The kept half is written under the highest numbers of the block, as Queue counts them.
-    void thin(const BlockInfo& info, const std::vector<Span>& keep);
     void delete_all(const CommitRequest& request);
     void put_all(const CommitRequest& request);
     /// Lets the oldest ended commands go.
