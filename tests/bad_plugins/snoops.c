@@ -4,9 +4,9 @@
  * to), with an @ before it so that the settings do not name it; or `environment`, `descriptors` (more than
  * its own), `landlock` (its version), or something done to the gateway (to itself, where that is the same):
  * `memory`, `signal`, `limits`, `scheduler`, `priority`, `affinity`; or `keys`, `io_uring`, `session` (a
- * child that leaves the group), `mode` and `truncate` (of a file). In earnest, for the campaign `attacks`: `starve` (the
- * gateway of descriptors), `linger` (a child that outlives all), `drive PORT` (another source's device),
- * `freeze` (whoever wakes this source). */
+ * child that leaves the group), `mode` and `truncate` (of a file). In earnest, for the campaign `attacks`:
+ * `starve` (the gateway of descriptors), `linger` (a child that outlives all), `drive PORT` (another source's
+ * device), `freeze` (whoever wakes this source). */
 #define _GNU_SOURCE
 #define NAME "snoops"
 #define OWN_ENTRY

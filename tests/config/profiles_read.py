@@ -33,8 +33,8 @@ FACTORS = {('kW', 'W'): 1000, ('kvar', 'var'): 1000, ('kVA', 'VA'): 1000, ('kWh'
            ('kVAh', 'VAh'): 1000, ('%', '/100'): 1, ('%', '%EL'): 1, ('hPa', 'Pa'): 100, ('mm', 'm'): 0.001}
 TEXT_FACTORS = {('VAh', 'VAh'): 1, ('MOhm', 'Ohm'): 1e6}
 SCALE_FACTOR = -1  # in every scale register
-# Words on the wire and what they mean, from documents of the makers and from how other programs read the device:
-# profile, table, address, words in hexadecimal, then the points.
+# Words on the wire and what they mean, worked out by hand and not from the map: profile, table, address, words in
+# hexadecimal, then the points.
 EXAMPLES = [
     ('eastron-sdm630-v2', 'input', 0, '4366 3334', {'electricPotentialL1': 230.20001}),
     ('senseair-s8', 'input', 3, '0190', {'CO2Concentration': 400}),
