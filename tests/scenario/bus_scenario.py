@@ -119,7 +119,8 @@ class Bus(unittest.TestCase):
                 if fault.says:
                     told = [line for line in log.splitlines() if f"{fault.name}-2" in line and fault.says in line]
                     self.assertTrue(0 < len(told) <= 12, told)
-        too_soon = {name: int(self.site.ask(f"counts {name}").split()[-1]) for name in lines if name != "noise"}
+        # Noise and a late answer begin when they like: a request that is on its way by then crosses them, and nobody could know.
+        too_soon = {name: int(self.site.ask(f"counts {name}").split()[-1]) for name in lines if name not in ("noise", "late")}
         self.assertEqual({name: count for name, count in too_soon.items() if count}, {})
 
     def chatter(self, stop):
