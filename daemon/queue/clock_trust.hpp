@@ -22,7 +22,8 @@
 // out already: there they are 1 ms beside them, 2 ms after a second step over the same times, 3 ms after a
 // third. So no time comes twice, wherever the readings of before are by now, and nothing has to be searched.
 // (Remembering the times of each series was discarded: those on flash, and those accepted long ago, count
-// too.)
+// too. Left open: a burst of one series, which takes every millisecond, and a fourth step over the same
+// times.)
 //
 // Example: boot 5,000 ms, unsynchronised: now() is {5000, boot}. NTP sets the clock at boot 9,000 ms to
 // 1,750,000,009,000: the anchor is 1,750,000,000,000, and the reading of before belongs to
