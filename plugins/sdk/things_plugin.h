@@ -1,20 +1,25 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * The plugin contract of the KPN Things gateway.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
+/* The plugin contract of the KPN Things gateway.
  *
  * A plugin is a shared object that speaks one protocol. It exports one function, things_plugin_entry, which
- * returns a versioned table. Rules of the border:
- *  - Plain C. Every struct begins with its size in bytes as the side that filled it knew it; the reader looks
- *    at no field beyond that size. Arrays of structs are arrays of pointers (or, for readings, strided by
- * size), so every struct can grow at its end within one major version.
- *  - No exception, no C++ type and no allocation crosses: what is passed in is valid during the call only,
- * what is passed out is copied by the host before it returns. Nothing relies on shared memory, so the same
- *    table is served from a process of its own (`isolation: process`).
- *  - A source is called from one thread at a time and never re-entered. The host's functions may be called
- * only from within a call of the host into that source, on the same thread.
- *  - A call may block, but not past its deadline, and returns early once interrupted() is true.
+ * returns a versioned table of functions. The rules between the plugin and the host (the gateway):
+ *
+ *  - Plain C. Every struct but things_value begins with its size in bytes, as known to the side that filled
+ *    it. The reader never looks at a field beyond that size.
+ *  - Arrays of structs are arrays of pointers; arrays of readings have a stride, the size of the first one.
+ *    So every struct can grow at its end within one major version.
+ *  - No exception, no C++ type and no allocation crosses. What is passed in is valid only during the call,
+ *    unless its comment says otherwise; what is passed out is copied by the host before its function returns.
+ *  - Nothing relies on shared memory, so the same table also works from a process of its own
+ *    (`isolation: process`).
+ *  - A source is called from one thread at a time and never re-entered. The plugin may call the host's
+ *    functions only while the host is calling that source, and only on that thread.
+ *  - A call may block, but not past its deadline. It must return early once interrupted() is true.
  *  - Times are in milliseconds: deadlines on CLOCK_MONOTONIC, reading times since the Unix epoch.
- *  - Text is UTF-8, never null; lists come with their count.
+ *  - Text is UTF-8 and never null. Lists come with their count.
+ *
+ * The layout of this file is made by hand: clang-format would break its lists.
  */
 #ifndef THINGS_PLUGIN_H
 #define THINGS_PLUGIN_H
@@ -25,28 +30,26 @@
 extern "C" {
 #endif
 
-/* The host refuses a table with another major version. The minor one grows with every field or flag that is
- * added; the side that knows less just does not see it. */
+/* The host refuses a table with another major version. The minor version grows with every field or flag that
+ * is added; a side built for an older one does not see the additions. */
 #define THINGS_ABI_MAJOR 1
 #define THINGS_ABI_MINOR 1
 
 /* ---- values ------------------------------------------------------------------------------------------- */
 
-/* An empty value is no reading: the host refuses it. Leave the reading out instead. */
 enum things_kind {
-    THINGS_EMPTY = 0,
+    THINGS_EMPTY = 0,  /* no value: the host refuses such a reading, so do not emit it */
     THINGS_BOOL = 1,   /* i: 0 or 1 */
     THINGS_INT = 2,    /* i */
     THINGS_UINT = 3,   /* u */
-    THINGS_NUMBER = 4, /* d; NaN and infinity are refused by the host */
-    THINGS_TEXT = 5    /* text, length bytes, also terminated by a NUL */
+    THINGS_NUMBER = 4, /* d; the host refuses NaN and infinity */
+    THINGS_TEXT = 5    /* text: `length` bytes, followed by a NUL */
 };
 
-/* `length` is of texts, in bytes without the NUL; at most 4096 are taken. The one struct without a size: it
- * cannot grow. */
+/* The only struct without a size: it cannot grow. */
 typedef struct things_value {
-    uint32_t kind; /* enum things_kind */
-    uint32_t length;
+    uint32_t kind;   /* enum things_kind */
+    uint32_t length; /* of a text, in bytes without the NUL; 4096 at most */
     union {
         int64_t i;
         uint64_t u;
@@ -55,28 +58,28 @@ typedef struct things_value {
     };
 } things_value;
 
-/* What a call came to. Anything but THINGS_OK should have been explained through report() before. */
+/* Result of a call. Before a plugin returns anything but THINGS_OK, it explains the cause with report(). */
 enum things_status {
     THINGS_OK = 0,
-    THINGS_INTERRUPTED = 1, /* returned early because interrupted() said so; the rest is asked for again */
-    THINGS_FAILED = 2,      /* the device or the link did not do it */
-    THINGS_REFUSED = 3,     /* the device answered and said no */
-    THINGS_TIMEOUT = 4,     /* no answer in time */
-    THINGS_INVALID = 5,     /* configuration or argument wrong; see problem() */
+    THINGS_INTERRUPTED = 1, /* returned early after interrupted(); the host asks again for the rest */
+    THINGS_FAILED = 2,      /* the device or the link failed */
+    THINGS_REFUSED = 3,     /* the device answered and refused */
+    THINGS_TIMEOUT = 4,     /* the device did not answer in time */
+    THINGS_INVALID = 5,     /* the configuration or an argument is wrong; see problem() */
     THINGS_UNSUPPORTED = 6
 };
 
-/* ---- keys: what may be configured, so that the host validates and documents it ------------------------- */
+/* ---- keys: what may be configured, so that the host can validate and document it ----------------------- */
 
-/* What a key, an event or a problem is about. Indices go with it: of devices and points as in
- * things_source_config, 0 for the source. */
+/* What a key, an event or a problem is about. An index goes with it: that of the device or the point in
+ * things_source_config, and 0 for the source. */
 enum things_level { THINGS_SOURCE = 0, THINGS_DEVICE = 1, THINGS_POINT = 2 };
 
-/* The host checks type, range and choices before create. What is left to the plugin is what only it can know,
+/* The host checks type, range and choices before create. The plugin checks only what the table cannot say,
  * such as two keys that exclude each other. */
 enum things_type {
     THINGS_TYPE_BOOL = 1,
-    THINGS_TYPE_INT = 2, /* decimal or 0x hexadecimal */
+    THINGS_TYPE_INT = 2,      /* decimal or 0x hexadecimal */
     THINGS_TYPE_NUMBER = 3,
     THINGS_TYPE_TEXT = 4,
     THINGS_TYPE_DURATION = 5, /* 500ms 10s 5m 2h 7d; arrives as THINGS_INT in milliseconds */
@@ -85,74 +88,67 @@ enum things_type {
     THINGS_TYPE_MAP = 8       /* scalar to scalar; arrives as items: key, value, key, value ... */
 };
 
-/* A required key that is missing never reaches create. */
 enum things_key_flag {
-    THINGS_REQUIRED = 1,
-    THINGS_SECRET = 2, /* masked wherever it is shown; may be given as {file: }, {credential: } or {env: } */
-    THINGS_INHERIT = 4 /* a device key that a point may override */
+    THINGS_REQUIRED = 1, /* the host reports a missing key and does not call create */
+    THINGS_SECRET = 2,   /* masked when shown; may be given as {file: }, {credential: } or {env: } */
+    THINGS_INHERIT = 4   /* a device key that a point may override */
 };
 
-/* Lives as long as the table. `name`: small letters, digits, - and _, fewer than 100; once a level. Of the
- * table's keys at most 1000. */
+/* Must live as long as the table. A table has 1000 keys at most. */
 typedef struct things_key {
     uint32_t size;
-    uint32_t level; /* enum things_level */
-    const char* name;
-    uint32_t type; /* enum things_type */
-    uint32_t flags;
+    uint32_t level;          /* enum things_level */
+    const char* name;        /* a-z, 0-9, - and _, fewer than 100 bytes; unique within its level */
+    uint32_t type;           /* enum things_type */
+    uint32_t flags;          /* enum things_key_flag */
     const char* unit;        /* "s", "baud", "registers"; "" if none */
-    const char* fallback;    /* the default as it would be written; "" if none */
+    const char* fallback;    /* the default, as a user would write it; "" if none */
     double minimum, maximum; /* of numbers and durations (ms); both 0: no range */
     const char* choices;     /* of THINGS_TYPE_CHOICE, separated by spaces; else "" */
-    const char* group; /* point keys of one group exclude each other and one of them must be there; else "" */
-    const char* help;  /* one sentence */
+    const char* group;       /* exactly one of the point keys of a group must be given; "" if none */
+    const char* help;        /* one sentence */
 } things_key;
 
-/* ---- configuration of one source ------------------------------------------------------------------------
- */
+/* ---- configuration of one source ----------------------------------------------------------------------- */
 
-/* A whole number comes as THINGS_INT, or as THINGS_UINT where it is beyond INT64_MAX; of THINGS_TYPE_NUMBER
- * it may come as an integer, too. A secret comes in the clear: copy it only where it is needed, wipe it,
- * never put it into a text that leaves here. */
+/* A whole number arrives as THINGS_INT, or as THINGS_UINT if it exceeds INT64_MAX, even for a key of
+ * THINGS_TYPE_NUMBER. A secret arrives in clear text: copy it only where you need it, wipe it after use, and
+ * never put it into a text that you pass to the host. */
 typedef struct things_setting {
     uint32_t size;
-    uint32_t item_count; /* of lists and maps */
+    uint32_t item_count;       /* of lists and maps */
     const char* key;
     things_value value;        /* of scalars */
     const things_value* items; /* of lists and maps */
 } things_setting;
 
-/* `name`: as in the configuration. */
 typedef struct things_device {
     uint32_t size;
     uint32_t setting_count;
-    const char* name;
-    const things_setting* const* settings; /* only what was given; defaults are the plugin's to apply */
+    const char* name;                      /* as in the configuration */
+    const things_setting* const* settings; /* only what was given; the plugin applies its defaults */
 } things_device;
 
-/* What a point's `writable` is made of. */
+/* Flags of a point's `writable`. */
 enum things_writable {
     THINGS_WRITABLE = 1,
-    THINGS_WRITE_ONLY =
-        2,               /* never to be read: no poll asks for it, a write is done when it is acknowledged */
-    THINGS_MOMENTARY = 4 /* a pulse: nothing is read back, and no write is ever sent twice */
+    THINGS_WRITE_ONLY = 2, /* never polled: a write is complete as soon as the device acknowledges it */
+    THINGS_MOMENTARY = 4   /* a pulse: the host neither reads it back nor writes it a second time */
 };
 
-/* The host polls a point when `interval_ms` says so; a plugin that listens thins out by it. `writable`: a
- * plugin may do without what only a write needs where it is 0. */
 typedef struct things_point {
     uint32_t size;
-    uint32_t device; /* index into devices */
+    uint32_t device;        /* index into devices */
     const char* name;
-    const char* unit; /* "" if none: the unit in which the value is wanted */
-    int64_t interval_ms;
-    uint32_t writable; /* of enum things_writable; 0: read only */
+    const char* unit;       /* the unit in which the value is wanted; "" if none */
+    int64_t interval_ms;    /* how often the host polls it; a plugin that listens emits no more often */
+    uint32_t writable;      /* enum things_writable; 0: read only */
     uint32_t setting_count;
     const things_setting* const* settings; /* point keys, and device keys that the point overrides */
 } things_point;
 
-/* All of it is valid during create only. Its order is kept for the life of the source: a changed
- * configuration makes a source anew. */
+/* Valid only during create. The indices of devices and points stay valid for the life of the source: when the
+ * configuration changes, the host creates a new source. */
 typedef struct things_source_config {
     uint32_t size;
     uint32_t setting_count;
@@ -164,152 +160,146 @@ typedef struct things_source_config {
     const things_point* const* points;
 } things_source_config;
 
-/* ---- what the host offers -------------------------------------------------------------------------------
- */
+/* ---- what the host offers ------------------------------------------------------------------------------ */
 
-/* With THINGS_OWN_TIME the host takes times from the year 2000 to 2100 and refuses others; without it, it
- * takes the time at which emit was called. An unchanged reading is dropped unless somebody reads the point by
- * hand. */
 enum things_reading_flag {
-    THINGS_OWN_TIME = 1, /* time_ms holds the time at which the device took the value */
-    THINGS_UNCHANGED = 2 /* same capture as reported before; the host drops it */
+    THINGS_OWN_TIME = 1, /* time_ms is when the device took the value; the host refuses years before 2000 and
+                          * after 2100. Without this flag the time is that of the call to emit */
+    THINGS_UNCHANGED = 2 /* the same capture as emitted before: the host drops it, unless somebody is reading
+                          * the point by hand */
 };
 
-/* A reading of a point that is not in the configuration is refused. The host counts what it refuses and what
- * exceeds some times the configured rate, and drops it; the call goes on. */
+/* The host refuses a reading of a point that is not in the configuration, and drops readings that come
+ * several times faster than configured. It counts both, and the call goes on. */
 typedef struct things_reading {
     uint32_t size;
-    uint32_t point; /* index into points */
+    uint32_t point;       /* index into points */
     things_value value;
-    int64_t time_ms; /* with THINGS_OWN_TIME */
-    uint32_t flags;
-    uint32_t duration_us; /* of the request that brought it; 0: not known */
-    const char* raw;      /* what came over the wire ("0x0102 0x0304"), or null; shown by `read`, which polls
-                           * one point alone */
+    int64_t time_ms;      /* with THINGS_OWN_TIME */
+    uint32_t flags;       /* enum things_reading_flag */
+    uint32_t duration_us; /* of the request that brought the value; 0: not known */
+    const char* raw;      /* the bytes as they came ("0x0102 0x0304"), or null; shown by the command `read`,
+                           * which polls one point alone */
 } things_reading;
 
-/* The host keeps one state for each source, device and point: the last problem told is the one that is shown,
- * and a recovery ends it, whatever its code. Repetition costs nothing: it is counted. */
+/* The host keeps one state for each source, device and point. The latest problem is the one shown, and
+ * THINGS_RECOVERED ends it, whatever its code. Report every time: the host counts repetitions and logs only
+ * the beginning, each change and the end. */
 enum things_event_kind {
-    THINGS_PROBLEM =
-        1, /* something failed; the host logs its beginning, its change and its end, with a count */
+    THINGS_PROBLEM = 1,   /* something failed */
     THINGS_RECOVERED = 2, /* it works again */
-    THINGS_NOTE = 3,      /* worth one line */
-    /* Since minor 1. Why there is no value yet ("72 bytes came, no line matches"): not logged and no alarm by
-     * itself. The host shows the last one to whoever reads the point, and in the alarm when the source stays
-     * silent; a reading of the point (of any point, for a source or device) ends it. */
-    THINGS_REASON = 4
+    THINGS_NOTE = 3,      /* worth one line in the log */
+    THINGS_REASON = 4     /* Since minor 1. Why there is no value yet ("72 bytes came, no line matches"). The
+                           * host neither logs it nor raises an alarm for it, but shows the latest one to
+                           * anyone who reads the point, and in the alarm of a source that stays silent. A
+                           * reading ends it: of the point, or of any point for a device or source. */
 };
 
-/* The host cuts `code` after 100 bytes and `text` after 2000. */
 typedef struct things_event {
     uint32_t size;
     uint32_t kind;    /* enum things_event_kind */
     uint32_t level;   /* enum things_level: what the event is about */
     uint32_t index;   /* of the device or point; 0 for the source */
-    const char* code; /* stable word: "timeout", "illegal_address", "crc" */
-    const char* text; /* for a technician: what was asked, what came back, the likely cause, what to try */
+    const char* code; /* a stable word, such as "timeout", "illegal_address", "crc"; cut after 100 bytes */
+    const char* text; /* for a technician: what was asked, what came back, the likely cause, what to try; cut
+                       * after 2000 bytes */
 } things_event;
 
-/* Valid, at the same address, from create until destroy has returned. Null functions do not occur. All calls
- * return at once and none of them fails; what is wrong with an argument is counted and dropped. interrupted()
- * alone may be called from any thread; calls from other threads than the source's are ignored. */
+/* Valid, at the same address, from create until destroy has returned. No function is null. All of them return
+ * at once and none can fail: the host counts and drops a wrong argument. It ignores calls from any thread but
+ * the source's; only interrupted() may be called from any thread. */
 typedef struct things_host {
     uint32_t size;
     uint32_t abi_minor; /* of the host */
-    void* context;      /* hand it back in every call */
+    void* context;      /* pass it to every function below */
 
-    /* Readings leave here; copied before it returns. Readings are strided by readings[0].size. */
-    /* Before it returns the host has copied values, texts and `raw`. An emit outside the points that a poll
-     * asked for is as good as one within. */
+    /* Hands over readings; their stride is readings[0].size. The host has copied values, texts and `raw` when
+     * it returns. A plugin may also emit points that this poll did not ask for. */
     void (*emit)(void* context, const things_reading* readings, uint32_t count);
-    /* Failures and recoveries in plain words; the host thins out repetitions. */
+    /* Hands over failures and recoveries, in plain words. */
     void (*report)(void* context, const things_event* event);
-    /* During create: a mistake in the configuration. index is that of the device or point, key names the
-     * setting
-     * ("" if none). May be called several times; create then returns THINGS_INVALID. */
+    /* During create: a mistake in the configuration. `index` is that of the device or point, `key` names the
+     * setting ("" if none). May be called several times; create then returns THINGS_INVALID. */
     void (*problem)(void* context, uint32_t level, uint32_t index, const char* key, const char* message);
-    /* True when the call should return soon: a command waits, or the source is to stop. */
-    /* Cheap: ask between any two steps. */
+    /* True when the call should return soon, because a command waits or the source must stop. Cheap: ask
+     * between any two steps. */
     int (*interrupted)(void* context);
-    /* During discover and plan: one result as a JSON object on one line. */
-    /* At most 64 KiB. */
+    /* During discover and plan: one result as a JSON object on one line, 64 KiB at most. */
     void (*found)(void* context, const char* json);
-    /* During discover: how far it is, 0 to 1. */
+    /* During discover: the part that is done, 0 to 1. */
     void (*progress)(void* context, double part);
     /* Readable while interrupted() is true; for poll(2) beside the plugin's own descriptors. -1: none. */
     int wake_fd;
 
-    /* Since minor 1: look at `size` first. */
-    /* True while the gateway believes the system clock. Do not find out by other means: the configuration has
-     * a say in it, and a process of its own may not ask the system. */
+    /* Since minor 1: check `size` before you use what follows. */
+
+    /* True while the gateway believes the system clock. Do not find out in any other way: the configuration
+     * can decide it, and a process of its own may not ask the system. */
     int (*clock_trusted)(void* context);
-    /* During create: the longest that one step of a call may take which cannot be cut short, in milliseconds,
-     * as the configuration has it: connecting, or one request with its timeouts. A call then gets at least
-     * that long, and counts as hanging only when it is later than its deadline by twice as much. Ten minutes
-     * at most; not called: 5 s for a call, 3 s for being late. */
+    /* During create: the longest time, in milliseconds, that one uninterruptible step of a call may take with
+     * this configuration, such as connecting, or one request with its timeouts; ten minutes at most. A call
+     * then gets at least that much time, and counts as hanging only when it is twice that much past its
+     * deadline. Without this call: 5 s for a call, hanging when 3 s past its deadline. */
     void (*patience)(void* context, int64_t time_ms);
 } things_host;
 
-/* ---- what the plugin offers ------------------------------------------------------------------------------
- */
+/* ---- what the plugin offers ---------------------------------------------------------------------------- */
 
 typedef struct things_source things_source; /* the plugin's own */
 
 enum things_plugin_flag {
-    THINGS_RUNS_PROGRAMS =
-        1 /* sources start programs that their settings name; of a plugin that comes with the
-           * gateway they then get a process of their own, as those of others do anyway */
+    THINGS_RUNS_PROGRAMS = 1 /* its sources start programs that their settings name. Such a source gets a
+                              * process of its own even if the plugin comes with the gateway; sources of other
+                              * plugins always do */
 };
 
-/* The host copies it; keys and texts stay the plugin's. create, destroy and one of poll and listen must be
- * there. Sources of one plugin run on threads of their own: what they share (a library with global state) the
- * plugin must lock. */
+/* The host copies the table; keys and texts must live as long as the shared object is loaded. create,
+ * destroy, and poll or listen are required; the others may be null. Sources of one plugin run on different
+ * threads: the plugin must lock what they share, such as a library with global state. */
 typedef struct things_plugin {
     uint32_t size;
     uint32_t abi_major;
     uint32_t abi_minor;
     uint32_t key_count;
-    const char* name; /* equals the file's name without .so */
+    const char* name;    /* equals the file's name without .so */
     const char* version;
     const char* summary; /* one line */
     const things_key* const* keys;
 
-    /* Makes a source; checks what only the plugin can know. Must not touch the device: the link is opened at
-     * the first poll, listen, write or discover, and opened again whenever it was lost. */
-    /* On anything but THINGS_OK *source is not looked at and destroy is not called. `host` may be kept,
-     * `config` not. */
+    /* Makes a source and checks what only the plugin can know. Must not touch the device: the link is opened
+     * by the first poll, listen, write or discover, and again whenever it was lost. `host` may be kept,
+     * `config` may not. On any result but THINGS_OK the host ignores *source and does not call destroy. */
     int (*create)(const things_host* host, const things_source_config* config, things_source** source);
-    /* On the source's thread, after its last call has returned. Gives back everything: the same process may
-     * create the source again. */
+    /* Called on the source's thread after its last call has returned. Must release everything: the same
+     * process may create the source again. */
     void (*destroy)(things_source* source);
 
-    /* Reads these points once and emits what came. A point that is neither emitted nor reported stays due
-     * only if the call returns THINGS_INTERRUPTED. A plugin that listens gives what came last, and may return
-     * THINGS_TIMEOUT without a report while nothing has come yet. Null: cannot be polled. */
-    /* Each point is due; none stands there twice. What came before an interruption counts. A call that still
-     * runs long after its deadline is reported as hanging, and what is asked of its source meanwhile is
-     * refused. */
+    /* Reads these points once and emits their values. The points are due, and none occurs twice. A point that
+     * is neither emitted nor reported stays due only if the call returns THINGS_INTERRUPTED; what was emitted
+     * before an interruption counts. A plugin that listens emits the values that came last, and may return
+     * THINGS_TIMEOUT without a report while none has come. A call that runs long past its deadline is
+     * reported as hanging; meanwhile the host refuses commands to its source. Null: cannot be polled. */
     int (*poll)(things_source* source, const uint32_t* points, uint32_t count, int64_t deadline_ms);
-    /* Waits for bytes that come by themselves until the deadline, emitting all along. Null: does not listen.
-     */
+    /* Waits until the deadline for values that the device sends by itself, and emits each as it comes. Null:
+     * does not listen. */
     int (*listen)(things_source* source, int64_t deadline_ms);
-    /* Writes one point. `written` receives the value as it should read back (rounded to what the device can
-     * hold); it comes in holding *value, and text in it must live until the next call into this source. Null:
+    /* Writes one point. *value has the kind that the command gave: answer THINGS_INVALID if it does not fit,
+     * and never wrap or clip it. *written holds *value at first; change it to what the point should read back
+     * (rounded to what the device can hold). A text in it must live until the next call into this source.
+     * THINGS_TIMEOUT means that nobody knows whether the write was done. Never repeat a write that may have
+     * reached the device: the host reads back, and writes once more if the configuration says so. Null:
      * nothing can be written. */
-    /* The value is of the kind that the point's command gave: refuse with THINGS_INVALID what does not fit,
-     * never wrap or clip it. THINGS_TIMEOUT: nobody knows whether it was done. What may have reached the
-     * device is not sent again: the host reads back, and writes once more where the configuration says so. */
     int (*write)(things_source* source, uint32_t point, const things_value* value, things_value* written,
                  int64_t deadline_ms);
-    /* Looks for devices, or for what one device has; options as the plugin documents them, results through
-     * found(). Null: cannot. A call without found() or progress() for two minutes counts as hanging. */
+    /* Looks for devices, or for what one device has. The plugin documents its options; results go to found().
+     * A call without found() or progress() for two minutes counts as hanging. Null: cannot search. */
     int (*discover)(things_source* source, const things_setting* const* options, uint32_t option_count,
                     int64_t deadline_ms);
-    /* Says through found() how the points will be read: one JSON object a request, then one a source with
-     * "cycle_ms", "load" (0 to 1) and "requests". Touches no device. Null: nothing to say. */
+    /* Describes through found() how the points will be read: one JSON object for each request, then one for
+     * the source with "cycle_ms", "load" (0 to 1) and "requests". Must not touch the device. Null: no plan.
+     */
     int (*plan)(things_source* source);
-    uint32_t flags; /* enum things_plugin_flag; since minor version 1 */
+    uint32_t flags; /* enum things_plugin_flag; since minor 1 */
 } things_plugin;
 
 /* The one exported function. Its result lives as long as the shared object is loaded. */

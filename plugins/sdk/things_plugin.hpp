@@ -15,10 +15,9 @@
 #include <variant>
 #include <vector>
 
-// Comfort for plugins written in C++ over the C contract: typed settings, values in and out, the host's calls
-// with C++ types, and an adapter that turns a class into the contract's functions and lets no exception out.
-// Header only, so that a plugin needs nothing but this folder. Everything here is used on the source's
-// thread.
+// The C contract for plugins written in C++: typed settings, conversion of values, the host's calls with C++
+// types, and an adapter that turns a class into the contract's functions and stops every exception.
+// Header only, so that a plugin needs nothing but this folder. Use everything here on the source's thread.
 namespace things {
 
 // ---- values -----------------------------------------------------------------------------------------------
@@ -58,7 +57,7 @@ inline things_value make_value(const std::string& value) {
 /// A literal would become a bool.
 inline things_value make_value(const char*) = delete;
 
-/// The text must outlive the result. Any selection of the kinds above, std::monostate for no value.
+/// Any selection of the kinds above; std::monostate gives an empty value. The text must outlive the result.
 template <class... Kinds>
 things_value make_value(const std::variant<Kinds...>& value) {
     return std::visit(
@@ -71,10 +70,10 @@ things_value make_value(const std::variant<Kinds...>& value) {
         value);
 }
 
-/// Every kind of value, with a text of its own; std::monostate: none.
+/// Any value, with its own copy of a text; std::monostate if there is none.
 using PluginValue = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
 
-/// A copy that may be kept; the first kind's default for no value and a kind that is not known here.
+/// A copy that may be kept; a default-constructed one if the value is empty or of an unknown kind.
 template <class Owned = PluginValue>
 Owned copy_of(const things_value& value) {
     switch (value.kind) {
@@ -93,13 +92,12 @@ Owned copy_of(const things_value& value) {
     }
 }
 
-/// The text of a text value; empty for every other kind.
+/// Empty if the value is not a text.
 inline std::string_view text_of(const things_value& value) {
     return value.kind == THINGS_TEXT ? std::string_view(value.text, value.length) : std::string_view();
 }
 
-/// A value of any numeric kind as a double; nothing for text and empty values.
-/// Above 2^53 in size it is rounded.
+/// Nothing for text and empty values. Integers beyond 2^53 are rounded.
 inline std::optional<double> number_of(const things_value& value) {
     switch (value.kind) {
     case THINGS_BOOL:
@@ -116,9 +114,9 @@ inline std::optional<double> number_of(const things_value& value) {
 
 // ---- settings ---------------------------------------------------------------------------------------------
 
-/// What was configured at one level. Looks at memory that is valid during one call only: copy what is kept.
-/// A key that was not given and one of another type than asked for look alike: the host has checked the types
-/// of the table before. Every look-up goes through the list.
+/// What was configured at one level. Refers to memory that is valid only during the call: copy what you keep.
+/// A key of another type counts as not given, because the host has already checked types against the table.
+/// Each look-up searches the whole list.
 class PluginSettings {
 public:
     PluginSettings(const things_setting* const* settings, std::uint32_t count)
@@ -139,7 +137,7 @@ public:
     }
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
-    /// Nothing as well beyond INT64_MAX.
+    /// Nothing if the number exceeds INT64_MAX.
     [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key) const {
         const things_setting* setting = find(key);
         if (!setting)
@@ -153,7 +151,7 @@ public:
     [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t fallback) const {
         return integer(key).value_or(fallback);
     }
-    /// Of a key of type NUMBER, whether it was written as 5 or 5.0.
+    /// Accepts 5 as well as 5.0.
     [[nodiscard]] std::optional<double> number(std::string_view key) const {
         const things_setting* setting = find(key);
         return setting ? number_of(setting->value) : std::nullopt;
@@ -165,13 +163,11 @@ public:
         const things_setting* setting = find(key);
         return setting && setting->value.kind == THINGS_BOOL ? setting->value.i != 0 : fallback;
     }
-    /// A copy: may be kept.
     [[nodiscard]] std::string text(std::string_view key, std::string_view fallback = "") const {
         const things_setting* setting = find(key);
         return std::string(setting && setting->value.kind == THINGS_TEXT ? text_of(setting->value)
                                                                          : fallback);
     }
-    /// Of a key of type DURATION.
     [[nodiscard]] std::optional<std::chrono::milliseconds> duration(std::string_view key) const {
         const std::optional<std::int64_t> ms = integer(key);
         return ms ? std::optional(std::chrono::milliseconds(*ms)) : std::nullopt;
@@ -180,8 +176,8 @@ public:
                                                      std::chrono::milliseconds fallback) const {
         return duration(key).value_or(fallback);
     }
-    /// The items of a list, or key, value, key, value ... of a map; empty if not given.
-    /// Texts in it point into the configuration.
+    /// The items of a list, or key, value, key, value ... of a map; empty if not given. Texts point into the
+    /// configuration.
     [[nodiscard]] std::vector<things_value> items(std::string_view key) const {
         const things_setting* setting = find(key);
         return setting ? std::vector<things_value>(setting->items, setting->items + setting->item_count)
@@ -195,14 +191,13 @@ private:
 
 // ---- the host ---------------------------------------------------------------------------------------------
 
-/// The host's functions with C++ types. Points to the host's table, which outlives the source.
-/// One pointer wide: pass it by value. Only within a call of the host and on its thread, interrupted()
-/// excepted.
+/// The host's functions with C++ types. Refers to the host's table, which outlives the source; pass it by
+/// value. Call it only during a call of the host, on that thread; interrupted() works on any thread.
 class PluginHost {
 public:
     explicit PluginHost(const things_host& host) : host_(&host) {}
 
-    /// One reading, with the time of this moment.
+    /// One reading; the host adds the current time.
     void emit(std::uint32_t point, const things_value& value, std::uint32_t duration_us = 0,
               const char* raw = nullptr) const {
         things_reading reading{};
@@ -213,12 +208,11 @@ public:
         reading.raw = raw;
         emit(&reading, 1);
     }
-    /// Each with its `size` set; all of one size.
+    /// Each must have its `size` set, and all the same one.
     void emit(const things_reading* readings, std::uint32_t count) const {
         if (count > 0)
             host_->emit(host_->context, readings, count);
     }
-    /// `code` and `text` are copied.
     void report(things_event_kind kind, things_level level, std::uint32_t index, const char* code,
                 const std::string& text) const {
         things_event event{};
@@ -230,16 +224,16 @@ public:
         event.text = text.c_str();
         host_->report(host_->context, &event);
     }
-    /// Why there is no value (yet), for whoever asks; see THINGS_REASON.
+    /// Why there is no value yet; see THINGS_REASON.
     void reason(things_level level, std::uint32_t index, const std::string& text) const {
         report(THINGS_REASON, level, index, "reason", text);
     }
-    /// Whether the gateway believes the system clock; no, if the host is too old to say.
+    /// Whether the gateway believes the system clock; false if the host is too old to say.
     [[nodiscard]] bool is_clock_trusted() const {
         return has(offsetof(things_host, clock_trusted)) && host_->clock_trusted != nullptr &&
                host_->clock_trusted(host_->context) != 0;
     }
-    /// The longest that one step may take; only during create. A host that is too old does not hear it.
+    /// The longest that one step may take; only during create. Without effect if the host is too old.
     void patience(std::chrono::milliseconds time) const {
         if (has(offsetof(things_host, patience)) && host_->patience != nullptr)
             host_->patience(host_->context, time.count());
@@ -252,7 +246,7 @@ public:
     /// One result as a JSON object on one line; only during discover and plan.
     void found(const std::string& json) const { host_->found(host_->context, json.c_str()); }
     void progress(double part) const { host_->progress(host_->context, part); }
-    /// Never read from it: it stays readable until the host itself empties it.
+    /// Never read from it: it stays readable until the host empties it.
     [[nodiscard]] int wake_fd() const { return host_->wake_fd; }
 
 private:
@@ -261,8 +255,7 @@ private:
     const things_host* host_;
 };
 
-/// CLOCK_MONOTONIC in milliseconds, as deadlines are given.
-/// Never goes back; stands still while the machine is suspended.
+/// CLOCK_MONOTONIC in milliseconds, the clock of all deadlines.
 inline std::int64_t monotonic_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
@@ -271,19 +264,22 @@ inline std::int64_t monotonic_ms() {
 
 // ---- the border -------------------------------------------------------------------------------------------
 
-/// Makes the contract's functions from a class. S has
-///   static std::unique_ptr<S> make(const PluginHost&, const things_source_config&);   null: problem() was
-///   called and, as it offers them,
+// clang-format off
+/// Makes the contract's functions from a class S, which has
+///   static std::unique_ptr<S> make(const PluginHost&, const things_source_config&);   // null after problem()
+/// and those of the following that it offers:
 ///   int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
 ///   int listen(std::int64_t deadline_ms);
-///   int write(std::uint32_t point, const things_value& value, things_value& written, std::int64_t
-///   deadline_ms); int discover(const PluginSettings& options, std::int64_t deadline_ms); int plan();
-/// Take the address of what is offered: table.poll = &PluginBorder<S>::poll. An exception becomes a problem
-/// with the code "bug" and THINGS_FAILED; one thrown by make becomes a problem of the configuration.
+///   int write(std::uint32_t point, const things_value& value, things_value& written, std::int64_t deadline_ms);
+///   int discover(const PluginSettings& options, std::int64_t deadline_ms);
+///   int plan();
+/// In the table, take the address of each one offered: table.poll = &PluginBorder<S>::poll.
+/// An exception becomes a problem with the code "bug" and THINGS_FAILED; one that make throws becomes a problem
+/// of the configuration. The source lives until destroy; an exception in its destructor ends the process.
+// clang-format on
 template <class S>
-/// The source that make returned lives until destroy; an exception in its destructor ends the process.
 struct PluginBorder {
-    /// `host` is kept beside it so that complain() can report for a source that is broken.
+    /// The host stays reachable even if the source is broken, so that complain() can report.
     struct Held {
         PluginHost host;
         std::unique_ptr<S> source;
@@ -327,8 +323,8 @@ struct PluginBorder {
 private:
     static Held* held(things_source* source) { return reinterpret_cast<Held*>(source); }
 
+    /// What was emitted before an exception stays emitted.
     template <class Call>
-    /// Every call but create and destroy. What was emitted before the exception stays emitted.
     static int guarded(things_source* source, Call call) noexcept {
         Held& it = *held(source);
         try {
@@ -351,11 +347,11 @@ private:
     }
 };
 
-/// One key, for a plugin's table. Ranges: both 0 means none.
+/// Both 0: no range.
 struct KeyRange {
     double minimum = 0, maximum = 0;
 };
-/// All texts must live as long as the table: literals.
+/// Texts must live as long as the table, so pass literals.
 inline things_key make_key(things_level level, const char* name, things_type type, const char* fallback,
                            const char* help, KeyRange range = {}, const char* unit = "",
                            std::uint32_t flags = 0, const char* choices = "", const char* group = "") {

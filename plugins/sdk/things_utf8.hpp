@@ -4,12 +4,12 @@
 #include <cstddef>
 #include <string_view>
 
-// Text that plugins hand to the host is UTF-8; what comes from a wire or a file need not be. Needs nothing
-// but this file. Any thread.
+// Checks whether bytes from a wire or a file are UTF-8, as every text for the host must be. Needs nothing but
+// this file. Pure; any thread.
 namespace things {
 
-/// Bytes (1 to 4) of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none.
-/// Overlong forms, surrogates and code points above U+10FFFF are none (RFC 3629 section 4).
+/// The length (1 to 4) of the well-formed UTF-8 sequence at the start of `text`; 0 if there is none. Overlong
+/// forms, surrogates and code points above U+10FFFF are not well-formed (RFC 3629 section 4).
 constexpr std::size_t utf8_length(std::string_view text) {
     const auto is_within = [text](std::size_t i, unsigned low, unsigned high) {
         const unsigned byte = i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;

@@ -10,8 +10,7 @@
 
 #include <poll.h>
 
-// The plugin `simulated`: made-up values, for trying a gateway out, for tests and for the demo. See
-// README.md.
+// The plugin `simulated`: made-up values, to try the gateway without a device and for tests. See README.md.
 
 namespace {
 
@@ -26,8 +25,8 @@ struct Point {
     Generator generator;
     Type type = Type::number;
     std::string text;         ///< constant text
-    things_value written{};   ///< kind THINGS_EMPTY: never written
-    std::string written_text; ///< what `written` points to
+    things_value written{};   ///< THINGS_EMPTY until the first write
+    std::string written_text; ///< `written` points to it if it is a text
     std::int64_t fail_every = 0, count = 0;
     bool failing = false;
 };
@@ -47,7 +46,7 @@ Type type_of(const std::string& word) {
                              : Type::number;
 }
 
-/// The host hands `value` over as it was written: a number, true or false, or a text.
+/// The key `value` is a text for the host; here it may turn out to be a number.
 std::optional<double> parse_number(const std::string& text) {
     double number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -57,7 +56,7 @@ std::optional<double> parse_number(const std::string& text) {
 }
 
 std::uint64_t hash_of(std::uint64_t seed, const char* device, const char* point) {
-    // FNV-1a over both names: points of one source do not move alike, and a restart gives the same values.
+    // FNV-1a over both names, so that the points of a source move differently and a restart changes nothing.
     std::uint64_t hash = 14695981039346656037U ^ seed;
     for (const char* text : {device, point})
         for (; *text != '\0'; ++text)
@@ -135,7 +134,7 @@ std::unique_ptr<Simulated> Simulated::make(const things::PluginHost& host,
     return is_valid ? std::make_unique<Simulated>(host, config) : nullptr;
 }
 
-/// Waits as long as a slow bus would. False if something more urgent came up.
+/// Waits as long as a slow bus would. False if interrupted.
 bool Simulated::pause(std::int64_t deadline_ms) const {
     const std::int64_t left = std::min<std::int64_t>(delay_.count(), deadline_ms - things::monotonic_ms());
     if (left <= 0)
@@ -219,22 +218,22 @@ const things_plugin* make_table() {
     using things::make_key;
     static const things_key keys[] = {
         make_key(THINGS_SOURCE, "seed", THINGS_TYPE_INT, "1",
-                 "Another seed gives other values, the same one the same."),
+                 "The same seed gives the same values, another seed gives others."),
         make_key(THINGS_SOURCE, "delay", THINGS_TYPE_DURATION, "0s", "Every poll and write takes this long."),
         make_key(THINGS_POINT, "wave", THINGS_TYPE_CHOICE, "sine",
-                 "How the value moves; constant if `value` is given.", {}, "", 0,
+                 "How the value changes; constant if `value` is given.", {}, "", 0,
                  "sine ramp square walk counter constant"),
         make_key(THINGS_POINT, "min", THINGS_TYPE_NUMBER, "", "Lowest value; the default suits the unit."),
         make_key(THINGS_POINT, "max", THINGS_TYPE_NUMBER, "", "Highest value; the default suits the unit."),
         make_key(THINGS_POINT, "value", THINGS_TYPE_TEXT, "",
                  "A constant: a number, true or false, or a text."),
-        make_key(THINGS_POINT, "period", THINGS_TYPE_DURATION, "60s", "Of sine, ramp and square.",
+        make_key(THINGS_POINT, "period", THINGS_TYPE_DURATION, "60s", "The period of sine, ramp and square.",
                  {1, 366.0 * 86'400'000}),
-        make_key(THINGS_POINT, "noise", THINGS_TYPE_NUMBER, "0", "At most this much is added or taken away."),
-        make_key(THINGS_POINT, "step", THINGS_TYPE_NUMBER, "1", "Of counter and walk, for each reading."),
-        make_key(THINGS_POINT, "type", THINGS_TYPE_CHOICE, "number", "What the values are.", {}, "", 0,
+        make_key(THINGS_POINT, "noise", THINGS_TYPE_NUMBER, "0", "At most this much is added or subtracted."),
+        make_key(THINGS_POINT, "step", THINGS_TYPE_NUMBER, "1", "The step of counter and walk per reading."),
+        make_key(THINGS_POINT, "type", THINGS_TYPE_CHOICE, "number", "The type of the values.", {}, "", 0,
                  "number integer bool text"),
-        make_key(THINGS_POINT, "fail_every", THINGS_TYPE_INT, "0", "Every so manieth reading fails; 0: none.",
+        make_key(THINGS_POINT, "fail_every", THINGS_TYPE_INT, "0", "Every Nth reading fails; 0: none.",
                  {0, 1e9}),
     };
     static const things_key* pointers[std::size(keys)];

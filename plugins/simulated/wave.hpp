@@ -4,30 +4,27 @@
 #include <cstdint>
 #include <string>
 
-// Made-up values. Pure: time and seed are arguments, so the same seed gives the same values.
+// Made-up values. Time and seed are arguments, so the same seed gives the same values. Each point of the
+// plugin `simulated` owns one generator; use it on its source's thread only. Nothing here blocks or fails.
 namespace things {
 
 enum class Shape : std::uint8_t { sine, ramp, square, walk, counter, constant };
 
-/// `period_ms` of sine, ramp and square: their place in it goes by the wall time and the seed.
 struct Wave {
     Shape shape = Shape::sine;
     double minimum = 0, maximum = 100;
-    double period_ms = 60'000;
-    double noise = 0; ///< at most this much is added or taken away
-    double step = 1;  ///< of walk and counter, for each reading
+    double period_ms = 60'000; ///< of sine, ramp and square; wall time and seed give the phase
+    double noise = 0;          ///< at most this much is added or subtracted
+    double step = 1;           ///< of walk and counter, per reading
 };
 
-/// The range in which values of a SenML unit look real.
-/// Units that are not known: 0 to 100.
+/// A sine in a range that looks real for this SenML unit; 0 to 100 for an unknown one.
 Wave wave_for(const std::string& unit);
 
-/// One point's values over time.
 class Generator {
 public:
     Generator(const Wave& wave, std::uint64_t seed);
-    /// The value at `time_ms`; walk and counter go on from the last one.
-    /// Steps of walk and counter count calls, not time. Noise may leave the range.
+    /// Walk and counter advance by one step per call, whatever the time. Noise may exceed the range.
     double next(std::int64_t time_ms);
 
 private:

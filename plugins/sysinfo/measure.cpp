@@ -138,7 +138,7 @@ std::optional<Measure> Machine::cpu_load(std::string& why) {
     }
     const std::uint64_t busy = total - idle;
     const std::uint64_t spent = total - total_, used = busy - busy_;
-    // The kernel's iowait may go back a little, as proc(5) says.
+    // iowait may decrease a little, as proc(5) says.
     const bool is_sane = total >= total_ && busy >= busy_ && spent > 0;
     total_ = total;
     busy_ = busy;
@@ -193,7 +193,7 @@ std::optional<Measure> Machine::network(std::string_view name, const std::string
     }
     const std::string base = "/sys/class/net/" + device + "/";
     if (name == "net_up") {
-        // "unknown" is what drivers without a notion of it say (loopback, tun): they work.
+        // Drivers that cannot tell say "unknown" (loopback, tun). Such a device works.
         const std::string state = read(base + "operstate", why);
         return state.empty() ? std::nullopt : std::optional(Measure(state == "up" || state == "unknown"));
     }
@@ -209,9 +209,9 @@ std::optional<Measure> Machine::network(std::string_view name, const std::string
 }
 
 std::optional<Measure> Machine::throttled(std::string_view name, std::string& why) const {
-    // What vcgencmd get_throttled prints, without the tool and its device node. Bits: 0 undervoltage, 1
-    // frequency capped, 2 throttled, 3 soft temperature limit; 16 to 19 the same at some time since the
-    // start.
+    // The number that vcgencmd get_throttled prints, without that tool and its device node. Bits: 0
+    // undervoltage, 1 frequency capped, 2 throttled, 3 soft temperature limit; 16 to 19: the same at any time
+    // since the start.
     std::string text = read("/sys/devices/platform/soc/soc:firmware/get_throttled", why);
     const std::string_view digits = std::string_view(text).substr(text.rfind("0x", 0) == 0 ? 2 : 0);
     const auto flags = parse<std::uint64_t>(digits, 16);

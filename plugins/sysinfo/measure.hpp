@@ -9,35 +9,34 @@
 #include <variant>
 #include <vector>
 
-// What the kernel says of the machine, read from files below a root, so that a test can bring its own.
+// What the kernel says about the machine. Reads its files below a root, so that a test can bring its own.
 namespace things {
 
-/// Counts of the kernel are uint64 and start at 0 with the machine, or with the device.
+/// Counters of the kernel are uint64 and start at 0 with the machine, or with the network device.
 using Measure = std::variant<bool, std::int64_t, std::uint64_t, double, std::string>;
 
-/// One thing that can be measured.
 struct Measurement {
     const char* name;
-    const char* unit; ///< in which `measure` gives it
+    const char* unit; ///< of the result of `measure`
     const char* help;
 };
 
-/// All of them, by name. Those of disks and networks take an argument after a colon: disk_used:/var,
-/// net_received:eth0.
+/// Those of disks and networks take an argument after a colon: disk_used:/var, net_received:eth0.
 [[nodiscard]] const std::vector<Measurement>& measurements();
 
-/// Whether this is a name `measure` knows; the argument is not looked at.
+/// Does not check the argument after the colon.
 [[nodiscard]] bool is_measurement(std::string_view what);
 
-/// Measures one thing. Remembers what a rate needs. Source's thread only.
-/// Opens each file anew, reads at most 64 KiB of it, throws nothing.
+/// Takes the measurements and remembers the last counters, which rates need. Each source of the plugin owns
+/// one; use it on the source's thread only. Every call opens its file again and reads 64 KiB at most. Never
+/// throws.
 class Machine {
 public:
     explicit Machine(std::filesystem::path root) : root_(std::move(root)) {}
 
-    /// Nothing, with the reason in `why`, if this machine does not have it.
-    /// cpu_load is the mean since the last call for it, the first time since the machine started; two points
-    /// of one source would share that. queue_size looks at 10,000 entries of one directory at most.
+    /// Nothing, with the reason in `why`, if this machine does not have it. cpu_load is the mean since the
+    /// last call for it, so two points of one source disturb each other. queue_size reads 10,000 entries at
+    /// most.
     [[nodiscard]] std::optional<Measure> measure(std::string_view what, std::string& why);
 
 private:
@@ -52,7 +51,7 @@ private:
     [[nodiscard]] std::optional<Measure> directory_size(const std::string& path, std::string& why) const;
 
     std::filesystem::path root_;
-    std::uint64_t busy_ = 0, total_ = 0; ///< of /proc/stat, at the last time
+    std::uint64_t busy_ = 0, total_ = 0; ///< of /proc/stat, at the last call
 };
 
 } // namespace things

@@ -12,7 +12,6 @@ namespace {
 struct Point {
     std::string what;
     bool is_failing = false;
-    std::string text; ///< of the last value, if it is one
 };
 
 class Sysinfo {
@@ -21,7 +20,7 @@ public:
         : host_(host), machine_(things::PluginSettings(config).text("root", "/")) {
         for (std::uint32_t i = 0; i < config.point_count; ++i)
             points_.push_back(
-                {things::PluginSettings(*config.points[i]).text("value", config.points[i]->name), false, {}});
+                {things::PluginSettings(*config.points[i]).text("value", config.points[i]->name)});
     }
     static std::unique_ptr<Sysinfo> make(const things::PluginHost& host, const things_source_config& config);
     int poll(const std::uint32_t* points, std::uint32_t count, std::int64_t deadline_ms);
@@ -56,7 +55,7 @@ void Sysinfo::fail(std::uint32_t index, Point& point, const std::string& why) {
 }
 
 int Sysinfo::poll(const std::uint32_t* points, std::uint32_t count, std::int64_t /*deadline_ms*/) {
-    // One measurement that this machine does not have must not keep the others from being taken.
+    // A measurement that this machine lacks must not prevent the others.
     bool is_complete = true;
     for (std::uint32_t i = 0; i < count; ++i) {
         Point& point = points_.at(points[i]);
@@ -80,8 +79,8 @@ const things_plugin* make_table() {
         make_key(THINGS_SOURCE, "root", THINGS_TYPE_TEXT, "/", "Where /proc and /sys are found."),
         make_key(
             THINGS_POINT, "value", THINGS_TYPE_TEXT, "",
-            "What is measured: cpu_temperature, load1, memory_used, disk_free:/var ...; the point's name if "
-            "not given."),
+            "What to measure: cpu_temperature, load1, memory_used, disk_free:/var ...; the default is the "
+            "point's name."),
     };
     static const things_key* const pointers[] = {&keys[0], &keys[1]};
     using Border = things::PluginBorder<Sysinfo>;
