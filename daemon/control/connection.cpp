@@ -91,11 +91,7 @@ void ControlConnection::start() {
 /// Waits for a whole request, from now; a client that sends a byte now and then gains nothing.
 void ControlConnection::on_idle() {
     idle_since_ = std::chrono::steady_clock::now();
-    idle_.expires_after(std::chrono::milliseconds(limits_.idle_ms));
-    idle_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-        if (!error && self->is_idle())
-            self->close();
-    });
+    arm_idle();
     parser_.emplace();
     parser_->header_limit(most_header_bytes);
     parser_->body_limit(control_max_body);
@@ -103,6 +99,19 @@ void ControlConnection::on_idle() {
                      [self = shared_from_this()](boost::system::error_code error, std::size_t) {
                          self->on_request(error);
                      });
+}
+
+void ControlConnection::arm_idle() {
+    idle_.expires_after(std::chrono::milliseconds(limits_.idle_ms));
+    idle_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+        if (error || self->is_asked_)
+            return;
+        // One that is still taking its answer is held to `stalled_ms`.
+        if (self->is_idle())
+            self->close();
+        else
+            self->arm_idle();
+    });
 }
 
 void ControlConnection::on_request(boost::system::error_code error) {
@@ -166,6 +175,8 @@ void ControlConnection::handle() {
         return send_end(404, failure(exit_usage, "there is nothing here; verbs are below /v1/"));
     if (request_.method() != http::verb::post)
         return send_end(405, failure(exit_usage, "a verb is asked for with POST"));
+    if (!host->has(verb))
+        return send_end(404, failure(exit_usage, fmt::format("the running daemon knows no '{}'", verb)));
     // Weak: a reply that a handler keeps for long must not keep the connection.
     const auto reply = std::make_shared<Reply>(weak_from_this());
     auto parsed = parse_request(verb, request_.body());
@@ -196,7 +207,7 @@ void ControlConnection::send_end(unsigned status, const std::string& line) {
     is_asked_ = false;
     // Not from within the handler's call: a client that sends many requests would nest them all.
     boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
-        if (self->is_idle() && self->is_open() && !self->is_last_)
+        if (!self->is_asked_ && self->is_open() && !self->is_last_)
             self->on_idle();
     });
 }

@@ -27,7 +27,8 @@ class ControlConnection;
 class ControlHost {
 public:
     virtual ~ControlHost() = default;
-    /// The reply may be ended within the call or at any later time. Does not throw.
+    [[nodiscard]] virtual bool has(const std::string& verb) const = 0;
+    /// For a verb that it has. The reply may be ended within the call or at any later time. Does not throw.
     virtual void answer(const ControlRequest& request, const SharedReply& reply) = 0;
     /// How long the next request must wait so that nobody floods the daemon; counts it if zero.
     virtual std::chrono::milliseconds admit() = 0;
@@ -57,7 +58,7 @@ public:
     /// Drops what is unread and unwritten. May be called at any time and more than once.
     void close();
     [[nodiscard]] bool is_open() const { return socket_.is_open(); }
-    [[nodiscard]] bool is_idle() const { return !is_asked_; }
+    [[nodiscard]] bool is_idle() const { return !is_asked_ && writing_.empty(); }
     /// Since when it waits for a request; valid only while is_idle().
     [[nodiscard]] std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
 
@@ -68,6 +69,7 @@ public:
 
 private:
     void on_idle();
+    void arm_idle();
     void on_request(boost::system::error_code error);
     void handle();
     void refuse(unsigned status, const std::string& reason);

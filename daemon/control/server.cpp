@@ -48,6 +48,7 @@ public:
     void close();
     void accept();
 
+    [[nodiscard]] bool has(const std::string& verb) const override { return verbs.contains(verb); }
     void answer(const ControlRequest& request, const SharedReply& reply) override;
     std::chrono::milliseconds admit() override;
     void on_closed(const ControlConnection& connection) override;
@@ -148,18 +149,14 @@ std::chrono::milliseconds ControlServer::Core::admit() {
 }
 
 void ControlServer::Core::answer(const ControlRequest& request, const SharedReply& reply) {
-    const auto verb = verbs.find(request.verb);
-    if (verb == verbs.end()) {
-        reply->fail(64, fmt::format("the running daemon knows no '{}'", request.verb));
-        return;
-    }
-    if (verb->second.changes)
+    const Verb& verb = verbs.at(request.verb);
+    if (verb.changes)
         log::write(log::Level::info,
                    fmt::format("control: '{}' asked by process {} of user {}", request.verb, request.pid,
                                request.uid),
                    {{"VERB", request.verb}, {"PEER_UID", std::to_string(request.uid)}});
     try {
-        verb->second.handler(request, reply);
+        verb.handler(request, reply);
     } catch (const std::exception& e) { // a handler's mistake must not end the daemon
         log::error("control: '{}' failed: {}", request.verb, e.what());
         reply->fail(1, e.what());

@@ -10,7 +10,7 @@ namespace things {
 
 /// For calls of a driver outside a source: keeps what was said, up to a limit, and never interrupts. The
 /// thread that calls the driver.
-/// For `check`, `plugins test`, and reading a bus by hand: whoever called looks at the public members
+/// For `check`, `things-plugin-test`, and reading a bus by hand: whoever called looks at the public members
 /// afterwards. At most 100,000 of each kind are kept.
 class KeepingSink final : public DriverSink {
 public:

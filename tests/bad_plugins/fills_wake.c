@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Turns the descriptor that wakes it against whoever writes to it: makes it block, fills it and empties it.
+ * Turns the descriptor that wakes it against whoever writes to it.
  */
 #define NAME "fills_wake"
 #include "bad_plugin.h"
-
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "freeze.h"
 
 static void fault(struct things_source* source) {
-    const int wake = source->host->wake_fd;
-    const unsigned long long most = 0xfffffffffffffffeULL;
-    char bytes[4096];
-    fcntl(wake, F_SETFL, O_NONBLOCK);
-    while (write(wake, &most, sizeof most) > 0)
-        ;
-    while (read(wake, bytes, sizeof bytes) > 0)
-        ;
-    write(wake, &most, sizeof most);
-    fcntl(wake, F_SETFL, 0);
+    freeze(source->host->wake_fd);
 }

@@ -11,6 +11,7 @@
 #define NAME "snoops"
 #define OWN_ENTRY
 #include "bad_plugin.h"
+#include "freeze.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,19 +141,6 @@ static int drive(const char* path) {
     return did;
 }
 
-static int freeze(int wake) {
-    const unsigned long long most = 0xfffffffffffffffeULL;
-    char bytes[4096];
-    fcntl(wake, F_SETFL, O_NONBLOCK);
-    while (write(wake, &most, sizeof most) > 0)
-        ;
-    while (read(wake, bytes, sizeof bytes) > 0)
-        ;
-    write(wake, &most, sizeof most);
-    fcntl(wake, F_SETFL, 0);
-    return 1;
-}
-
 static int try(const char* what, int wake) {
     char memory[64];
     snprintf(memory, sizeof memory, "/proc/%d/mem", (int)gateway());
@@ -187,7 +175,7 @@ static int try(const char* what, int wake) {
     if (strcmp(what, "linger") == 0)
         return linger();
     if (strcmp(what, "freeze") == 0)
-        return freeze(wake);
+        return freeze(wake), 1;
     if (strncmp(what, "drive @", 7) == 0)
         return drive(what + 7);
     if (strcmp(what, "landlock") == 0)

@@ -2,6 +2,7 @@
 #include "gateway/gateway.hpp"
 
 #include "cli/setup.hpp"
+#include "control/client.hpp"
 #include "support/config_files.hpp"
 #include "support/tls_server.hpp"
 
@@ -10,6 +11,8 @@
 
 #include <atomic>
 #include <csignal>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -27,7 +30,11 @@ public:
     [[nodiscard]] std::string things() const {
         return fmt::format("things: {{url: '{}', ca_file: {}}}\n", server_.url(), authority_.file());
     }
-    void raise_at(int packs, int signal) { raise_at_[packs] = signal; } ///< before the first pack
+    /// Before the first pack. Called when so many have come, on the server's thread.
+    void at(int packs, std::function<void()> act) { acts_[packs] = std::move(act); }
+    void raise_at(int packs, int signal) {
+        at(packs, [signal] { kill(getpid(), signal); });
+    }
     [[nodiscard]] std::vector<std::string> packs() {
         const std::lock_guard lock(mutex_);
         return packs_;
@@ -36,24 +43,23 @@ public:
 private:
     void serve(TestConnection& peer) {
         while (const std::optional<HttpRequest> request = peer.read_request()) {
-            int signal = 0;
+            std::function<void()> act;
             {
                 const std::lock_guard lock(mutex_);
                 packs_.push_back(request->body);
-                if (const auto found = raise_at_.find(static_cast<int>(packs_.size()));
-                    found != raise_at_.end())
-                    signal = found->second;
+                if (const auto found = acts_.find(static_cast<int>(packs_.size())); found != acts_.end())
+                    act = found->second;
             }
             peer.write(http_answer(202));
-            if (signal != 0)
-                kill(getpid(), signal);
+            if (act)
+                act();
         }
     }
 
     TestAuthority authority_;
     std::mutex mutex_;
     std::vector<std::string> packs_;
-    std::map<int, int> raise_at_;
+    std::map<int, std::function<void()>> acts_;
     TlsServer server_;
 };
 
@@ -104,8 +110,18 @@ TEST_CASE("a reload that is refused changes nothing") {
     ConfigFiles files;
     Platform platform;
     platform.raise_at(2, SIGHUP);
-    platform.raise_at(6, SIGTERM);
     std::atomic<int> loads = 0;
+    const std::filesystem::path socket = files.folder() / "control.sock";
+    std::string status, reading;
+    platform.at(6, [&socket, &status, &reading] {
+        // The reload may be a moment behind the packs.
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        do
+            status = ask_daemon(socket, "status", "", std::chrono::seconds(10)).result;
+        while (status.find("unknown key") == std::string::npos && std::chrono::steady_clock::now() < until);
+        reading = ask_daemon(socket, "read", R"({"device":"boiler"})", std::chrono::seconds(10)).result;
+        kill(getpid(), SIGTERM);
+    });
     const SystemClock clock;
     Gateway gateway(checked(files.write("gateway.yaml", platform.things() + device)), clock, [&loads] {
         ++loads;
@@ -115,4 +131,7 @@ TEST_CASE("a reload that is refused changes nothing") {
     CHECK(gateway.run() == Gateway::End::stopped);
     CHECK(loads == 1);
     CHECK(platform.packs().size() >= 6);
+    CHECK(status.find("gateway.yaml:3:1: error: unknown key") != std::string::npos); // an alarm
+    CHECK(status.find(R"("restarts":0)") != std::string::npos);                      // of the source
+    CHECK(reading.find(R"("name":"temperature")") != std::string::npos);             // it still answers
 }

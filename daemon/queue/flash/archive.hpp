@@ -105,7 +105,7 @@ private:
     /// log, commit, log.
     [[nodiscard]] CommitResult commit_in_full_disk(const CommitRequest& request);
 
-    // archive_place.cpp
+    // Files that somebody removed or replaced while they are in use
     /// Throws SqliteError if strangers may write to the folder.
     void enter_folder();
     /// Puts aside what stands at the path and is not to be used; what root left there becomes ours. Returns
